@@ -1,0 +1,68 @@
+//! Alibaba Cloud as this program needs it: signed and unsigned calls, endpoints, and the services
+//! behind them. Nothing in here knows the configuration file or the kubelet.
+
+pub mod acr;
+pub mod call;
+pub mod challenge;
+pub mod endpoint;
+pub mod metadata;
+pub mod names;
+pub mod refusal;
+pub mod rpc;
+pub mod signature;
+pub mod sts;
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// What signs a request: a long-lived AccessKey, or a temporary one with its `SecurityToken`.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub access_key_id: String,
+    pub access_key_secret: Secret,
+    /// With temporary credentials only.
+    pub security_token: Option<Secret>,
+}
+
+/// One step of the way through the cloud, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    MetadataToken,
+    MetadataRoleName,
+    MetadataRoleDocument,
+    MetadataRegion,
+    AssumeRoleWithOidc,
+    AssumeRole,
+    GetAuthorizationToken,
+    ListInstance,
+    ListInstanceEndpoint,
+    PersonalTokens,
+    RegistryChallenge,
+}
+
+impl Hop {
+    /// The API action, or what the vendor calls the thing.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MetadataToken => "metadata token",
+            Self::MetadataRoleName => "metadata role name",
+            Self::MetadataRoleDocument => "metadata role document",
+            Self::MetadataRegion => "metadata region-id",
+            Self::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
+            Self::AssumeRole => "AssumeRole",
+            Self::GetAuthorizationToken => "GetAuthorizationToken",
+            Self::ListInstance => "ListInstance",
+            Self::ListInstanceEndpoint => "ListInstanceEndpoint",
+            Self::PersonalTokens => "GET /tokens",
+            Self::RegistryChallenge => "registry challenge",
+        }
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,250 @@
+//! Container Registry: Enterprise Edition (RPC, 2018-12-01) and Personal Edition (ROA, 2016-06-07).
+
+use std::cell::RefCell;
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use serde::{Deserialize, Deserializer};
+
+use crate::aliyun::call::{CallError, Network, Patience};
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::names::InstanceId;
+use crate::aliyun::refusal::Sent;
+use crate::aliyun::rpc::{self, Action, Answer};
+use crate::aliyun::{Credentials, Hop, signature};
+use crate::http::{Method, Request, Route};
+use crate::random;
+use crate::secret::Secret;
+
+const ENTERPRISE_VERSION: &str = "2018-12-01";
+const PERSONAL_VERSION: &str = "2016-06-07";
+
+/// Instances that one page of `ListInstance` holds, and pages that are read before giving up.
+const PAGE_SIZE: usize = 30;
+const MAX_PAGES: usize = 50;
+
+/// A login for the registry, as the service issued it.
+#[derive(Debug)]
+pub struct Login {
+    pub user_name: String,
+    pub password: Secret,
+    /// When it ends, by the service's clock.
+    pub expires: Timestamp,
+    /// What the service's clock said when it issued the login.
+    pub issued: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EnterpriseToken {
+    temp_username: String,
+    authorization_token: Secret,
+    #[serde(deserialize_with = "epoch_milliseconds")]
+    expire_time: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct PersonalAnswer {
+    data: PersonalToken,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PersonalToken {
+    temp_user_name: String,
+    authorization_token: Secret,
+    #[serde(deserialize_with = "epoch_milliseconds")]
+    expire_date: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instances {
+    #[serde(default)]
+    instances: Vec<Instance>,
+    #[serde(default)]
+    total_count: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instance {
+    instance_id: String,
+    instance_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceEndpoints {
+    #[serde(default)]
+    endpoints: Vec<InstanceEndpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceEndpoint {
+    #[serde(default)]
+    domains: Vec<Domain>,
+}
+
+#[derive(Deserialize)]
+struct Domain {
+    #[serde(rename = "Domain")]
+    domain: String,
+}
+
+/// `GetAuthorizationToken`: a login for one Enterprise Edition instance.
+///
+/// With temporary credentials it lives as long as they do, else one hour.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn authorization_token(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    caller: &Credentials,
+    instance: &InstanceId,
+) -> Result<Login, CallError> {
+    let action = enterprise(Hop::GetAuthorizationToken, vec![("InstanceId", instance.as_str())]);
+    let answer: Answer<EnterpriseToken> = rpc::call(network, endpoint, &action, Some(caller))?;
+    Ok(Login {
+        user_name: answer.value.temp_username,
+        password: answer.value.authorization_token,
+        expires: answer.value.expire_time,
+        issued: answer.date,
+    })
+}
+
+/// `ListInstanceEndpoint`: the hosts that an instance answers on, custom domains included.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn instance_domains(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    caller: &Credentials,
+    instance: &InstanceId,
+) -> Result<Vec<String>, CallError> {
+    let parameters =
+        vec![("InstanceId", instance.as_str()), ("ModuleName", "Registry"), ("Summary", "true")];
+    let action = enterprise(Hop::ListInstanceEndpoint, parameters);
+    let answer: Answer<InstanceEndpoints> = rpc::call(network, endpoint, &action, Some(caller))?;
+    let domains = answer.value.endpoints.into_iter().flat_map(|endpoint| endpoint.domains);
+    Ok(domains.map(|domain| domain.domain).collect())
+}
+
+/// `ListInstance`: the id of the instance with exactly this name in the endpoint's region.
+///
+/// The service's own filter by name is deprecated and not known to be exact, so all pages are
+/// read and names compared here.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn instance_named(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    caller: &Credentials,
+    name: &str,
+) -> Result<Option<InstanceId>, CallError> {
+    let page_size = PAGE_SIZE.to_string();
+    let mut seen = 0;
+    for page in 1..=MAX_PAGES {
+        let page = page.to_string();
+        let parameters = vec![("PageNo", page.as_str()), ("PageSize", page_size.as_str())];
+        let action = enterprise(Hop::ListInstance, parameters);
+        let answer: Answer<Instances> = rpc::call(network, endpoint, &action, Some(caller))?;
+        let Instances { instances, total_count } = answer.value;
+        seen += instances.len();
+        let last = instances.is_empty() || seen >= total_count;
+        if let Some(found) = instances.into_iter().find(|instance| instance.instance_name == name) {
+            return Ok(InstanceId::parse(&found.instance_id));
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// `GET /tokens`: a login for the caller's Personal Edition registry in the endpoint's region.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn personal_token(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    caller: &Credentials,
+) -> Result<Login, CallError> {
+    let signed = RefCell::new(String::new());
+    let mut secrets = vec![&caller.access_key_secret];
+    secrets.extend(&caller.security_token);
+    let answer: Answer<PersonalAnswer> = network.call(
+        Hop::PersonalTokens,
+        endpoint,
+        Patience::FULL,
+        |candidate, timeout| {
+            let (headers, text) = roa_headers(network.clock.now(), caller, "GET", "/tokens");
+            signed.replace(text);
+            Request {
+                method: Method::Get,
+                url: format!("{}/tokens", candidate.url),
+                headers,
+                body: None,
+                timeout,
+                route: if candidate.quick { Route::CloudQuick } else { Route::Cloud },
+            }
+        },
+        |response| {
+            let signed = signed.borrow();
+            rpc::judge(response, &Sent { secrets: secrets.clone(), string_to_sign: Some(&signed) })
+        },
+    )?;
+    Ok(Login {
+        user_name: answer.value.data.temp_user_name,
+        password: answer.value.data.authorization_token,
+        expires: answer.value.data.expire_date,
+        issued: answer.date,
+    })
+}
+
+fn enterprise<'a>(hop: Hop, parameters: Vec<(&'static str, &'a str)>) -> Action<'a> {
+    Action { hop, version: ENTERPRISE_VERSION, parameters, secrets: vec![] }
+}
+
+fn roa_headers(
+    now: Timestamp,
+    caller: &Credentials,
+    method: &str,
+    path: &str,
+) -> (Vec<(&'static str, String)>, String) {
+    let date = strtime::format("%a, %d %b %Y %H:%M:%S GMT", now).unwrap_or_default();
+    let mut headers = vec![
+        ("accept", "application/json".to_owned()),
+        ("date", date),
+        ("x-acs-version", PERSONAL_VERSION.to_owned()),
+        ("x-acs-signature-method", "HMAC-SHA1".to_owned()),
+        ("x-acs-signature-version", "1.0".to_owned()),
+        ("x-acs-signature-nonce", random::nonce()),
+    ];
+    if let Some(token) = &caller.security_token {
+        headers.push(("x-acs-security-token", token.expose().to_owned()));
+    }
+    let borrowed: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let text = signature::roa_string_to_sign(method, path, &[], &borrowed);
+    let signature = signature::roa_signature(caller.access_key_secret.expose(), &text);
+    headers.push(("authorization", format!("acs {}:{signature}", caller.access_key_id)));
+    (headers, text)
+}
+
+/// Milliseconds since 1970, as a number or as digits in a string.
+fn epoch_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    number
+        .and_then(|number| Timestamp::from_millisecond(number).ok())
+        .ok_or_else(|| serde::de::Error::custom("expected milliseconds since 1970"))
+}

@@ -1,0 +1,100 @@
+//! The registry's own anonymous `/v2/` challenge, which names the instance behind a host.
+//!
+//! `401` with `WWW-Authenticate: Bearer realm="…",service="registry.aliyuncs.com:<region>:china:cri-…"`.
+//! For Personal Edition the service has no instance id. No credential is ever sent.
+
+use crate::aliyun::Hop;
+use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::names::InstanceId;
+use crate::http::{Method, Request, Response, Route};
+
+/// Asks the registry at `host` which instance it is; none if it says nothing of the kind.
+///
+/// `base_url` replaces `https://<host>` as the address; the host is named in the request all the same.
+///
+/// # Errors
+///
+/// When nothing answers. Any answer is a result.
+pub fn instance_behind(
+    network: &Network<'_>,
+    host: &str,
+    base_url: Option<&str>,
+) -> Result<Option<InstanceId>, CallError> {
+    let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
+    network.call(
+        Hop::RegistryChallenge,
+        &Endpoint::fixed(&url),
+        Patience::SHORTCUT,
+        |candidate, timeout| Request {
+            method: Method::Get,
+            url: format!("{}/v2/", candidate.url),
+            headers: vec![("host", host.to_owned())],
+            body: None,
+            timeout,
+            route: Route::Cloud,
+        },
+        |response: &Response| {
+            let challenge = response.www_authenticate.as_deref();
+            Verdict::Done(challenge.filter(|_| response.status == 401).and_then(instance_in))
+        },
+    )
+}
+
+/// The instance id in a challenge: the fourth field of its `service`.
+fn instance_in(challenge: &str) -> Option<InstanceId> {
+    let (scheme, parameters) = challenge.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let service = parameter(parameters, "service")?;
+    let mut fields = service.split(':');
+    if fields.next() != Some("registry.aliyuncs.com") {
+        return None;
+    }
+    InstanceId::parse(fields.nth(2)?)
+}
+
+/// The value of `name="…"` among comma-separated parameters; commas may stand inside quotes.
+fn parameter<'a>(mut rest: &'a str, name: &str) -> Option<&'a str> {
+    loop {
+        let (key, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (value, tail) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_once(',').unwrap_or((after, "")),
+        };
+        if key.trim_matches([' ', ',']).eq_ignore_ascii_case(name) {
+            return Some(value.trim());
+        }
+        rest = tail;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(challenge: &str) -> Option<String> {
+        instance_in(challenge).map(|id| id.to_string())
+    }
+
+    #[test]
+    fn enterprise_personal_and_others() {
+        let realm = r#"realm="https://dockerauth.cn-hangzhou.aliyuncs.com/auth?a=1,2""#;
+        let service = |s: &str| format!(r#"Bearer {realm},service="{s}""#);
+        let acme = Some("cri-acme".to_owned());
+        assert_eq!(id(&service("registry.aliyuncs.com:cn-hangzhou:china:cri-acme")), acme);
+        assert_eq!(id(&service("registry.aliyuncs.com:cn-hangzhou:china:cri-acme:2a")), acme);
+        assert_eq!(
+            id(r#"bearer service="registry.aliyuncs.com:cn-a:china:cri-acme",realm="x""#),
+            acme
+        );
+        assert_eq!(id(&service("registry.aliyuncs.com:cn-hangzhou:26842")), None);
+        assert_eq!(id(&service("registry.example.com:cn-hangzhou:china:cri-acme")), None);
+        assert_eq!(id(&service("registry.aliyuncs.com:cn-hangzhou:china:acme/../x")), None);
+        assert_eq!(id("Basic realm=\"x\""), None);
+        assert_eq!(id("Bearer"), None);
+        assert_eq!(id("Bearer realm=\"unclosed"), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Where the services are: per region, public or VPC, or as overridden.
+//!
+//! The vendor's metadata lists hosts for most regions and all but the ones below follow one
+//! pattern, so the pattern is the rule and the exceptions are the table. `tests/vectors/endpoints.json`
+//! is that listing; a test holds this file against every row of it.
+
+use std::cell::Cell;
+
+use crate::aliyun::names::Region;
+
+/// Public STS hosts that are not `sts.<region>.aliyuncs.com`.
+const STS_PUBLIC_EXCEPTIONS: [(&str, &str); 2] =
+    [("cn-hangzhou-finance", STS_GLOBAL), ("cn-shenzhen-finance-1", STS_GLOBAL)];
+
+/// Regions for which no VPC host is listed. That is no proof that there is none, so
+/// `network: vpc` still uses the pattern; only the automatic choice leaves it out.
+const STS_NO_VPC: [&str; 1] = ["cn-hangzhou-finance"];
+const CR_NO_VPC: [&str; 3] = ["cn-heyuan", "cn-wulanchabu", "cn-wulanchabu-gic-1"];
+
+/// Regions in which STS is listed. For others the pattern is tried and the global host after it.
+const STS_LISTED: [&str; 34] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "cn-beijing",
+    "cn-beijing-finance-1",
+    "cn-chengdu",
+    "cn-fuzhou",
+    "cn-guangzhou",
+    "cn-hangzhou",
+    "cn-hangzhou-finance",
+    "cn-heyuan",
+    "cn-hongkong",
+    "cn-huhehaote",
+    "cn-nanjing",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen",
+    "cn-shenzhen-finance-1",
+    "cn-wuhan-lr",
+    "cn-wulanchabu",
+    "cn-zhangjiakou",
+    "eu-central-1",
+    "eu-west-1",
+    "me-central-1",
+    "me-east-1",
+    "na-south-1",
+    "us-east-1",
+    "us-west-1",
+];
+
+/// The host that serves every region.
+pub const STS_GLOBAL: &str = "sts.aliyuncs.com";
+
+/// How hosts are chosen, as `network` in the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A VPC host where it can resolve, with about a second to connect, then the public one.
+    Auto,
+    /// VPC hosts only.
+    Vpc,
+    /// Public hosts only.
+    Internet,
+}
+
+/// One base URL that a service may be reached at, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub url: String,
+    /// Give up connecting after about a second: there is another candidate.
+    pub quick: bool,
+}
+
+impl Candidate {
+    /// `host[:port]`, for messages.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host)
+    }
+}
+
+/// A service's base URLs in order of preference, and which of them has answered.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// All but the last, in order.
+    candidates: Vec<Candidate>,
+    last: Candidate,
+    /// How many have been given up.
+    passed: Cell<usize>,
+}
+
+impl Endpoint {
+    /// The one place that an override names.
+    #[must_use]
+    pub fn fixed(base_url: &str) -> Self {
+        Self::of([base_url.trim_end_matches('/').to_owned()])
+    }
+
+    /// STS in the node's region. `vpc_resolves` says whether this is a cloud node, where a VPC
+    /// host can be expected to resolve.
+    #[must_use]
+    pub fn sts(region: Option<&Region>, network: Network, vpc_resolves: bool) -> Self {
+        let Some(region) = region else {
+            return Self::of([https(STS_GLOBAL)]);
+        };
+        let exception = STS_PUBLIC_EXCEPTIONS.iter().find(|(name, _)| *name == region.as_str());
+        let pattern = format!("sts.{region}.aliyuncs.com");
+        let mut public = vec![exception.map_or(https(&pattern), |(_, host)| https(host))];
+        if exception.is_none() && !STS_LISTED.contains(&region.as_str()) {
+            public.push(https(STS_GLOBAL));
+        }
+        let vpc = https(&format!("sts-vpc.{region}.aliyuncs.com"));
+        let try_vpc = vpc_resolves && !STS_NO_VPC.contains(&region.as_str());
+        Self::choose(network, try_vpc, vpc, public)
+    }
+
+    /// The Container Registry API in the instance's region. `same_region` says whether the node
+    /// is known to be in it too.
+    #[must_use]
+    pub fn cr(region: &Region, network: Network, same_region: bool) -> Self {
+        let vpc = https(&format!("cr-vpc.{region}.aliyuncs.com"));
+        let public = vec![https(&format!("cr.{region}.aliyuncs.com"))];
+        let try_vpc = same_region && !CR_NO_VPC.contains(&region.as_str());
+        Self::choose(network, try_vpc, vpc, public)
+    }
+
+    /// The candidate to use now.
+    #[must_use]
+    pub fn current(&self) -> &Candidate {
+        self.candidates.get(self.passed.get()).unwrap_or(&self.last)
+    }
+
+    /// Moves on to the next candidate, after a failure to connect. The one that answers stays
+    /// chosen, so the second call of a run pays nothing for the first one's discovery.
+    pub fn next(&self) -> bool {
+        let more = self.passed.get() < self.candidates.len();
+        if more {
+            self.passed.set(self.passed.get() + 1);
+        }
+        more
+    }
+
+    /// The hosts that could not be connected to, joined by commas.
+    #[must_use]
+    pub fn given_up(&self) -> String {
+        let hosts: Vec<&str> =
+            self.candidates.iter().take(self.passed.get()).map(Candidate::host).collect();
+        hosts.join(", ")
+    }
+
+    fn choose(network: Network, try_vpc: bool, vpc: String, public: Vec<String>) -> Self {
+        match network {
+            Network::Vpc => Self::of([vpc]),
+            Network::Auto if try_vpc => Self::of(std::iter::once(vpc).chain(public)),
+            Network::Auto | Network::Internet => Self::of(public),
+        }
+    }
+
+    fn of(urls: impl IntoIterator<Item = String>) -> Self {
+        let mut urls: Vec<String> = urls.into_iter().collect();
+        let last = urls.pop().unwrap_or_else(|| https(STS_GLOBAL));
+        let quick = urls.into_iter().map(|url| Candidate { url, quick: true });
+        Self {
+            candidates: quick.collect(),
+            last: Candidate { url: last, quick: false },
+            passed: Cell::new(0),
+        }
+    }
+}
+
+fn https(host: &str) -> String {
+    format!("https://{host}")
+}

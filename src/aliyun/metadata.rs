@@ -1,0 +1,222 @@
+//! The ECS instance metadata service: who the node is, over plain HTTP from the node itself.
+//!
+//! Hardened mode first: a token by `PUT /latest/api/token`, sent with each `GET`. Normal mode
+//! (no token) only when the token request is answered 403 or 404; a time-out or a 5xx says
+//! nothing about modes and is retried. Source: "View instance metadata", ECS user guide.
+
+use std::cell::OnceCell;
+
+use serde::Deserialize;
+
+use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::names::{Region, is_role_name};
+use crate::aliyun::refusal::{Refusal, printable};
+use crate::aliyun::{Credentials, Hop};
+use crate::http::{Method, Request, Response, Route};
+use crate::secret::Secret;
+
+/// Where the service is on every instance.
+pub const ADDRESS: &str = "http://100.100.100.200";
+
+/// How long the metadata token is asked to live, in seconds: no longer than one run.
+const TOKEN_TTL: &str = "60";
+
+const CREDENTIALS_PATH: &str = "/latest/meta-data/ram/security-credentials/";
+
+/// The metadata service of this machine.
+pub struct Metadata<'a> {
+    network: Network<'a>,
+    endpoint: Endpoint,
+    /// Normal mode is not to be used, whatever the service says.
+    hardened_only: bool,
+    patience: Patience,
+    token: OnceCell<Option<Secret>>,
+}
+
+/// Why the metadata service gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// 404 where a role or its name should be.
+    #[error("HTTP 404: {0}")]
+    NotFound(&'static str),
+    /// The role document says something other than `Success`.
+    #[error("the role document says Code `{0}`, not `Success`")]
+    NotSuccess(String),
+    #[error("the answer is no {0}")]
+    Malformed(&'static str),
+    /// The token request was answered 403 or 404, and normal mode is ruled out.
+    #[error(
+        "hardened mode is not offered (HTTP {0}) and ALIBABA_CLOUD_IMDSV1_DISABLED rules out normal mode"
+    )]
+    HardenedOnly(u16),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RoleDocument {
+    code: Option<String>,
+    access_key_id: Option<String>,
+    access_key_secret: Option<Secret>,
+    security_token: Option<Secret>,
+}
+
+impl<'a> Metadata<'a> {
+    #[must_use]
+    pub fn new(
+        network: Network<'a>,
+        base_url: &str,
+        hardened_only: bool,
+        patience: Patience,
+    ) -> Self {
+        let token = OnceCell::new();
+        Self { network, endpoint: Endpoint::fixed(base_url), hardened_only, patience, token }
+    }
+
+    /// Whether the service has answered in this run.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.token.get().is_some()
+    }
+
+    /// The region of this node.
+    ///
+    /// # Errors
+    ///
+    /// When the service does not answer or answers with something else.
+    pub fn region(&self) -> Result<Region, MetadataError> {
+        let text = self.text(Hop::MetadataRegion, "/latest/meta-data/region-id", "no region")?;
+        Region::parse(text.trim()).ok_or(MetadataError::Malformed("region id"))
+    }
+
+    /// The name of the one role that an instance can have.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::NotFound`] when no role is attached.
+    pub fn role_name(&self) -> Result<String, MetadataError> {
+        let absent = "no RAM role is attached to this instance";
+        let text = self.text(Hop::MetadataRoleName, CREDENTIALS_PATH, absent)?;
+        let name = text.trim();
+        if is_role_name(name) {
+            Ok(name.to_owned())
+        } else {
+            Err(MetadataError::Malformed("role name"))
+        }
+    }
+
+    /// Temporary credentials of the role, 30 minutes to 6 hours before their end.
+    ///
+    /// # Errors
+    ///
+    /// Anything but a whole document with `Code: Success`.
+    pub fn role_credentials(&self, role: &str) -> Result<Credentials, MetadataError> {
+        let path = format!("{CREDENTIALS_PATH}{role}");
+        let absent = "this instance has no role of that name";
+        let body = self.get(Hop::MetadataRoleDocument, &path, absent)?;
+        let document: RoleDocument =
+            serde_json::from_slice(&body).map_err(|_| MetadataError::Malformed("role document"))?;
+        let code = document.code.unwrap_or_default();
+        if code != "Success" {
+            return Err(MetadataError::NotSuccess(printable(&code, &[])));
+        }
+        let whole = (document.access_key_id, document.access_key_secret, document.security_token);
+        let (Some(access_key_id), Some(access_key_secret), Some(security_token)) = whole else {
+            return Err(MetadataError::Malformed("whole role document"));
+        };
+        Ok(Credentials { access_key_id, access_key_secret, security_token: Some(security_token) })
+    }
+
+    fn text(&self, hop: Hop, path: &str, absent: &'static str) -> Result<String, MetadataError> {
+        String::from_utf8(self.get(hop, path, absent)?)
+            .map_err(|_| MetadataError::Malformed("text"))
+    }
+
+    fn get(&self, hop: Hop, path: &str, absent: &'static str) -> Result<Vec<u8>, MetadataError> {
+        let token = self.token()?;
+        let header = token.map(|token| ("x-aliyun-ecs-metadata-token", token.expose().to_owned()));
+        let (status, body) = self.send(hop, Method::Get, path, header.as_ref())?;
+        match status {
+            200 => Ok(body),
+            404 => Err(MetadataError::NotFound(absent)),
+            status => Err(self.refused(status)),
+        }
+    }
+
+    fn token(&self) -> Result<Option<&Secret>, MetadataError> {
+        if let Some(token) = self.token.get() {
+            return Ok(token.as_ref());
+        }
+        let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_TTL.to_owned());
+        let (status, body) =
+            self.send(Hop::MetadataToken, Method::Put, "/latest/api/token", Some(&ttl))?;
+        let token = match status {
+            200 => {
+                let text =
+                    String::from_utf8(body).map_err(|_| MetadataError::Malformed("token"))?;
+                let text = text.trim();
+                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+                    return Err(MetadataError::Malformed("token"));
+                }
+                Some(Secret::new(text))
+            }
+            403 | 404 if self.hardened_only => return Err(MetadataError::HardenedOnly(status)),
+            403 | 404 => None,
+            status => return Err(self.refused(status)),
+        };
+        Ok(self.token.get_or_init(|| token).as_ref())
+    }
+
+    /// One exchange; statuses below 500 are results, others are tried again.
+    fn send(
+        &self,
+        hop: Hop,
+        method: Method,
+        path: &str,
+        header: Option<&(&'static str, String)>,
+    ) -> Result<(u16, Vec<u8>), CallError> {
+        self.network.call(
+            hop,
+            &self.endpoint,
+            self.patience,
+            |candidate, timeout| Request {
+                method,
+                url: format!("{}{path}", candidate.url),
+                headers: header.into_iter().cloned().collect(),
+                body: None,
+                timeout,
+                route: Route::Metadata,
+            },
+            |response: &Response| match response.status {
+                300..=399 => {
+                    let status = response.status;
+                    Verdict::NotTheService(format!(
+                        "HTTP {status}: a redirect, which is not followed"
+                    ))
+                }
+                500.. => Verdict::Refused(status_only(response.status)),
+                status => Verdict::Done((status, response.body.clone())),
+            },
+        )
+    }
+
+    fn refused(&self, status: u16) -> MetadataError {
+        let host = self.endpoint.current().host().to_owned();
+        CallError::Refused { host, refusal: status_only(status) }.into()
+    }
+}
+
+/// Bodies of metadata errors say nothing that the status does not, and a role document must not
+/// end up in a message.
+fn status_only(status: u16) -> Refusal {
+    Refusal {
+        status,
+        code: String::new(),
+        message: None,
+        request_id: None,
+        policy_type: None,
+        same_string_to_sign: None,
+    }
+}

@@ -1,0 +1,186 @@
+//! What Alibaba Cloud calls things, checked for form once and trusted afterwards.
+
+use std::fmt;
+
+/// A region id such as `cn-hangzhou`. It becomes part of host names, so it is a strict label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Region(String);
+
+impl Region {
+    /// Lower-case words joined by single hyphens, at least two of them.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let words: Vec<&str> = text.split('-').collect();
+        let fits = text.len() <= 63 && words.len() >= 2 && words.iter().all(|w| word(w));
+        let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+        (fits && begins).then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of an Enterprise Edition instance, `cri-…`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InstanceId(String);
+
+impl InstanceId {
+    pub const FORM: &'static str = "`cri-` and letters, digits or hyphens";
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("cri-")?;
+        let fits = !rest.is_empty() && text.len() <= 64;
+        let clean = rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (fits && clean).then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `acs:ram::<account>:role/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleArn {
+    text: String,
+    account: String,
+    name: String,
+}
+
+impl RoleArn {
+    pub const FORM: &'static str = "`acs:ram::<account id>:role/<role name>`";
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (account, name) = resource(text, "role/")?;
+        Some(Self { text: text.to_owned(), account, name })
+    }
+
+    /// The role of this name in this account, if the name can be one.
+    #[must_use]
+    pub fn of(account: &str, name: &str) -> Option<Self> {
+        Self::parse(&format!("acs:ram::{account}:role/{name}"))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// `acs:ram::<account>:oidc-provider/<name>`; for ACK the name is `ack-rrsa-<cluster id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OidcProviderArn(String);
+
+impl OidcProviderArn {
+    pub const FORM: &'static str = "`acs:ram::<account id>:oidc-provider/<provider name>`";
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        resource(text, "oidc-provider/").map(|_| Self(text.to_owned()))
+    }
+
+    /// The provider that ACK makes when RRSA is enabled on a cluster.
+    #[must_use]
+    pub fn of_cluster(account: &str, cluster_id: &str) -> Option<Self> {
+        Self::parse(&format!("acs:ram::{account}:oidc-provider/ack-rrsa-{cluster_id}"))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OidcProviderArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Account id: decimal digits.
+#[must_use]
+pub fn is_account_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A RAM role's name, which also becomes part of a metadata path.
+#[must_use]
+pub fn is_role_name(text: &str) -> bool {
+    let clean = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(clean) && !text.starts_with('.')
+}
+
+fn resource(text: &str, kind: &str) -> Option<(String, String)> {
+    let (account, resource) = text.strip_prefix("acs:ram::")?.split_once(':')?;
+    let name = resource.strip_prefix(kind)?;
+    (is_account_id(account) && is_role_name(name)).then(|| (account.to_owned(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions() {
+        for region in ["cn-hangzhou", "us-east-1", "cn-beijing-finance-1", "cn-heyuan-acdr-1"] {
+            assert!(Region::parse(region).is_some(), "{region}");
+        }
+        for not in
+            ["", "cn", "CN-hangzhou", "cn-", "-cn", "cn--x", "cn-x.evil", "cn-hang zhou", "1-a"]
+        {
+            assert!(Region::parse(not).is_none(), "{not}");
+        }
+    }
+
+    #[test]
+    fn arns() {
+        let role = RoleArn::parse("acs:ram::1234:role/puller").map(|r| (r.account, r.name));
+        assert_eq!(role, Some(("1234".to_owned(), "puller".to_owned())));
+        for not in [
+            "acs:ram::12a4:role/x",
+            "acs:ram::1:role/",
+            "arn:aws:iam::1:role/x",
+            "acs:ram::1:user/x",
+        ] {
+            assert!(RoleArn::parse(not).is_none(), "{not}");
+        }
+        assert!(OidcProviderArn::of_cluster("1234", "c0ffee").is_some());
+        assert!(OidcProviderArn::parse("acs:ram::1234:role/x").is_none());
+    }
+}

@@ -1,0 +1,240 @@
+//! What a service says when it says no.
+//!
+//! RPC services answer `{"RequestId", "HostId", "Code", "Message", "Recommend"}`, Container
+//! Registry also with `IsSuccess`, ROA services with a lower-case initial, and a gateway that did
+//! not get as far as `Format=JSON` in XML. Source: the vendor's "common parameters" pages and SDK tests.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::aliyun::signature::percent_encode;
+use crate::secret::Secret;
+
+/// Longest service message that is passed on, in characters.
+const MAX_MESSAGE: usize = 300;
+
+/// A refusal, safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    /// Empty when the answer was none of the service's own.
+    pub code: String,
+    /// The service's words, unless they echo what was signed.
+    pub message: Option<String>,
+    pub request_id: Option<String>,
+    /// Which kind of policy denied, as the service tells it (`AccessDeniedDetail.PolicyType`).
+    pub policy_type: Option<String>,
+    /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
+    pub same_string_to_sign: Option<bool>,
+}
+
+impl Refusal {
+    /// The account's call limit is used up.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        self.status == 429 || self.code == "Throttling" || self.code.starts_with("Throttling.")
+    }
+
+    /// The service failed rather than refused.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        let server_side = ["InternalError", "ServiceUnavailable", "SystemError"];
+        self.status >= 500 || server_side.contains(&self.code.as_str())
+    }
+
+    /// The time stamp was more than 15 minutes off.
+    #[must_use]
+    pub fn is_clock(&self) -> bool {
+        self.code == "InvalidTimeStamp.Expired"
+    }
+
+    /// A nonce was seen before: something on the way sent the request twice.
+    #[must_use]
+    pub fn is_nonce(&self) -> bool {
+        self.code == "SignatureNonceUsed"
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, .. } = self;
+        if code.is_empty() {
+            return write!(f, "HTTP {status} without an error code");
+        }
+        f.write_str(code)?;
+        if let Some(message) = &self.message {
+            write!(f, " \"{message}\"")?;
+        }
+        write!(f, " (HTTP {status}")?;
+        if let Some(policy) = &self.policy_type {
+            write!(f, ", denied by {policy}")?;
+        }
+        match &self.request_id {
+            Some(id) => write!(f, ", request id {id})"),
+            None => f.write_str(", no request id)"),
+        }
+    }
+}
+
+/// What was sent, for reading the refusal of it: no secret of it may come back in a message.
+#[derive(Default)]
+pub struct Sent<'a> {
+    pub secrets: Vec<&'a Secret>,
+    pub string_to_sign: Option<&'a str>,
+}
+
+/// The fields of an error envelope, in either letter case.
+#[derive(Deserialize, Default)]
+struct Envelope {
+    #[serde(alias = "code", rename = "Code", default, deserialize_with = "text")]
+    code: Option<String>,
+    #[serde(alias = "message", rename = "Message", default, deserialize_with = "text")]
+    message: Option<String>,
+    #[serde(alias = "requestId", rename = "RequestId", default, deserialize_with = "text")]
+    request_id: Option<String>,
+    #[serde(rename = "IsSuccess", default)]
+    is_success: Option<bool>,
+    #[serde(rename = "AccessDeniedDetail", default)]
+    denied: Option<Denied>,
+}
+
+#[derive(Deserialize)]
+struct Denied {
+    #[serde(rename = "PolicyType", default, deserialize_with = "text")]
+    policy_type: Option<String>,
+}
+
+/// Reads an answer as a refusal, if it is one: an error status, or `IsSuccess: false` on a 200.
+#[must_use]
+pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
+    let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
+    let success = (200..300).contains(&status);
+    if success && envelope.as_ref().is_none_or(|e| e.is_success != Some(false)) {
+        return None;
+    }
+    let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
+    let message = envelope.message.unwrap_or_default();
+    let code = envelope.code.map(|code| identifier(&code)).filter(|code| !code.is_empty());
+    let echoes = message.to_ascii_lowercase().contains("string to sign");
+    Some(Refusal {
+        status,
+        same_string_to_sign: sent
+            .string_to_sign
+            .filter(|_| echoes)
+            .map(|ours| message.contains(ours)),
+        message: (!echoes).then(|| printable(&message, &sent.secrets)).filter(|m| !m.is_empty()),
+        code: code.unwrap_or_default(),
+        request_id: envelope.request_id.map(|id| identifier(&id)).filter(|id| !id.is_empty()),
+        policy_type: envelope.denied.and_then(|d| d.policy_type).map(|policy| identifier(&policy)),
+    })
+}
+
+/// The id of an answered request, for the log.
+#[must_use]
+pub fn request_id(body: &[u8]) -> Option<String> {
+    let envelope: Envelope = serde_json::from_slice(body).ok()?;
+    envelope.request_id.map(|id| identifier(&id))
+}
+
+/// One line of at most [`MAX_MESSAGE`] characters without any of the secrets, however encoded.
+#[must_use]
+pub fn printable(text: &str, secrets: &[&Secret]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let encoded = percent_encode(secret.expose());
+        for form in [percent_encode(&encoded), encoded, secret.expose().to_owned()] {
+            text = text.replace(&form, "[secret]");
+        }
+    }
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > MAX_MESSAGE {
+        line.chars().take(MAX_MESSAGE).chain(['…']).collect()
+    } else {
+        line
+    }
+}
+
+/// Codes and request ids are plain words; anything else in them is not passed on.
+fn identifier(text: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    text.chars().filter(plain).take(100).collect()
+}
+
+/// A value that should be text, and is no reason to fail when it is something else.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+fn xml(body: &[u8]) -> Option<Envelope> {
+    let body = std::str::from_utf8(body).ok()?;
+    let element = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(value, _)| value.to_owned())
+    };
+    let code = element("Code")?;
+    Some(Envelope {
+        code: Some(code),
+        message: element("Message"),
+        request_id: element("RequestId"),
+        ..Envelope::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(secret: &Secret) -> Sent<'_> {
+        Sent { secrets: vec![secret], string_to_sign: Some("POST&%2F&A%3Db") }
+    }
+
+    #[test]
+    fn the_echo_of_what_was_signed_is_never_passed_on() {
+        let token = Secret::new("CAIS/secret==");
+        let body = br#"{"Code":"SignatureDoesNotMatch","RequestId":"R-1","Message":"Specified signature is not matched with our calculation. server string to sign is:POST&%2F&A%3Db"}"#;
+        let refusal = read(400, body, &sent(&token)).unwrap();
+        assert_eq!(refusal.message, None);
+        assert_eq!(refusal.same_string_to_sign, Some(true));
+        assert_eq!(refusal.to_string(), "SignatureDoesNotMatch (HTTP 400, request id R-1)");
+    }
+
+    #[test]
+    fn a_secret_in_a_message_is_taken_out_in_every_encoding() {
+        let token = Secret::new("CAIS/se+t==");
+        let encoded = percent_encode(token.expose());
+        let text = format!("a {} b {encoded} c {} d", token.expose(), percent_encode(&encoded));
+        assert_eq!(printable(&text, &[&token]), "a [secret] b [secret] c [secret] d");
+    }
+
+    #[test]
+    fn xml_and_other_bodies_are_read_as_far_as_they_go() {
+        let secret = Secret::new("x");
+        let xml = b"<?xml version='1.0'?><Error><RequestId>R-2</RequestId><Code>NoPermission</Code><Message>no</Message></Error>";
+        assert_eq!(
+            read(403, xml, &sent(&secret)).unwrap().to_string(),
+            "NoPermission \"no\" (HTTP 403, request id R-2)"
+        );
+        assert_eq!(
+            read(502, b"<html>", &sent(&secret)).unwrap().to_string(),
+            "HTTP 502 without an error code"
+        );
+        assert_eq!(read(200, b"{\"IsSuccess\":true}", &sent(&secret)), None);
+        assert!(read(200, b"{\"IsSuccess\":false,\"Code\":\"X\"}", &sent(&secret)).is_some());
+    }
+
+    #[test]
+    fn a_message_cannot_forge_log_lines() {
+        let secret = Secret::new("");
+        let body = br#"{"Code":"A\nB","Message":"one\r\nerror: two\u001b[31m"}"#;
+        assert_eq!(
+            read(400, body, &sent(&secret)).unwrap().to_string(),
+            "AB \"one error: two [31m\" (HTTP 400, no request id)"
+        );
+    }
+}

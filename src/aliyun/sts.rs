@@ -1,0 +1,120 @@
+//! Security Token Service, API version 2015-04-01.
+
+use serde::Deserialize;
+
+use crate::aliyun::call::{CallError, Network};
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::names::{OidcProviderArn, RoleArn};
+use crate::aliyun::rpc::{self, Action};
+use crate::aliyun::{Credentials, Hop};
+use crate::secret::Secret;
+
+const VERSION: &str = "2015-04-01";
+
+/// Shortest session that STS grants, in seconds.
+pub const MIN_DURATION: u32 = 900;
+/// Longest session that any role can be set to, in seconds.
+pub const MAX_DURATION: u32 = 43_200;
+
+/// A session to ask for.
+#[derive(Debug, Clone)]
+pub struct SessionRequest<'a> {
+    pub role: &'a RoleArn,
+    /// 2 to 64 letters, digits or `.@-_`; shows up in the other account's audit trail.
+    pub session_name: &'a str,
+    /// Seconds, 900 to the role's own maximum.
+    pub duration: u32,
+    /// Session policy: what the session may do is the intersection with the role's policies.
+    pub policy: Option<&'a str>,
+    /// `AssumeRole` only.
+    pub external_id: Option<&'a str>,
+}
+
+/// A role session.
+#[derive(Debug)]
+pub struct Session {
+    pub credentials: Credentials,
+    /// `acs:ram::<account>:role/<role>/<session name>` as STS returns it.
+    pub arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SessionAnswer {
+    credentials: SessionCredentials,
+    assumed_role_user: Option<AssumedRoleUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SessionCredentials {
+    access_key_id: String,
+    access_key_secret: Secret,
+    security_token: Secret,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumedRoleUser {
+    arn: Option<String>,
+}
+
+/// `AssumeRole`, signed.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn assume_role(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    caller: &Credentials,
+    request: &SessionRequest<'_>,
+) -> Result<Session, CallError> {
+    let duration = request.duration.to_string();
+    let mut parameters = parameters(request, &duration);
+    parameters.extend(request.external_id.map(|id| ("ExternalId", id)));
+    let action = Action { hop: Hop::AssumeRole, version: VERSION, parameters, secrets: vec![] };
+    rpc::call(network, endpoint, &action, Some(caller)).map(|answer| session(answer.value))
+}
+
+/// `AssumeRoleWithOIDC`, unsigned: the token alone proves who asks, so it travels in the body.
+///
+/// # Errors
+///
+/// See [`CallError`].
+pub fn assume_role_with_oidc(
+    network: &Network<'_>,
+    endpoint: &Endpoint,
+    provider: &OidcProviderArn,
+    token: &Secret,
+    request: &SessionRequest<'_>,
+) -> Result<Session, CallError> {
+    let duration = request.duration.to_string();
+    let mut parameters = parameters(request, &duration);
+    parameters.push(("OIDCProviderArn", provider.as_str()));
+    parameters.push(("OIDCToken", token.expose()));
+    let hop = Hop::AssumeRoleWithOidc;
+    let action = Action { hop, version: VERSION, parameters, secrets: vec![token] };
+    rpc::call(network, endpoint, &action, None).map(|answer| session(answer.value))
+}
+
+fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'static str, &'a str)> {
+    let mut parameters = vec![
+        ("RoleArn", request.role.as_str()),
+        ("RoleSessionName", request.session_name),
+        ("DurationSeconds", duration),
+    ];
+    parameters.extend(request.policy.map(|policy| ("Policy", policy)));
+    parameters
+}
+
+fn session(answer: SessionAnswer) -> Session {
+    Session {
+        credentials: Credentials {
+            access_key_id: answer.credentials.access_key_id,
+            access_key_secret: answer.credentials.access_key_secret,
+            security_token: Some(answer.credentials.security_token),
+        },
+        arn: answer.assumed_role_user.and_then(|user| user.arn),
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+/// What the user asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A request on stdin, an answer on stdout.
+    Provide {
+        config: Option<PathBuf>,
+    },
+    Help,
+    Version,
+}
+
+/// A command line that means nothing here.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UsageError {
+    #[error("{0}")]
+    Wrong(String),
+    /// Docker's credential helper protocol, which passes `get`, `store`, `erase` or `list`.
+    #[error(
+        "`{0}` is a command of docker credential helpers, and this is a kubelet credential provider: it takes a CredentialProviderRequest on stdin"
+    )]
+    DockerHelper(String),
+}
+
+pub const VERSION: &str = concat!("aliyun-acr-credential-provider ", env!("CARGO_PKG_VERSION"));
+
+pub const HELP: &str = "\
+Kubelet credential provider for Alibaba Cloud Container Registry (ACR).
+
+Usage:
+  aliyun-acr-credential-provider [--config FILE]
+      Reads a CredentialProviderRequest on stdin and answers on stdout, as the kubelet calls it.
+  aliyun-acr-credential-provider --version | --help
+
+Try it by hand:
+  echo '{\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"kind\":\"CredentialProviderRequest\",
+  \"image\":\"HOST/NAMESPACE/REPOSITORY\"}' | aliyun-acr-credential-provider --config FILE
+
+Without --config the file is the one named by ACR_CREDENTIAL_PROVIDER_CONFIG, or else
+/etc/aliyun-acr-credential-provider/config.yaml, or none: then registries of the node's own
+account are answered. ACR_CREDENTIAL_PROVIDER_LOG is error, warn (default), info or debug.
+
+Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 identity,
+4 AssumeRole, 5 registry token, 6 out of time.
+";
+
+/// Reads the arguments, the program's name left out.
+///
+/// # Errors
+///
+/// For anything that is not in [`HELP`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut parser = Parser::from_args(arguments);
+    let mut config = None;
+    while let Some(argument) = parser.next().map_err(wrong)? {
+        match argument {
+            Arg::Long("config") if config.is_none() => {
+                config = Some(PathBuf::from(parser.value().map_err(wrong)?));
+            }
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
+            Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
+            Arg::Value(word) => {
+                let word = word.string().map_err(wrong)?;
+                return Err(match word.as_str() {
+                    "get" | "store" | "erase" | "list" => UsageError::DockerHelper(word),
+                    _ => UsageError::Wrong(format!("unknown command `{word}`")),
+                });
+            }
+            other => return Err(wrong(other.unexpected())),
+        }
+    }
+    Ok(Command::Provide { config })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn wrong(error: lexopt::Error) -> UsageError {
+    UsageError::Wrong(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, UsageError> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(parsed(&[]), Ok(Command::Provide { config: None }));
+        assert_eq!(parsed(&["--config", "/c"]), Ok(Command::Provide { config: Some("/c".into()) }));
+        assert_eq!(parsed(&["--config=/c"]), Ok(Command::Provide { config: Some("/c".into()) }));
+        assert_eq!(parsed(&["--version"]), Ok(Command::Version));
+        assert_eq!(parsed(&["get"]), Err(UsageError::DockerHelper("get".to_owned())));
+        for wrong in [&["--config"][..], &["--nope"], &["x"], &["--config", "a", "--config", "b"]] {
+            assert!(matches!(parsed(wrong), Err(UsageError::Wrong(_))), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The only place that reads a clock.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// Wall-clock time, corrected by what a service said of it.
+///
+/// Requests are refused when their time stamp is more than 15 minutes off; the service's `Date`
+/// header then tells the right time, and every later request of this run uses it.
+#[derive(Debug, Default)]
+pub struct Clock {
+    offset_seconds: Cell<i64>,
+}
+
+impl Clock {
+    /// Now, in whole seconds, as the services see it as far as we know.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "the one reading of wall-clock time")]
+        let local = Timestamp::now();
+        Timestamp::from_second(local.as_second().saturating_add(self.offset_seconds.get()))
+            .unwrap_or(local)
+    }
+
+    /// Takes the service's time for ours. Returns by how many seconds the clock was off.
+    pub fn correct(&self, service: Timestamp) -> i64 {
+        let off = service.as_second().saturating_sub(self.now().as_second());
+        self.offset_seconds.set(self.offset_seconds.get().saturating_add(off));
+        off
+    }
+}
+
+/// A monotonic instant, for time spent.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reading of monotonic time")]
+pub fn instant() -> Instant {
+    Instant::now()
+}
+
+/// The one deadline of a whole call.
+///
+/// The kubelet kills a plugin after 60 seconds and then logs only that it did
+/// (`plugin.go`, `ExecPlugin`), so ours must come first to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    start: Instant,
+    total: Duration,
+}
+
+impl Deadline {
+    #[must_use]
+    pub fn new(start: Instant, total: Duration) -> Self {
+        Self { start, total }
+    }
+
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.total
+    }
+
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        instant().saturating_duration_since(self.start)
+    }
+
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.total.saturating_sub(self.elapsed())
+    }
+
+    /// How long one attempt may take: a third of the whole, so that a hop whose first
+    /// connection hangs gets another, and never more than what is left.
+    #[must_use]
+    pub fn attempt(&self) -> Duration {
+        self.left().min(self.total / 3)
+    }
+}

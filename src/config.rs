@@ -1,0 +1,205 @@
+//! What the configuration means: entries, identities and settings, checked once.
+//!
+//! [`file`] knows what is written and where; here it becomes what the stations work with.
+//! Everything that can be wrong is found before any call is made.
+
+mod entry;
+pub mod file;
+mod identity;
+mod mistakes;
+mod settings;
+pub mod yaml;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use entry::{AssumedRole, Entry, Scope};
+pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
+pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
+
+use crate::config::file::{Note, Notes, Section};
+use crate::duration;
+use crate::environment::Environment;
+
+/// Where the file is on a node.
+pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
+
+/// The variable that names another one.
+pub const PATH_VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_CONFIG";
+
+/// Largest file that is read, in bytes: what a `ConfigMap` can hold.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// `expiring-threshold` when it is left out, as the vendor's helper has it.
+const EXPIRING_THRESHOLD: Duration = Duration::from_secs(15 * 60);
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// None when no file was found.
+    pub path: Option<PathBuf>,
+    pub entries: Vec<Entry>,
+    pub settings: Settings,
+    /// A cached login is renewed once it has less than this left.
+    pub expiring_threshold: Duration,
+    /// Keys that are accepted and mean nothing on a node, and other things worth saying.
+    pub warnings: Vec<String>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("configuration `{}` cannot be read: {detail}", path.display())]
+    Unreadable { path: PathBuf, detail: String },
+    #[error("configuration {}", Listing(path, problems))]
+    Wrong { path: PathBuf, problems: Vec<Note> },
+    #[error("environment: {0}")]
+    Environment(String),
+}
+
+impl Config {
+    /// Reads the configuration: the file that was asked for, or else the first that is there.
+    ///
+    /// # Errors
+    ///
+    /// A file that was named and is not there, one that cannot be read, and every mistake in it.
+    pub fn load(
+        asked: Option<&Path>,
+        environment: &Environment,
+        user_file: Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let named =
+            asked.map(Path::to_owned).or_else(|| environment.get(PATH_VARIABLE).map(PathBuf::from));
+        let found = match named {
+            Some(path) => Some(path),
+            None => [Some(PathBuf::from(SYSTEM_PATH)), user_file]
+                .into_iter()
+                .flatten()
+                .find(|path| path.exists()),
+        };
+        let Some(path) = found else {
+            return Self::resolve(None, "", false, environment);
+        };
+        let (text, open_to_others) =
+            read(&path).map_err(|detail| ConfigError::Unreadable { path: path.clone(), detail })?;
+        Self::resolve(Some(path), &text, open_to_others, environment)
+    }
+
+    /// The meaning of a file's text. `open_to_others` says whether its group or others can read it.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the text, in the order of its lines.
+    pub fn resolve(
+        path: Option<PathBuf>,
+        text: &str,
+        open_to_others: bool,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let mut notes = Notes::default();
+        let file = file::read(text, &mut notes);
+        let settings = Settings::read(&file.settings, &file.endpoints, &mut notes);
+        let token_mode = token_mode(&file.top, &mut notes);
+        let rrsa = file.rrsa.flag("enable", &mut notes).unwrap_or(false);
+        let expiring_threshold = expiring_threshold(&file.top, &mut notes);
+        let context = identity::Context { settings: &settings, token_mode, rrsa, open_to_others };
+        let entries = match &file.entries {
+            Some(sections) if !sections.is_empty() => sections
+                .iter()
+                .enumerate()
+                .filter_map(|(index, section)| {
+                    entry::read(index + 1, section, &context, &mut notes)
+                })
+                .collect(),
+            implicit => {
+                let identity = identity::of_environment(environment, &settings)
+                    .map_err(ConfigError::Environment)?;
+                vec![Entry::implicit(implicit.is_some(), identity)]
+            }
+        };
+        notes.problems.sort_by_key(|note| note.at);
+        match (notes.problems.is_empty(), path) {
+            (false, path) => {
+                Err(ConfigError::Wrong { path: path.unwrap_or_default(), problems: notes.problems })
+            }
+            (true, path) => {
+                let warnings =
+                    notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
+                Ok(Self { path, entries, settings, expiring_threshold, warnings })
+            }
+        }
+    }
+}
+
+fn warning(path: Option<&Path>, note: &Note) -> String {
+    format!("{}:{}: {}", path.unwrap_or(Path::new("")).display(), note.at, note.message)
+}
+
+fn read(path: &Path) -> Result<(String, bool), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("larger than 1 MiB".to_owned());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
+    Ok((text, metadata.mode() & 0o066 != 0))
+}
+
+fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {
+    let Some(written) = top.text("tokenMode", notes) else {
+        return TokenMode::Auto;
+    };
+    match written.text.as_str() {
+        "auto" => TokenMode::Auto,
+        "workerRole" => TokenMode::WorkerRole,
+        "managedRole" => {
+            notes.problem(
+                written.at,
+                "`tokenMode: managedRole` is not possible from a node: only components inside a managed \
+                 cluster are given AliyunCSManagedAcrRole; use `workerRole`, or `auto` with RRSA or an AccessKey",
+            );
+            TokenMode::Auto
+        }
+        other => {
+            notes.problem(
+                written.at,
+                format!("`tokenMode` is `{other}`; expected auto or workerRole"),
+            );
+            TokenMode::Auto
+        }
+    }
+}
+
+fn expiring_threshold(top: &Section, notes: &mut Notes) -> Duration {
+    let Some(written) = top.text("expiring-threshold", notes) else {
+        return EXPIRING_THRESHOLD;
+    };
+    duration::parse_go(&written.text).unwrap_or_else(|| {
+        let message =
+            format!("`expiring-threshold` is `{}`; expected a duration such as 15m", written.text);
+        notes.problem(written.at, message);
+        EXPIRING_THRESHOLD
+    })
+}
+
+/// The first mistake, and how many more there are.
+struct Listing<'a>(&'a Path, &'a [Note]);
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(path, problems) = self;
+        let Some(first) = problems.first() else {
+            return write!(f, "{}", path.display());
+        };
+        write!(f, "{}:{}: {}", path.display(), first.at, first.message)
+    }
+}

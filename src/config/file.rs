@@ -1,0 +1,378 @@
+//! The configuration file as written: which sections and keys it has, and where.
+//!
+//! The file is the `acr-configuration` `ConfigMap` of the vendor's helper in one of three forms:
+//! the whole manifest, its `data` alone, or the same keys with real YAML in place of strings.
+//! What the keys mean is decided in [`crate::config`]; here a mistake is only noted, so that all
+//! of them can be told at once.
+
+use crate::config::mistakes;
+use crate::config::yaml::{self, Key, Node, Position, Value};
+
+/// Keys with a meaning here, or accepted so that the vendor's file can be used unchanged.
+const TOP_KEYS: [&str; 10] = [
+    "acr-registry-info",
+    "tokenMode",
+    "rrsa",
+    "expiring-threshold",
+    "credential-provider",
+    "service-account",
+    "watch-namespace",
+    "notify-email",
+    "acr-api-version",
+    "webhook-configuration",
+];
+/// What else a manifest has; none of it matters here.
+const MANIFEST_KEYS: [&str; 5] = ["apiVersion", "kind", "metadata", "immutable", "binaryData"];
+const ENTRY_KEYS: [&str; 14] = [
+    "instanceId",
+    "regionId",
+    "domains",
+    "assumeRoleARN",
+    "expireDuration",
+    "rrsaRoleARN",
+    "rrsaOIDCProviderRoleARN",
+    "customAccessKey",
+    "customAccessKeySecret",
+    "externalId",
+    "roleSessionName",
+    "sessionPolicy",
+    "podIdentity",
+    "allowedRoles",
+];
+const RRSA_KEYS: [&str; 1] = ["enable"];
+const SETTINGS_KEYS: [&str; 11] = [
+    "endpoints",
+    "network",
+    "caFile",
+    "oidcTokenFile",
+    "workerRoleName",
+    "nodeRegion",
+    "margin",
+    "cacheDir",
+    "timeout",
+    "clusterId",
+    "accountId",
+];
+const ENDPOINT_KEYS: [&str; 4] = ["sts", "cr", "metadata", "registry"];
+
+/// A mistake, or something worth saying, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub at: Position,
+    pub message: String,
+}
+
+/// What was found on the way: problems make the file unusable, warnings do not.
+#[derive(Debug, Default)]
+pub struct Notes {
+    pub problems: Vec<Note>,
+    pub warnings: Vec<Note>,
+}
+
+impl Notes {
+    pub fn problem(&mut self, at: Position, message: impl Into<String>) {
+        self.problems.push(Note { at, message: message.into() });
+    }
+
+    pub fn warning(&mut self, at: Position, message: impl Into<String>) {
+        self.warnings.push(Note { at, message: message.into() });
+    }
+}
+
+/// A text and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub at: Position,
+    pub text: String,
+}
+
+/// A mapping whose keys have been checked.
+#[derive(Debug, Clone)]
+pub struct Section {
+    pub at: Position,
+    pairs: Vec<(Key, Node)>,
+}
+
+/// The whole file.
+#[derive(Debug)]
+pub struct File {
+    pub top: Section,
+    /// None when `acr-registry-info` is left out, empty when it is present and empty.
+    pub entries: Option<Vec<Section>>,
+    pub rrsa: Section,
+    pub settings: Section,
+    pub endpoints: Section,
+}
+
+/// Reads the file's text; mistakes go into `notes`, and what could be read is returned.
+pub fn read(source: &str, notes: &mut Notes) -> File {
+    let mut reader = Reader { source, notes };
+    let (top, beside) = reader.top();
+    let settings = top.node("credential-provider").or_else(|| beside.node("credential-provider"));
+    let settings =
+        reader.section(settings.cloned(), "credential-provider", &SETTINGS_KEYS, Unknown::Refused);
+    let endpoints = reader.section(
+        settings.node("endpoints").cloned(),
+        "endpoints",
+        &ENDPOINT_KEYS,
+        Unknown::Refused,
+    );
+    let rrsa = reader.section(top.node("rrsa").cloned(), "rrsa", &RRSA_KEYS, Unknown::Tolerated);
+    let entries = top.node("acr-registry-info").cloned().map(|node| reader.entries(node));
+    File { top, entries, rrsa, settings, endpoints }
+}
+
+impl Section {
+    fn empty(at: Position) -> Self {
+        Self { at, pairs: Vec::new() }
+    }
+
+    fn node(&self, name: &str) -> Option<&Node> {
+        self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// Where a key stands, if it is there.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<Position> {
+        self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.at)
+    }
+
+    /// The text behind a key; an empty one counts as left out.
+    pub fn text(&self, name: &str, notes: &mut Notes) -> Option<Written> {
+        let node = self.node(name)?;
+        match &node.value {
+            Value::Null => None,
+            Value::Scalar(scalar) => {
+                Some(Written { at: node.at, text: scalar.text.trim().to_owned() })
+                    .filter(|written| !written.text.is_empty())
+            }
+            Value::Sequence(_) | Value::Mapping(_) => {
+                notes.problem(
+                    node.at,
+                    format!("`{name}` is {}; expected a single value", node.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    /// The values behind a key: a text with commas in it, or a list.
+    pub fn list(&self, name: &str, notes: &mut Notes) -> Vec<Written> {
+        let Some(Node { value: Value::Sequence(items), .. }) = self.node(name) else {
+            return self
+                .text(name, notes)
+                .map_or_else(Vec::new, |written| split(name, &written, notes));
+        };
+        let mut values = Vec::new();
+        for item in items {
+            match &item.value {
+                Value::Scalar(scalar) if !scalar.text.trim().is_empty() => {
+                    values.push(Written { at: item.at, text: scalar.text.trim().to_owned() });
+                }
+                _ => notes.problem(
+                    item.at,
+                    format!("an item of `{name}` is {}; expected a single value", item.kind()),
+                ),
+            }
+        }
+        values
+    }
+
+    /// `true` or `false` behind a key.
+    pub fn flag(&self, name: &str, notes: &mut Notes) -> Option<bool> {
+        let written = self.text(name, notes)?;
+        match written.text.as_str() {
+            "true" | "True" | "TRUE" => Some(true),
+            "false" | "False" | "FALSE" => Some(false),
+            other => {
+                notes.problem(written.at, format!("`{name}` is `{other}`; expected true or false"));
+                None
+            }
+        }
+    }
+}
+
+fn split(name: &str, written: &Written, notes: &mut Notes) -> Vec<Written> {
+    let mut values = Vec::new();
+    for part in written.text.split(',').map(str::trim) {
+        if part.is_empty() {
+            notes.problem(
+                written.at,
+                format!("`{name}` has nothing between two commas or at an end"),
+            );
+        } else {
+            values.push(Written { at: written.at, text: part.to_owned() });
+        }
+    }
+    values
+}
+
+/// What becomes of a key that is not known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// Always an error: the section is ours, or its keys decide who may pull.
+    Refused,
+    /// An error if it resembles a known key, else a warning: the vendor may add keys.
+    Tolerated,
+}
+
+/// Whether any section has a key of this name.
+pub(super) fn is_known_key(name: &str) -> bool {
+    let sections: [&[&str]; 5] =
+        [&TOP_KEYS, &ENTRY_KEYS, &SETTINGS_KEYS, &ENDPOINT_KEYS, &RRSA_KEYS];
+    sections.iter().any(|keys| keys.contains(&name))
+}
+
+struct Reader<'a> {
+    source: &'a str,
+    notes: &'a mut Notes,
+}
+
+impl Reader<'_> {
+    /// The section that holds the vendor's keys, and what stands beside it in a manifest.
+    fn top(&mut self) -> (Section, Section) {
+        let start = Position { line: 1, column: 1 };
+        let document = match yaml::parse(self.source) {
+            Ok(document) => document,
+            Err(error) => {
+                self.notes.problems.push(mistakes::not_yaml(self.source, &error));
+                return (Section::empty(start), Section::empty(start));
+            }
+        };
+        let Some(document) = document else {
+            return (Section::empty(start), Section::empty(start));
+        };
+        let document = self.mapping(document, "the configuration");
+        let Some(data) = document.node("data").cloned() else {
+            let manifest =
+                document.position("kind").is_some() && document.position("apiVersion").is_some();
+            let known: Vec<&str> = if manifest {
+                [&TOP_KEYS[..], &MANIFEST_KEYS[..]].concat()
+            } else {
+                TOP_KEYS.to_vec()
+            };
+            self.check(&document, "the configuration", &known, Unknown::Tolerated);
+            return (document, Section::empty(start));
+        };
+        self.manifest(&document);
+        (self.section(Some(data), "data", &TOP_KEYS, Unknown::Tolerated), document)
+    }
+
+    fn manifest(&mut self, document: &Section) {
+        for (key, _) in &document.pairs {
+            if TOP_KEYS.contains(&key.name.as_str()) && key.name != "credential-provider" {
+                self.notes.problem(
+                    key.at,
+                    format!("`{}` stands beside `data`; it belongs inside it", key.name),
+                );
+            }
+        }
+        let known = [&MANIFEST_KEYS[..], &TOP_KEYS[..], &["data"]].concat();
+        self.check(document, "the manifest", &known, Unknown::Tolerated);
+        if let Some(kind) =
+            document.text("kind", self.notes).filter(|kind| kind.text != "ConfigMap")
+        {
+            self.notes.problem(
+                kind.at,
+                format!("this is a manifest of kind `{}`; expected `ConfigMap`", kind.text),
+            );
+        }
+    }
+
+    fn entries(&mut self, node: Node) -> Vec<Section> {
+        let Some(node) = self.real(node) else {
+            return Vec::new();
+        };
+        let Value::Sequence(items) = node.value else {
+            self.wrong_kind(
+                &node,
+                "`acr-registry-info`",
+                "a list of registries, each beginning with `- `",
+            );
+            return Vec::new();
+        };
+        items
+            .into_iter()
+            .map(|item| {
+                self.section(
+                    Some(item),
+                    "an entry of `acr-registry-info`",
+                    &ENTRY_KEYS,
+                    Unknown::Refused,
+                )
+            })
+            .collect()
+    }
+
+    fn section(
+        &mut self,
+        node: Option<Node>,
+        what: &str,
+        known: &[&str],
+        unknown: Unknown,
+    ) -> Section {
+        let start = Position { line: 1, column: 1 };
+        let Some(node) = node.and_then(|node| self.real(node)) else {
+            return Section::empty(start);
+        };
+        let section = self.mapping(node, what);
+        self.check(&section, what, known, unknown);
+        section
+    }
+
+    /// The value itself, or the YAML in it when it is a string; none for nothing.
+    fn real(&mut self, node: Node) -> Option<Node> {
+        let Value::Scalar(scalar) = &node.value else {
+            return Some(node).filter(|node| !matches!(node.value, Value::Null));
+        };
+        match scalar.parse(self.source) {
+            Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
+            Err(error) => {
+                self.notes.problems.push(mistakes::not_yaml(self.source, &error));
+                None
+            }
+        }
+    }
+
+    fn mapping(&mut self, node: Node, what: &str) -> Section {
+        let at = node.at;
+        match node.value {
+            Value::Mapping(pairs) => Section { at, pairs },
+            Value::Null => Section::empty(at),
+            _ => {
+                self.wrong_kind(&node, what, "keys with values, such as `regionId: cn-hangzhou`");
+                Section::empty(at)
+            }
+        }
+    }
+
+    fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) {
+        match mistakes::missing_blank(self.source, node.at.line) {
+            Some(blank) => self.notes.problems.push(blank),
+            None => self
+                .notes
+                .problem(node.at, format!("{what} is {}; expected {expected}", node.kind())),
+        }
+    }
+
+    fn check(&mut self, section: &Section, what: &str, known: &[&str], unknown: Unknown) {
+        for (key, _) in &section.pairs {
+            if known.contains(&key.name.as_str()) {
+                continue;
+            }
+            let name = &key.name;
+            let most_edits = if unknown == Unknown::Refused { 4 } else { 2 };
+            let message = format!("unknown key `{name}` in {what}");
+            match mistakes::nearest(known, name, most_edits) {
+                Some(nearest) => {
+                    self.notes.problem(key.at, format!("{message}; did you mean `{nearest}`?"));
+                }
+                None if unknown == Unknown::Refused => {
+                    self.notes
+                        .problem(key.at, format!("{message}; known are {}", known.join(", ")));
+                }
+                None => self.notes.warning(key.at, format!("{message} is ignored")),
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Who asks for an entry's login: exactly one identity, from the entry or the environment.
+
+use std::path::PathBuf;
+
+use crate::aliyun::Credentials;
+use crate::aliyun::names::{OidcProviderArn, RoleArn};
+use crate::config::entry::arn;
+use crate::config::file::{Notes, Section, Written};
+use crate::config::settings::Settings;
+use crate::config::yaml::Position;
+use crate::environment::Environment;
+use crate::secret::Secret;
+
+/// What `tokenMode` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenMode {
+    /// The identity is the entry's own.
+    Auto,
+    /// The node's role only; an entry with another identity is an error.
+    WorkerRole,
+}
+
+/// Where the first credentials come from.
+#[derive(Debug, Clone)]
+pub enum IdentitySource {
+    AccessKey(Credentials),
+    Oidc(Oidc),
+    WorkerRole,
+}
+
+/// An OIDC token, and the role that it is exchanged for.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    pub provider: OidcProviderArn,
+    /// None when only an annotation can name one.
+    pub role: Option<RoleArn>,
+    pub token_file: PathBuf,
+    pub pod_identity: PodIdentity,
+    /// Names or patterns with `*` of roles that an annotation may name.
+    pub allowed_roles: Vec<String>,
+    /// The account of roles that an annotation names.
+    pub account: Option<String>,
+}
+
+/// Whether the pod's own service account token is the identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodIdentity {
+    /// If the request has a token.
+    Auto,
+    /// And without one there is no answer.
+    Required,
+    /// Never.
+    Off,
+}
+
+/// What an entry's meaning depends on beside the entry itself.
+pub(super) struct Context<'a> {
+    pub settings: &'a Settings,
+    pub token_mode: TokenMode,
+    pub rrsa: bool,
+    pub open_to_others: bool,
+}
+
+/// The identity that the environment gives where no entry is configured, else the node's role.
+pub(super) fn of_environment(
+    environment: &Environment,
+    settings: &Settings,
+) -> Result<IdentitySource, String> {
+    const KEY: [&str; 2] = ["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"];
+    const OIDC: [&str; 3] = [
+        "ALIBABA_CLOUD_ROLE_ARN",
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    ];
+    match (any(environment, &KEY), any(environment, &OIDC)) {
+        (true, true) => {
+            Err(format!("both {} and {} are set; one identity at a time", KEY[0], OIDC[0]))
+        }
+        (true, false) => {
+            let [id, secret] = all(environment, KEY)?;
+            Ok(IdentitySource::AccessKey(Credentials {
+                access_key_id: id.to_owned(),
+                access_key_secret: Secret::new(secret),
+                security_token: environment.get("ALIBABA_CLOUD_SECURITY_TOKEN").map(Secret::new),
+            }))
+        }
+        (false, true) => {
+            let [role, provider, file] = all(environment, OIDC)?;
+            let role = RoleArn::parse(role)
+                .ok_or_else(|| format!("{} is not of the form {}", OIDC[0], RoleArn::FORM))?;
+            let provider = OidcProviderArn::parse(provider).ok_or_else(|| {
+                format!("{} is not of the form {}", OIDC[1], OidcProviderArn::FORM)
+            })?;
+            Ok(IdentitySource::Oidc(Oidc {
+                provider,
+                account: settings.account_id.clone().or_else(|| Some(role.account().to_owned())),
+                role: Some(role),
+                token_file: PathBuf::from(file),
+                pod_identity: PodIdentity::Auto,
+                allowed_roles: Vec::new(),
+            }))
+        }
+        (false, false) => Ok(IdentitySource::WorkerRole),
+    }
+}
+
+fn any(environment: &Environment, names: &[&str]) -> bool {
+    names.iter().any(|name| environment.get(name).is_some())
+}
+
+/// Half an identity is a mistake, not a reason to use another one.
+fn all<'e, const N: usize>(
+    environment: &'e Environment,
+    names: [&str; N],
+) -> Result<[&'e str; N], String> {
+    if let Some(missing) = names.iter().find(|name| environment.get(name).is_none()) {
+        return Err(format!("{missing} is missing beside the others of {}", names.join(", ")));
+    }
+    Ok(names.map(|name| environment.get(name).unwrap_or_default()))
+}
+
+/// Reads the identity of an entry; none if it has no usable one, and `notes` says why.
+pub(super) fn read(
+    section: &Section,
+    context: &Context<'_>,
+    notes: &mut Notes,
+) -> Option<IdentitySource> {
+    let key = section.text("customAccessKey", notes);
+    let secret = section.text("customAccessKeySecret", notes);
+    let rrsa = section.text("rrsaRoleARN", notes);
+    let provider = section.text("rrsaOIDCProviderRoleARN", notes);
+    let pod_identity = pod_identity(section, notes);
+    let other = key.as_ref().or(secret.as_ref()).or(rrsa.as_ref());
+    let required = (pod_identity == PodIdentity::Required).then_some(section.at);
+    let other = other.map(|written| written.at).or(required);
+    if let (TokenMode::WorkerRole, Some(other)) = (context.token_mode, other) {
+        notes.problem(other, "`tokenMode: workerRole` allows the node's role only, and this entry asks for another identity");
+        return None;
+    }
+    let key_at = key.as_ref().or(secret.as_ref()).map(|written| written.at);
+    let oidc = rrsa.is_some() || provider.is_some() || pod_identity == PodIdentity::Required;
+    match (key_at, oidc) {
+        (Some(at), true) => {
+            notes.problem(
+                at,
+                "both an AccessKey and RRSA are given; an entry has exactly one identity",
+            );
+            None
+        }
+        (Some(at), false) => access_key(at, key, secret, context, notes),
+        (None, true) => self::oidc(section, rrsa, provider, pod_identity, context, notes),
+        (None, false) => Some(IdentitySource::WorkerRole),
+    }
+}
+
+fn access_key(
+    at: Position,
+    key: Option<Written>,
+    secret: Option<Written>,
+    context: &Context<'_>,
+    notes: &mut Notes,
+) -> Option<IdentitySource> {
+    if context.open_to_others {
+        notes.problem(
+            at,
+            "an AccessKey in a file that its group or others can read; run: chmod 600 on it",
+        );
+    }
+    let (Some(key), Some(secret)) = (key, secret) else {
+        notes.problem(
+            at,
+            "`customAccessKey` and `customAccessKeySecret` belong together; one is missing",
+        );
+        return None;
+    };
+    Some(IdentitySource::AccessKey(Credentials {
+        access_key_id: key.text,
+        access_key_secret: Secret::new(secret.text),
+        security_token: None,
+    }))
+}
+
+fn oidc(
+    section: &Section,
+    role: Option<Written>,
+    provider: Option<Written>,
+    pod_identity: PodIdentity,
+    context: &Context<'_>,
+    notes: &mut Notes,
+) -> Option<IdentitySource> {
+    let settings = context.settings;
+    let allowed_roles = allowed_roles(section, notes);
+    if let Some(role) = role.as_ref().filter(|_| !context.rrsa) {
+        notes.problem(
+            role.at,
+            "`rrsaRoleARN` needs RRSA to be switched on: add `rrsa` with `enable: true` at the top",
+        );
+    }
+    if role.is_none() && allowed_roles.is_empty() {
+        let at = provider.map_or(section.at, |provider| provider.at);
+        notes.problem(at, "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
+        return None;
+    }
+    let role = match role {
+        Some(written) => Some(arn("rrsaRoleARN", &written, RoleArn::parse, RoleArn::FORM, notes)?),
+        None => None,
+    };
+    let account =
+        settings.account_id.clone().or_else(|| role.as_ref().map(|role| role.account().to_owned()));
+    let of_cluster =
+        || OidcProviderArn::of_cluster(account.as_deref()?, settings.cluster_id.as_deref()?);
+    let provider = match &provider {
+        Some(written) => arn(
+            "rrsaOIDCProviderRoleARN",
+            written,
+            OidcProviderArn::parse,
+            OidcProviderArn::FORM,
+            notes,
+        )?,
+        None => of_cluster().or_else(|| {
+            notes.problem(
+                section.at,
+                "RRSA needs `rrsaOIDCProviderRoleARN`, or `clusterId` in `credential-provider`",
+            );
+            None
+        })?,
+    };
+    if !allowed_roles.is_empty() && account.is_none() {
+        notes.problem(
+            section.at,
+            "`allowedRoles` without `rrsaRoleARN` needs `accountId` in `credential-provider`",
+        );
+    }
+    let token_file = settings.oidc_token_file.clone();
+    Some(IdentitySource::Oidc(Oidc {
+        provider,
+        role,
+        token_file,
+        pod_identity,
+        allowed_roles,
+        account,
+    }))
+}
+
+fn pod_identity(section: &Section, notes: &mut Notes) -> PodIdentity {
+    let Some(Written { at, text }) = section.text("podIdentity", notes) else {
+        return PodIdentity::Auto;
+    };
+    match text.as_str() {
+        "auto" => PodIdentity::Auto,
+        "required" => PodIdentity::Required,
+        "off" => PodIdentity::Off,
+        other => {
+            notes
+                .problem(at, format!("`podIdentity` is `{other}`; expected auto, required or off"));
+            PodIdentity::Auto
+        }
+    }
+}
+
+fn allowed_roles(section: &Section, notes: &mut Notes) -> Vec<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.@*".contains(&b);
+    let mut allowed = Vec::new();
+    for Written { at, text } in section.list("allowedRoles", notes) {
+        if text.bytes().all(fits) {
+            allowed.push(text);
+        } else {
+            notes.problem(at, format!("`allowedRoles` has `{text}`; expected role names, `*` standing for any characters"));
+        }
+    }
+    allowed
+}

@@ -1,0 +1,52 @@
+//! Mistakes that people make in this file, told in their words rather than the parser's.
+
+use crate::config::file::{Note, is_known_key};
+use crate::config::yaml::{Position, YamlError};
+
+/// Lines before the parser's place in which the mistake may be: it notices a missing blank only
+/// when the next key comes.
+const LOOK_BACK: usize = 3;
+
+/// Words what the YAML parser did not understand.
+pub fn not_yaml(source: &str, error: &YamlError) -> Note {
+    let line = error.at.line;
+    let first = line.saturating_sub(LOOK_BACK).max(1);
+    if let Some(note) = (first..=line).find_map(|line| missing_blank(source, line)) {
+        return note;
+    }
+    let text = source.lines().nth(line - 1).unwrap_or_default();
+    let key = text.trim_start().trim_start_matches("- ");
+    let message = if text.trim_start_matches(' ').starts_with('\t') {
+        "a tab is used for indentation; YAML wants blanks".to_owned()
+    } else if key.starts_with("domains:") && text.contains("\",") {
+        "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\""
+            .to_owned()
+    } else {
+        format!("not valid YAML: {}", error.message)
+    };
+    Note { at: error.at, message }
+}
+
+/// `key:"value"`: without a blank behind the colon YAML sees one long word. The vendor's own
+/// sample has this mistake.
+pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
+    let text = source.lines().nth(line.checked_sub(1)?)?;
+    let (name, value) = text.trim_start_matches([' ', '-']).split_once(':')?;
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let first = value.chars().next()?;
+    let meant = is_known_key(name) || matches!(first, '"' | '\'');
+    if name.is_empty() || !name.chars().all(word) || first.is_whitespace() || !meant {
+        return None;
+    }
+    let column = text.chars().count() - value.chars().count() + 1;
+    let shown = if name.starts_with("customAccessKey") { "…" } else { value.trim_end() };
+    let message = format!("a blank is missing after `{name}:`; write `{name}: {shown}`");
+    Some(Note { at: Position { line, column }, message })
+}
+
+/// The known key that was most likely meant, if one resembles the unknown one. Exchanged
+/// neighbours count as one edit.
+pub fn nearest<'k>(known: &[&'k str], name: &str, most_edits: usize) -> Option<&'k str> {
+    let distances = known.iter().map(|known| (strsim::osa_distance(known, name), *known));
+    distances.min().filter(|(distance, _)| *distance <= most_edits).map(|(_, known)| known)
+}

@@ -1,0 +1,267 @@
+//! YAML as a tree in which every value knows its line and column in the file.
+//!
+//! A `ConfigMap` holds YAML inside YAML strings. What is wrong inside such a string is told at its
+//! place in the file, so the tree is built from parser events rather than by a deserialiser,
+//! which stops at the first mistake and knows only one level.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+
+/// Deepest nesting that is read.
+const MAX_DEPTH: usize = 32;
+/// Most values that are read, aliases counted as often as they are used.
+const MAX_NODES: usize = 20_000;
+
+/// A place in the configuration file, both numbers from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A value and where it begins.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub at: Position,
+    pub value: Value,
+}
+
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// Nothing behind the key, `~` or `null`.
+    Null,
+    Scalar(Scalar),
+    Sequence(Vec<Node>),
+    Mapping(Vec<(Key, Node)>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub at: Position,
+    pub name: String,
+}
+
+/// A text, and how places in it are found in the file.
+#[derive(Debug, Clone)]
+pub struct Scalar {
+    pub text: String,
+    layout: Layout,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// A literal block (`|`): its first line is this line of the file.
+    Block { first_line: usize },
+    /// On one line without escapes: its first character is here.
+    Inline(Position),
+    /// Folded or escaped: only its beginning is known.
+    Opaque(Position),
+}
+
+/// Why a text is no YAML tree.
+#[derive(Debug, Clone)]
+pub struct YamlError {
+    pub at: Position,
+    pub message: String,
+}
+
+/// Reads one YAML document; none for an empty text.
+///
+/// # Errors
+///
+/// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
+pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
+    Builder::new(text, text, None).document()
+}
+
+impl Scalar {
+    /// Reads this text, found in the file `source`, as YAML of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`], with places in the file.
+    pub fn parse(&self, source: &str) -> Result<Option<Node>, YamlError> {
+        Builder::new(&self.text, source, Some(self.layout)).document()
+    }
+}
+
+impl Node {
+    /// `a text`, `a list`, …, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Scalar(_) => "a single value",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+/// Builds the tree from the parser's events.
+struct Builder<'t> {
+    parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    text: &'t str,
+    source: &'t str,
+    layout: Option<Layout>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str, source: &'t str, layout: Option<Layout>) -> Self {
+        let parser = Parser::new_from_str(text);
+        Self { parser, text, source, layout, anchors: HashMap::new(), nodes: 0 }
+    }
+
+    fn document(mut self) -> Result<Option<Node>, YamlError> {
+        let mut document = None;
+        while let Some((event, at)) = self.next()? {
+            match event {
+                Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::Nothing => {}
+                Event::StreamEnd => break,
+                _ if document.is_some() => {
+                    return Err(YamlError {
+                        at,
+                        message: "a second YAML document; only one is read".into(),
+                    });
+                }
+                event => document = Some(self.node(event, at, 0)?),
+            }
+        }
+        Ok(document)
+    }
+
+    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, YamlError> {
+        match self.parser.next_event() {
+            None => Ok(None),
+            Some(Ok((event, span))) => Ok(Some((event, self.position(span.start)))),
+            Some(Err(error)) => Err(YamlError {
+                at: self.position(*error.marker()),
+                message: error.info().to_owned(),
+            }),
+        }
+    }
+
+    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
+        self.nodes += 1;
+        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
+            let message =
+                format!("nested deeper than {MAX_DEPTH} levels or more than {MAX_NODES} values");
+            return Err(YamlError { at, message });
+        }
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, _) => (scalar(&text, style, at), anchor),
+            Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.mapping(at, depth)?, anchor),
+            Event::Alias(anchor) => {
+                let unknown =
+                    || YamlError { at, message: "an alias to itself or to nothing".into() };
+                let node = self.anchors.get(&anchor).cloned().ok_or_else(unknown)?;
+                self.nodes += size(&node);
+                (node, 0)
+            }
+            _ => {
+                return Err(YamlError { at, message: "unexpected end".into() });
+            }
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                None | Some((Event::SequenceEnd, _)) => break,
+                Some((event, at)) => items.push(self.node(event, at, depth + 1)?),
+            }
+        }
+        Ok(Node { at, value: Value::Sequence(items) })
+    }
+
+    fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
+        let mut pairs: Vec<(Key, Node)> = Vec::new();
+        loop {
+            let (event, at) = match self.next()? {
+                None | Some((Event::MappingEnd, _)) => break,
+                Some(next) => next,
+            };
+            let Event::Scalar(name, ..) = event else {
+                return Err(YamlError { at, message: "a key must be a single word".into() });
+            };
+            let key = Key { at, name: name.into_owned() };
+            if let Some((first, _)) = pairs.iter().find(|(earlier, _)| earlier.name == key.name) {
+                let message =
+                    format!("`{}` is given a second time; the first is at {}", key.name, first.at);
+                return Err(YamlError { at, message });
+            }
+            let Some((event, at)) = self.next()? else {
+                break;
+            };
+            let node = self.node(event, at, depth + 1)?;
+            pairs.push((key, node));
+        }
+        Ok(Node { at, value: Value::Mapping(pairs) })
+    }
+
+    /// The place in the file of a place in the text.
+    fn position(&self, marker: Marker) -> Position {
+        let (line, column) = (marker.line().max(1), marker.col() + 1);
+        match self.layout {
+            None => Position { line, column },
+            Some(Layout::Opaque(at)) => at,
+            Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
+            Some(Layout::Block { first_line }) => {
+                let in_file = first_line + line - 1;
+                let indent = width(self.source, in_file).saturating_sub(width(self.text, line));
+                Position { line: in_file, column: column + indent }
+            }
+        }
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
+    if style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+        return Node { at, value: Value::Null };
+    }
+    let one_line = !text.contains('\n');
+    let layout = match style {
+        // The parser places a block at its first line that is not blank.
+        ScalarStyle::Literal => Layout::Block {
+            first_line: at.line.saturating_sub(text.len() - text.trim_start_matches('\n').len()),
+        },
+        ScalarStyle::Plain if one_line => Layout::Inline(at),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted if one_line => {
+            Layout::Inline(Position { column: at.column + 1, ..at })
+        }
+        _ => Layout::Opaque(at),
+    };
+    Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), layout }) }
+}
+
+/// Characters in a line, counted from 1: what a block's line has lost against the file's is the indentation.
+fn width(text: &str, line: usize) -> usize {
+    text.lines().nth(line - 1).map_or(0, |line| line.chars().count())
+}
+
+fn size(node: &Node) -> usize {
+    match &node.value {
+        Value::Null | Value::Scalar(_) => 1,
+        Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Mapping(pairs) => 1 + pairs.iter().map(|(_, node)| size(node)).sum::<usize>(),
+    }
+}

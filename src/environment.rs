@@ -1,0 +1,39 @@
+//! The environment variables that count, taken once by `main` and handed on as a value.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+/// A snapshot of the process environment.
+///
+/// The kubelet hands on its own environment plus the `env` of its provider configuration;
+/// `HOME` and `PATH` may be missing (kubernetes/kubernetes#102750).
+#[derive(Debug, Default, Clone)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// Variables whose name or value is not UTF-8 are none of ours.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(variables.into_iter().filter_map(text).collect())
+    }
+
+    /// A variable that is set to something; an empty one counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// `true` in any letter case, as the vendor's own libraries read their switches.
+    #[must_use]
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The first of several spellings, such as `HTTPS_PROXY` and `https_proxy`.
+    #[must_use]
+    pub fn any(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.get(name))
+    }
+}

@@ -1,0 +1,193 @@
+//! What a person reads when there is no answer.
+//!
+//! ```text
+//! error: <what failed, on what, what the service said, request id>
+//! caused by: <why that happens>
+//! hint: <what to do>
+//! ```
+//!
+//! The kubelet folds these lines into one log entry (`plugin.go`, `ExecPlugin`), so there are at
+//! most five and the first is enough to act on.
+
+use std::fmt;
+
+use crate::aliyun::Hop;
+use crate::aliyun::call::CallError;
+use crate::aliyun::refusal::Refusal;
+use crate::duration;
+use crate::remedy::{self, Facts};
+
+/// Longest line, in characters.
+const MAX_LINE: usize = 1000;
+
+/// Exit codes, part of the contract with users. To the kubelet all but 0 are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Something that should not be possible.
+    Unexpected = 1,
+    /// Usage, request or configuration.
+    Usage = 2,
+    /// First credentials: metadata, token file, `AssumeRoleWithOIDC`.
+    Identity = 3,
+    AssumeRole = 4,
+    /// The registry's login and what is needed to ask for it.
+    RegistryToken = 5,
+    OutOfTime = 6,
+}
+
+/// No answer, and why.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+    pub causes: Vec<String>,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says for which registry there is no login.
+    #[must_use]
+    pub fn for_host(mut self, host: &str) -> Self {
+        self.message = format!("no login for {host}: {}", self.message);
+        self
+    }
+
+    /// A call that gave nothing. `subject` is the hop with what it was asked for, such as
+    /// `AssumeRole of acs:ram::1:role/puller`.
+    #[must_use]
+    pub fn of_call(exit: Exit, hop: Hop, subject: &str, error: &CallError, facts: &Facts) -> Self {
+        match error {
+            CallError::Refused { host, refusal } => {
+                Self::refused(exit, hop, subject, host, refusal, facts)
+            }
+            CallError::Unreachable { host, detail, tries } => Self::new(
+                exit,
+                format!("{subject}: {host} gives no answer: {detail} (after {tries})"),
+            )
+            .hint(unreachable_hint(hop, host)),
+            CallError::NotTheService { host, detail } => Self::new(
+                exit,
+                format!("{subject}: {host} does not answer as the service would: {detail}"),
+            )
+            .hint(not_the_service_hint(detail)),
+            CallError::OutOfTime { host, last, tries } => {
+                let last = last.as_deref().map_or(String::new(), |last| format!("; last: {last}"));
+                Self::new(
+                    Exit::OutOfTime,
+                    format!("out of time in {subject} at {host} after {tries}{last}"),
+                )
+                .hint(unreachable_hint(hop, host))
+            }
+            CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
+                .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
+        }
+    }
+
+    fn refused(
+        exit: Exit,
+        hop: Hop,
+        subject: &str,
+        host: &str,
+        refusal: &Refusal,
+        facts: &Facts,
+    ) -> Self {
+        let failure = Self::new(exit, format!("{subject} refused by {host}: {refusal}"));
+        match (remedy::find(hop, refusal), refusal.same_string_to_sign) {
+            (_, Some(true)) => failure
+                .caused_by("the AccessKey secret is wrong: the service signed the very same text with another result")
+                .hint("compare customAccessKeySecret with the key's secret"),
+            (_, Some(false)) => failure
+                .caused_by("the request was changed on its way: the service signed another text than was sent")
+                .hint("look for a proxy that changes requests"),
+            (Some(remedy), None) => {
+                failure.caused_by(facts.fill(remedy.cause)).hint(facts.fill(remedy.remedy))
+            }
+            (None, None) => failure.hint(unknown_code_hint(hop, refusal)),
+        }
+    }
+
+    /// Says how long was waited, once the whole time is known.
+    #[must_use]
+    pub fn after(mut self, timeout: std::time::Duration) -> Self {
+        if self.exit == Exit::OutOfTime {
+            self.causes.push(format!(
+                "the whole call may take {}",
+                duration::format_go(timeout.as_secs())
+            ));
+        }
+        self
+    }
+}
+
+fn unreachable_hint(hop: Hop, host: &str) -> String {
+    match hop {
+        Hop::MetadataToken
+        | Hop::MetadataRoleName
+        | Hop::MetadataRoleDocument
+        | Hop::MetadataRegion => {
+            "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
+                .to_owned()
+        }
+        _ => format!(
+            "see that {host} resolves and can be reached from this node (route, security group, proxy, /etc/hosts), or set `network` or `endpoints` in the configuration"
+        ),
+    }
+}
+
+fn not_the_service_hint(detail: &str) -> &'static str {
+    if detail.contains("certificate") {
+        "see where the name leads (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA"
+    } else {
+        "something between this node and the service answers in its place: a proxy, a captive portal, a wrong address"
+    }
+}
+
+fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> String {
+    match (hop, refusal.status) {
+        (Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint, 404) => {
+            "see that instanceId exists in regionId and belongs to the account whose role is assumed".to_owned()
+        }
+        (_, 500..) => "the service failed; try again later".to_owned(),
+        _ => "look the code up in the vendor's error center, and give the request id to its support".to_owned(),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", line(&self.message))?;
+        for cause in self.causes.iter().take(3) {
+            write!(f, "\ncaused by: {}", line(cause))?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {}", line(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One line, whatever was put into it.
+fn line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().take(MAX_LINE).map(clean).collect();
+    if text.chars().nth(MAX_LINE).is_some() {
+        line.push('…');
+    }
+    line
+}

@@ -1,0 +1,89 @@
+//! Which registry an image is pulled from.
+//!
+//! The kubelet sends the repository name alone: no tag, no digest, always a host
+//! (`image_manager.go`). People who debug by hand type tags, digests and bare hosts.
+
+/// Where images without a host come from.
+const DOCKER_HUB: &str = "docker.io";
+
+/// Why a text names no image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    #[error("the request names no image")]
+    Empty,
+    #[error("the image name begins with a scheme; leave `{0}://` out")]
+    Scheme(&'static str),
+    #[error("the image name has blanks or control characters in it")]
+    NotPrintable,
+}
+
+/// The registry's `host[:port]`, letter for letter as the image has it.
+///
+/// Follows the reference grammar of container images: what stands before the first slash is a
+/// host if it has a dot or a colon or is `localhost`; other names belong to Docker Hub.
+///
+/// # Errors
+///
+/// For texts that are no image name at all. Any host is a result, however odd: whether it is one
+/// of ours is decided by exact comparison.
+pub fn registry_host(image: &str) -> Result<&str, ImageError> {
+    if image.is_empty() {
+        return Err(ImageError::Empty);
+    }
+    if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(ImageError::NotPrintable);
+    }
+    for scheme in ["https", "http"] {
+        if image.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")) {
+            return Err(ImageError::Scheme(scheme));
+        }
+    }
+    match image.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => Ok(first),
+        Some(_) => Ok(DOCKER_HUB),
+        None => {
+            let name = image.split_once('@').map_or(image, |(name, _)| name);
+            let (host, tag) = name.split_once(':').unwrap_or((name, ""));
+            let port = !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_digit());
+            match host.contains('.') || host == "localhost" {
+                true if port => Ok(name),
+                true => Ok(host),
+                false => Ok(DOCKER_HUB),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (image, host) in [
+            ("r.example.com/a/b", "r.example.com"),
+            ("r.example.com/a/b:v1@sha256:00", "r.example.com"),
+            ("r.example.com:5000/a", "r.example.com:5000"),
+            ("r.example.com", "r.example.com"),
+            ("r.example.com:5000", "r.example.com:5000"),
+            ("r.example.com:v1", "r.example.com"),
+            ("r.example.com@sha256:00", "r.example.com"),
+            ("localhost:5000/a", "localhost:5000"),
+            ("localhost/a", "localhost"),
+            ("nginx", "docker.io"),
+            ("nginx:1.29", "docker.io"),
+            ("library/nginx", "docker.io"),
+            ("a.example@r.example.com/x", "a.example@r.example.com"),
+        ] {
+            assert_eq!(registry_host(image), Ok(host), "{image}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_image() {
+        assert_eq!(registry_host(""), Err(ImageError::Empty));
+        assert_eq!(registry_host("https://r.example.com/a"), Err(ImageError::Scheme("https")));
+        assert_eq!(registry_host("r.example.com/a b"), Err(ImageError::NotPrintable));
+        assert_eq!(registry_host("r.example.com\u{0}/a"), Err(ImageError::NotPrintable));
+    }
+}

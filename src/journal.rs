@@ -1,0 +1,79 @@
+//! What happened on the way, kept until the end.
+//!
+//! The kubelet folds stderr into one log entry when we fail and throws it away when we succeed
+//! (`plugin.go`, `ExecPlugin`). The first line must therefore be the error, so nothing is printed
+//! while the work is under way: `main` prints the journal last.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// How much a reader wants to know; set by `ACR_CREDENTIAL_PROVIDER_LOG`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl Level {
+    pub const NAMES: &'static str = "error, warn, info or debug";
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "error" => Self::Error,
+            "warn" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warn => "warning",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        })
+    }
+}
+
+/// Lines in the order in which they came up. No secret is ever handed to it.
+#[derive(Debug, Default)]
+pub struct Journal {
+    lines: RefCell<Vec<(Level, String)>>,
+}
+
+impl Journal {
+    pub fn warn(&self, line: impl Into<String>) {
+        self.add(Level::Warn, line.into());
+    }
+
+    pub fn info(&self, line: impl Into<String>) {
+        self.add(Level::Info, line.into());
+    }
+
+    pub fn debug(&self, line: impl Into<String>) {
+        self.add(Level::Debug, line.into());
+    }
+
+    /// The lines that a reader of this level wants, each with its level in front.
+    #[must_use]
+    pub fn lines(&self, level: Level) -> Vec<String> {
+        let wanted = |line: &&(Level, String)| line.0 <= level;
+        self.lines
+            .borrow()
+            .iter()
+            .filter(wanted)
+            .map(|(level, line)| format!("{level}: {line}"))
+            .collect()
+    }
+
+    fn add(&self, level: Level, line: String) {
+        self.lines.borrow_mut().push((level, line));
+    }
+}

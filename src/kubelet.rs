@@ -1,0 +1,142 @@
+//! The kubelet's exec plugin protocol: what it sends, and what it accepts.
+//!
+//! Source: `k8s.io/kubelet/pkg/apis/credentialprovider`, and `plugin.go` for how it is read. The
+//! three versions differ in name alone, but for two fields that v1 gained in Kubernetes 1.33.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration;
+use crate::identity::Pod;
+use crate::registry_token::RegistryToken;
+use crate::secret::Secret;
+
+const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
+const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
+const KIND: &str = "CredentialProviderRequest";
+
+/// What the kubelet asks. Fields that a later version may add are ignored.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    api_version: String,
+    /// Repository name, normalised, without tag and digest.
+    #[serde(default)]
+    pub image: String,
+    /// A token of the pod's service account; v1 from Kubernetes 1.33, and only if configured.
+    #[serde(default)]
+    service_account_token: Option<Secret>,
+    /// Those annotations of the service account that the kubelet's configuration names.
+    #[serde(default)]
+    service_account_annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Request {
+    /// What the request says of the pod.
+    #[must_use]
+    pub fn pod(&self) -> Pod<'_> {
+        Pod {
+            token: self.service_account_token.as_ref().filter(|token| !token.is_empty()),
+            annotations: self.service_account_annotations.as_ref(),
+        }
+    }
+}
+
+/// Why the text on stdin is no request.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("nothing on stdin; expected a {KIND} in JSON")]
+    Empty,
+    #[error("the request on stdin is larger than 1 MiB")]
+    TooLarge,
+    #[error("the text on stdin is no {KIND} in JSON: {0}")]
+    Json(String),
+    #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]
+    Kind(String),
+    #[error(
+        "the request on stdin has apiVersion `{0}`; expected {GROUP} with v1, v1beta1 or v1alpha1"
+    )]
+    Version(String),
+}
+
+/// Reads a request.
+///
+/// # Errors
+///
+/// Anything but one JSON object of the right kind and one of the three versions.
+pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Err(RequestError::Empty);
+    }
+    let request: Request =
+        serde_json::from_slice(text).map_err(|error| RequestError::Json(place(&error)))?;
+    if request.kind != KIND {
+        return Err(RequestError::Kind(shown(&request.kind)));
+    }
+    if !request.api_version.strip_prefix(GROUP).is_some_and(|version| VERSIONS.contains(&version)) {
+        return Err(RequestError::Version(shown(&request.api_version)));
+    }
+    Ok(request)
+}
+
+/// Says where and what kind of mistake, without quoting: the request may hold a token.
+fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "a field has the wrong type or is there twice",
+        _ => "it is not well formed",
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// Fields in the kubelet's order; it decodes strictly, so there is no other.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    kind: &'static str,
+    api_version: &'a str,
+    cache_key_type: &'static str,
+    cache_duration: String,
+    auth: Option<BTreeMap<&'a str, Auth<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+/// The whole answer, as it goes to stdout.
+///
+/// With a login it covers every image of the registry's host; without one the kubelet is told
+/// to ask again for each image, and pulls anonymously or with other credentials.
+#[must_use]
+pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Secret {
+    let (cache_key_type, seconds) = match login {
+        Some((_, login)) => ("Registry", login.cache_seconds),
+        None => ("Image", 0),
+    };
+    let auth = login.map(|(host, login)| {
+        let auth = Auth { username: &login.user_name, password: login.password.expose() };
+        BTreeMap::from([(host, auth)])
+    });
+    let response = Response {
+        kind: "CredentialProviderResponse",
+        api_version: &request.api_version,
+        cache_key_type,
+        cache_duration: duration::format_go(seconds),
+        auth,
+    };
+    // Strings and numbers only: it cannot fail, and an empty text is no answer to the kubelet.
+    let mut text = serde_json::to_string(&response).unwrap_or_default();
+    text.push('\n');
+    Secret::new(text)
+}

@@ -1,0 +1,47 @@
+//! Kubelet credential provider for Alibaba Cloud Container Registry.
+//!
+//! The modules in the order in which a request meets them:
+//!
+//! 1. [`kubelet`] reads the request, [`image`] finds the registry's host in it, [`registry`] says
+//!    what kind of host that is.
+//! 2. [`config`] says what is configured, [`selection`] which entry covers the host, [`instance`]
+//!    which instance is behind it.
+//! 3. [`identity`] establishes who asks, [`role_chain`] assumes the role in the registry's account,
+//!    [`registry_token`] gets the login.
+//! 4. [`provide`] is that way as a whole; only it knows the stations.
+//!
+//! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire.
+//! [`error`] and [`remedy`] are what a person reads when it fails.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod provide;
+
+pub mod config;
+pub mod identity;
+pub mod image;
+pub mod instance;
+pub mod kubelet;
+pub mod registry;
+pub mod registry_token;
+pub mod role_chain;
+pub mod selection;
+
+pub mod aliyun;
+pub mod http;
+pub mod node;
+pub mod retry;
+pub mod tls;
+
+pub mod error;
+pub mod journal;
+pub mod remedy;
+
+pub mod clock;
+pub mod duration;
+pub mod environment;
+pub mod jwt;
+pub mod machine;
+pub mod random;
+pub mod secret;

@@ -1,0 +1,191 @@
+//! The process: arguments, environment, streams and exit code. Everything else is in the library.
+//!
+//! stdout carries one JSON document, written once at the very end; everything for people goes to
+//! stderr, the error first.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+use aliyun_acr_credential_provider::aliyun::call::Network;
+use aliyun_acr_credential_provider::cli::{self, Command};
+use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
+use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings};
+use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::error::{Exit, Failure};
+use aliyun_acr_credential_provider::http::{Http, Routes};
+use aliyun_acr_credential_provider::journal::{Journal, Level};
+use aliyun_acr_credential_provider::kubelet::{self, RequestError};
+use aliyun_acr_credential_provider::machine::Machine;
+use aliyun_acr_credential_provider::node::Node;
+use aliyun_acr_credential_provider::provide::provide;
+use aliyun_acr_credential_provider::secret::Secret;
+use aliyun_acr_credential_provider::tls::Trust;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+/// Largest request that is read, in bytes.
+const MAX_REQUEST: u64 = 1024 * 1024;
+
+fn main() {
+    let start = clock::instant();
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may quote a value: only the place is told.
+        let place = panic
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        say(&Failure::new(Exit::Unexpected, format!("internal error{place}"))
+            .hint("please report this")
+            .to_string());
+        exit(Exit::Unexpected as i32);
+    }));
+    // Secrets do not go into core dumps. Where the kernel refuses there is nothing better to do.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the environment")]
+    let environment = Environment::new(std::env::vars_os());
+    let journal = Journal::default();
+    let level = log_level(&environment, &journal);
+    let outcome = run(start, &environment, &journal);
+    let code = match outcome {
+        Ok(answer) => match write_answer(&answer) {
+            Ok(()) => 0,
+            Err(error) => {
+                say(&Failure::new(
+                    Exit::Unexpected,
+                    format!("the answer cannot be written to stdout: {error}"),
+                )
+                .to_string());
+                Exit::Unexpected as i32
+            }
+        },
+        Err(failure) => {
+            say(&failure.to_string());
+            failure.exit as i32
+        }
+    };
+    for line in journal.lines(level) {
+        say(&line);
+    }
+    exit(code);
+}
+
+fn run(
+    start: std::time::Instant,
+    environment: &Environment,
+    journal: &Journal,
+) -> Result<Secret, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the arguments")]
+    let arguments = std::env::args_os().skip(1);
+    match cli::parse(arguments).map_err(|error| usage(&error.to_string()))? {
+        Command::Help => Ok(Secret::new(cli::HELP)),
+        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION))),
+        Command::Provide { config } => answer(start, config.as_deref(), environment, journal),
+    }
+}
+
+fn answer(
+    start: std::time::Instant,
+    config: Option<&Path>,
+    environment: &Environment,
+    journal: &Journal,
+) -> Result<Secret, Failure> {
+    let request = read_stdin()?;
+    let request = kubelet::read_request(&request)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let config = Config::load(config, environment, user_file())
+        .map_err(|error| bad_configuration(&error))?;
+    for warning in &config.warnings {
+        journal.warn(warning.clone());
+    }
+    let http = Http::new(routes(&config.settings, environment));
+    let clock = Clock::default();
+    let deadline = Deadline::new(start, config.settings.timeout);
+    let network = Network { http: &http, clock: &clock, deadline, journal };
+    provide(&request, &config, &Node::new(network, &config.settings, environment, Machine::read()))
+}
+
+fn read_stdin() -> Result<Vec<u8>, Failure> {
+    let stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        return Err(usage("stdin is a terminal; the kubelet's request is expected there"));
+    }
+    let mut request = Vec::new();
+    let read = stdin.take(MAX_REQUEST + 1).read_to_end(&mut request);
+    read.map_err(|error| Failure::new(Exit::Usage, format!("stdin cannot be read: {error}")))?;
+    if request.len() as u64 > MAX_REQUEST {
+        return Err(Failure::new(Exit::Usage, RequestError::TooLarge.to_string()));
+    }
+    Ok(request)
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, message).hint("see aliyun-acr-credential-provider --help")
+}
+
+fn bad_configuration(error: &ConfigError) -> Failure {
+    let failure = Failure::new(Exit::Usage, error.to_string());
+    match error {
+        ConfigError::Wrong { path, problems } => {
+            let rest = problems.iter().skip(1);
+            let listed = rest
+                .clone()
+                .take(2)
+                .map(|note| format!("{}:{}: {}", path.display(), note.at, note.message));
+            let mut failure = listed.fold(failure, Failure::caused_by);
+            let more = rest.count().saturating_sub(2);
+            if more > 0 {
+                failure = failure.caused_by(format!("and {more} more"));
+            }
+            failure.hint("correct the file; it is read anew on the next pull, without a restart of the kubelet")
+        }
+        ConfigError::Unreadable { .. } => {
+            failure.hint("see that the path is right and the file readable")
+        }
+        ConfigError::Environment(_) => {
+            failure.hint("unset what is not meant, or configure an entry in acr-registry-info")
+        }
+    }
+}
+
+/// The file of a user who is not root.
+fn user_file() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let directories = directories::BaseDirs::new()?;
+    Some(directories.config_dir().join("aliyun-acr-credential-provider/config.yaml"))
+}
+
+fn routes(settings: &Settings, environment: &Environment) -> Routes {
+    Routes {
+        https_proxy: environment.any(&["HTTPS_PROXY", "https_proxy"]).map(str::to_owned),
+        no_proxy: environment.any(&["NO_PROXY", "no_proxy"]).map(str::to_owned),
+        trust: Trust {
+            instead: environment.get("SSL_CERT_FILE").map(PathBuf::from),
+            also: settings.ca_file.clone(),
+        },
+    }
+}
+
+fn log_level(environment: &Environment, journal: &Journal) -> Level {
+    const VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
+    let Some(text) = environment.get(VARIABLE) else {
+        return Level::Warn;
+    };
+    Level::parse(text).unwrap_or_else(|| {
+        journal.warn(format!("{VARIABLE} is none of {}; taking warn", Level::NAMES));
+        Level::Warn
+    })
+}
+
+fn write_answer(answer: &Secret) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(answer.expose().as_bytes())?;
+    stdout.flush()
+}
+
+/// To stderr; where that is closed there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

@@ -1,0 +1,218 @@
+//! The machine this runs on: its metadata service, its region, and which endpoints it can reach.
+//!
+//! Everything is found out when it is first needed, and once: an AccessKey with a configured
+//! region never asks the metadata service anything.
+
+use std::cell::OnceCell;
+
+use crate::aliyun::Hop;
+use crate::aliyun::call::{self, Patience};
+use crate::aliyun::endpoint::{self, Endpoint};
+use crate::aliyun::metadata::{self, Metadata, MetadataError};
+use crate::aliyun::names::Region;
+use crate::config::{Settings, check_base_url};
+use crate::environment::Environment;
+use crate::error::{Exit, Failure};
+use crate::machine::Machine;
+use crate::remedy::Facts;
+
+/// The vendor's variable for another STS host.
+const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
+
+/// See the module.
+pub struct Node<'a> {
+    pub network: call::Network<'a>,
+    pub settings: &'a Settings,
+    environment: &'a Environment,
+    machine: Machine,
+    metadata: OnceCell<Metadata<'a>>,
+    region: OnceCell<Option<Region>>,
+    sts: OnceCell<Endpoint>,
+    cr: OnceCell<(Option<Region>, Endpoint)>,
+}
+
+impl<'a> Node<'a> {
+    #[must_use]
+    pub fn new(
+        network: call::Network<'a>,
+        settings: &'a Settings,
+        environment: &'a Environment,
+        machine: Machine,
+    ) -> Self {
+        Self {
+            network,
+            settings,
+            environment,
+            machine,
+            metadata: OnceCell::new(),
+            region: OnceCell::new(),
+            sts: OnceCell::new(),
+            cr: OnceCell::new(),
+        }
+    }
+
+    /// The role name that configuration or environment give, which saves asking for it.
+    #[must_use]
+    pub fn worker_role_name(&self) -> Option<&str> {
+        let configured = self.settings.worker_role_name.as_deref();
+        configured.or_else(|| self.environment.get("ALIBABA_CLOUD_ECS_METADATA"))
+    }
+
+    /// The metadata service, unless it is switched off.
+    ///
+    /// # Errors
+    ///
+    /// With `ALIBABA_CLOUD_ECS_METADATA_DISABLED`.
+    pub fn metadata(&self) -> Result<&Metadata<'a>, Failure> {
+        if self.environment.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
+            return Err(Failure::new(
+                Exit::Identity,
+                "the metadata service is needed but ALIBABA_CLOUD_ECS_METADATA_DISABLED is true",
+            )
+            .hint("unset the variable, or use RRSA or an AccessKey and set nodeRegion"));
+        }
+        Ok(self.metadata.get_or_init(|| {
+            let base_url = self.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
+            let hardened_only = self.environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED");
+            // Where the firmware does not name the vendor there is most likely nobody at that
+            // address: one try of a second tells, where a cloud node is worth several.
+            let patience = if self.expects_metadata() { Patience::FULL } else { Patience::BRIEF };
+            Metadata::new(self.network, base_url, hardened_only, patience)
+        }))
+    }
+
+    /// Words a failure of the metadata service.
+    #[must_use]
+    pub fn metadata_failure(&self, hop: Hop, error: &MetadataError) -> Failure {
+        let subject = hop.name();
+        let failure = match error {
+            MetadataError::Call(error) => {
+                Failure::of_call(Exit::Identity, hop, subject, error, &Facts::default())
+            }
+            other => Failure::new(Exit::Identity, format!("{subject}: {other}")),
+        };
+        let failure = match error {
+            MetadataError::NotFound(_) => failure.hint(
+                "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or correct workerRoleName",
+            ),
+            MetadataError::NotSuccess(_) => failure.hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),
+            MetadataError::HardenedOnly(_) => failure.hint("unset ALIBABA_CLOUD_IMDSV1_DISABLED, or enable hardened mode on the instance"),
+            _ => failure,
+        };
+        match (&self.machine, self.expects_metadata()) {
+            (Machine::Other(vendor), false) => failure.caused_by(format!(
+                "this machine is no cloud node: its firmware names `{vendor}`, not `Alibaba Cloud`"
+            )),
+            (Machine::Unknown, false) => {
+                failure.caused_by("this machine's firmware does not say that it is a cloud node")
+            }
+            _ => failure,
+        }
+    }
+
+    /// The node's region.
+    ///
+    /// # Errors
+    ///
+    /// When nothing names it.
+    pub fn region(&self) -> Result<Region, Failure> {
+        if let Some(region) = &self.settings.node_region {
+            return Ok(region.clone());
+        }
+        if let Some(Some(region)) = self.region.get() {
+            return Ok(region.clone());
+        }
+        let region = self.metadata()?.region().map_err(|error| {
+            self.metadata_failure(Hop::MetadataRegion, &error)
+                .hint("set regionId in the entry, or nodeRegion in credential-provider")
+        })?;
+        Ok(self.region.get_or_init(|| Some(region.clone())).clone().unwrap_or(region))
+    }
+
+    /// STS for a registry in `registry_region`: in the node's region if that can be known.
+    ///
+    /// # Errors
+    ///
+    /// When `ALIBABA_CLOUD_STS_ENDPOINT` is no URL.
+    pub fn sts(&self, registry_region: Option<&Region>) -> Result<&Endpoint, Failure> {
+        if let Some(endpoint) = self.sts.get() {
+            return Ok(endpoint);
+        }
+        let endpoint = self.find_sts(registry_region)?;
+        Ok(self.sts.get_or_init(|| endpoint))
+    }
+
+    /// The Container Registry API in the instance's region; `region` is asked only if nothing
+    /// overrides the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// When the region cannot be found out.
+    pub fn cr(
+        &self,
+        region: impl FnOnce() -> Result<Region, Failure>,
+    ) -> Result<&Endpoint, Failure> {
+        if let Some(url) = &self.settings.endpoints.cr {
+            return Ok(&self.cr.get_or_init(|| (None, Endpoint::fixed(url))).1);
+        }
+        let region = region()?;
+        if let Some((known, endpoint)) = self.cr.get()
+            && known.as_ref() == Some(&region)
+        {
+            return Ok(endpoint);
+        }
+        let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
+        let same =
+            network == endpoint::Network::Auto && self.region_if_known() == Some(region.clone());
+        Ok(&self.cr.get_or_init(|| (Some(region.clone()), Endpoint::cr(&region, network, same))).1)
+    }
+
+    fn find_sts(&self, registry_region: Option<&Region>) -> Result<Endpoint, Failure> {
+        if let Some(url) = &self.settings.endpoints.sts {
+            return Ok(Endpoint::fixed(url));
+        }
+        if let Some(text) = self.environment.get(STS_ENDPOINT) {
+            let url =
+                if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+            let url = check_base_url(&url, false).map_err(|wrong| {
+                Failure::new(Exit::Usage, format!("environment: {STS_ENDPOINT} is {wrong}"))
+            })?;
+            return Ok(Endpoint::fixed(&url));
+        }
+        let vpc_by_variable = self.environment.is_true("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
+        let network = match self.settings.network {
+            Some(network) => network,
+            None if vpc_by_variable => endpoint::Network::Vpc,
+            None => endpoint::Network::Auto,
+        };
+        let by_variable = || Region::parse(self.environment.get("ALIBABA_CLOUD_STS_REGION")?);
+        let region = self
+            .settings
+            .node_region
+            .clone()
+            .or_else(by_variable)
+            .or_else(|| self.region_if_known());
+        let on_cloud_node = self.machine == Machine::AlibabaCloud
+            || self.metadata.get().is_some_and(Metadata::has_answered);
+        Ok(Endpoint::sts(region.as_ref().or(registry_region), network, on_cloud_node))
+    }
+
+    /// The node's region, if that takes no more than asking a metadata service that is there.
+    fn region_if_known(&self) -> Option<Region> {
+        if self.settings.node_region.is_some() {
+            return self.settings.node_region.clone();
+        }
+        let ask = || {
+            if !self.expects_metadata() && !self.metadata.get().is_some_and(Metadata::has_answered)
+            {
+                return None;
+            }
+            self.metadata().ok()?.region().ok()
+        };
+        self.region.get_or_init(ask).clone()
+    }
+
+    fn expects_metadata(&self) -> bool {
+        self.machine == Machine::AlibabaCloud || self.settings.endpoints.metadata.is_some()
+    }
+}

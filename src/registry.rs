@@ -1,0 +1,102 @@
+//! What a registry host is, by its name alone.
+//!
+//! This is a security boundary: credentials go only to a host that is configured by name or that
+//! has exactly one of the forms below. A host is taken apart label by label from the right; there
+//! is no pattern that could be left unanchored, letter case counts, and a port makes it another
+//! host. `tests/hosts/corpus.tsv` has every documented form and every spoof that came up.
+
+use crate::aliyun::names::Region;
+
+/// A host under the vendor's domain that is a container registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistryHost {
+    /// `<name>-registry[-vpc].<region>.cr.aliyuncs.com` and its variants.
+    Enterprise { name: String, region: Region },
+    /// `registry[-intl][-vpc|-internal].<region>.aliyuncs.com`: shared by everybody's
+    /// repositories, public ones included.
+    Personal { region: Region },
+    /// `crpi-<id>[-vpc].<region>.personal.cr.aliyuncs.com`: Personal Edition instances created
+    /// from 2024-09-09, which the vendor's own helper cannot serve.
+    PersonalInstance { region: Region },
+    /// `registry-<region>[-vpc].ack.aliyuncs.com`: public system images of ACK.
+    System { region: Region },
+}
+
+/// What may stand between an instance's `-registry` and the first dot.
+const VARIANTS: [&str; 6] = ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"];
+
+impl RegistryHost {
+    /// The form that a host has, if it has one.
+    #[must_use]
+    pub fn parse(host: &str) -> Option<Self> {
+        if !is_host(host) {
+            return None;
+        }
+        let labels: Vec<&str> = host.split('.').collect();
+        match labels.strip_suffix(&["aliyuncs", "com"])? {
+            [first, region, "personal", "cr"] => {
+                let id = first.strip_prefix("crpi-")?;
+                let id = id.strip_suffix("-vpc").unwrap_or(id);
+                let region = Region::parse(region)?;
+                id.bytes().all(|b| b.is_ascii_alphanumeric()).then_some(())?;
+                (!id.is_empty()).then_some(Self::PersonalInstance { region })
+            }
+            [first, region, "cr"] | [first, "distributed", region, "cr"] => {
+                let (name, variant) = first.rsplit_once("-registry")?;
+                let region = Region::parse(region)?;
+                let fits = is_label(name) && VARIANTS.contains(&variant);
+                fits.then(|| Self::Enterprise { name: name.to_owned(), region })
+            }
+            [first, "ack"] => {
+                let region = first.strip_prefix("registry-")?;
+                let region = region.strip_suffix("-vpc").unwrap_or(region);
+                Region::parse(region).map(|region| Self::System { region })
+            }
+            [first, region] => {
+                let variant = first.strip_prefix("registry")?;
+                let region = Region::parse(region)?;
+                VARIANTS.contains(&variant).then_some(Self::Personal { region })
+            }
+            _ => None,
+        }
+    }
+
+    /// The region in the host's name.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        match self {
+            Self::Enterprise { region, .. }
+            | Self::Personal { region }
+            | Self::PersonalInstance { region }
+            | Self::System { region } => region,
+        }
+    }
+}
+
+/// A host name with or without a port, as images have it.
+#[must_use]
+pub fn is_host_and_port(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let labels =
+        host.len() <= 253 && host.split('.').all(|label| is_label(&label.to_ascii_lowercase()));
+    let port_fits = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|number| number > 0)
+    };
+    labels && port.is_none_or(port_fits)
+}
+
+/// A name of lower-case labels.
+fn is_host(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A DNS label (RFC 1123) in lower case.
+fn is_label(label: &str) -> bool {
+    let clean = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !label.is_empty()
+        && label.len() <= 63
+        && label.bytes().all(clean)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}

@@ -1,0 +1,256 @@
+//! What each known service code means and what to do about it: the one place for both.
+//!
+//! Codes and their meanings: the vendor's API error lists and the RRSA troubleshooting page. The
+//! table in README is written from this one, and a test holds them equal.
+
+use crate::aliyun::Hop;
+use crate::aliyun::refusal::Refusal;
+
+/// A code, its cause and its remedy. Words in braces are filled in from [`Facts`].
+#[derive(Debug)]
+pub struct Remedy {
+    /// The code itself, or with `*` at its end all codes that begin so.
+    pub code: &'static str,
+    /// Where it has this meaning; everywhere if empty.
+    pub hops: &'static [Hop],
+    pub cause: &'static str,
+    pub remedy: &'static str,
+}
+
+/// What is known of a call, to name the real thing in a remedy.
+#[derive(Debug, Default, Clone)]
+pub struct Facts {
+    pub role: Option<String>,
+    pub caller: Option<String>,
+    pub instance: Option<String>,
+    pub region: Option<String>,
+    pub provider: Option<String>,
+}
+
+const ROLE_HOPS: &[Hop] = &[Hop::AssumeRole, Hop::AssumeRoleWithOidc];
+const ACR_HOPS: &[Hop] = &[
+    Hop::GetAuthorizationToken,
+    Hop::ListInstance,
+    Hop::ListInstanceEndpoint,
+    Hop::PersonalTokens,
+];
+
+/// Specific before general: the first that fits is taken.
+pub const REMEDIES: &[Remedy] = &[
+    Remedy {
+        code: "NoPermission",
+        hops: &[Hop::AssumeRole],
+        cause: "{caller} may not assume the role, or the role's trust policy does not name it (or the caller is a root account)",
+        remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, and let the trust policy of {role} name its ARN under Principal.RAM (and the externalId, if it asks for one)",
+    },
+    Remedy {
+        code: "EntityNotExist.Role",
+        hops: ROLE_HOPS,
+        cause: "there is no role {role}",
+        remedy: "compare account id and role name with the ARN shown in the RAM console of the role's account",
+    },
+    Remedy {
+        code: "InvalidParameter.DurationSeconds",
+        hops: ROLE_HOPS,
+        cause: "expireDuration is above the role's maximum session duration",
+        remedy: "lower expireDuration to it (3600 unless it was raised), or raise the maximum session duration of {role} in its RAM console",
+    },
+    Remedy {
+        code: "InvalidParameter.RoleArn",
+        hops: ROLE_HOPS,
+        cause: "the role ARN is not accepted",
+        remedy: "compare {role} with the ARN shown in the RAM console",
+    },
+    Remedy {
+        code: "InvalidParameter.RoleSessionName",
+        hops: ROLE_HOPS,
+        cause: "the session name is not accepted",
+        remedy: "set roleSessionName to 2 to 64 letters, digits or `.@-_`",
+    },
+    Remedy {
+        code: "InvalidParameter.ExternalId",
+        hops: ROLE_HOPS,
+        cause: "the external id is not accepted",
+        remedy: "set externalId to the value in the trust policy of {role}",
+    },
+    Remedy {
+        code: "InvalidParameter.Policy*",
+        hops: ROLE_HOPS,
+        cause: "the session policy is not accepted",
+        remedy: "leave sessionPolicy out and report this error",
+    },
+    Remedy {
+        code: "AuthenticationFail.OIDCToken.Expired",
+        hops: ROLE_HOPS,
+        cause: "the OIDC token has expired",
+        remedy: "see that whatever writes the token file still runs (the token DaemonSet), and check this machine's clock",
+    },
+    Remedy {
+        code: "AuthenticationFail.OIDCToken.AudienceNotMatch",
+        hops: ROLE_HOPS,
+        cause: "the token's audience is not a client id of {provider}",
+        remedy: "project the token with audience sts.aliyuncs.com, and keep that client id on the OIDC provider",
+    },
+    Remedy {
+        code: "AuthenticationFail.OIDCToken.IssuerNotMatch",
+        hops: ROLE_HOPS,
+        cause: "the token was issued by another cluster than {provider} stands for, or RRSA is not enabled",
+        remedy: "enable RRSA on the cluster and take rrsaOIDCProviderRoleARN from its basic information page",
+    },
+    Remedy {
+        code: "AuthenticationFail.OIDCToken.IssuerConfigurationBroken",
+        hops: ROLE_HOPS,
+        cause: "STS cannot read the issuer's public keys",
+        remedy: "see that RRSA is enabled on the cluster and the issuer URL of {provider} can be reached",
+    },
+    Remedy {
+        code: "AuthenticationFail.OIDCToken*",
+        hops: ROLE_HOPS,
+        cause: "the OIDC token is not accepted",
+        remedy: "see that the token file holds a token of this cluster, and that the fingerprints of {provider} are current",
+    },
+    Remedy {
+        code: "AuthenticationFail.NoPermission",
+        hops: ROLE_HOPS,
+        cause: "the trust policy of {role} does not let this service account in, or {provider} does not exist",
+        remedy: "let the trust policy of {role} name {provider} under Principal.Federated, with the token's oidc:iss, oidc:aud and oidc:sub",
+    },
+    Remedy {
+        code: "NoPrivilege",
+        hops: ACR_HOPS,
+        cause: "{caller} may not ask for this, or instance {instance} belongs to another account",
+        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; for an instance of another account set assumeRoleARN to a role in it",
+    },
+    Remedy {
+        code: "NoPermission",
+        hops: ACR_HOPS,
+        cause: "{caller} may not ask for this",
+        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
+    },
+    Remedy {
+        code: "INSTANCE_NOT_EXIST*",
+        hops: ACR_HOPS,
+        cause: "there is no instance {instance} in region {region}",
+        remedy: "compare instanceId and regionId with the instance's page in the Container Registry console",
+    },
+    Remedy {
+        code: "USER_NOT_EXIST*",
+        hops: ACR_HOPS,
+        cause: "the account has no Personal Edition registry in this region",
+        remedy: "give instanceId if the registry is Enterprise Edition; else set regionId to the registry's region and activate Personal Edition there",
+    },
+    Remedy {
+        code: "InvalidTimeStamp.Expired",
+        hops: &[],
+        cause: "this machine's clock is off by more than 15 minutes, and the service's time could not be taken instead",
+        remedy: "synchronise the clock (chrony or ntpd)",
+    },
+    Remedy {
+        code: "SignatureNonceUsed",
+        hops: &[],
+        cause: "the service got the same request more than once",
+        remedy: "look for a proxy between this machine and the service that repeats requests",
+    },
+    Remedy {
+        code: "SignatureDoesNotMatch",
+        hops: &[],
+        cause: "the AccessKey secret is wrong, or the request was changed on its way",
+        remedy: "compare customAccessKeySecret with the key's secret; if it is right, look for a proxy that changes requests",
+    },
+    Remedy {
+        code: "IncompleteSignature",
+        hops: &[],
+        cause: "the request was changed on its way",
+        remedy: "look for a proxy that changes requests",
+    },
+    Remedy {
+        code: "InvalidAccessKeyId.Inactive",
+        hops: &[],
+        cause: "the AccessKey is disabled",
+        remedy: "enable it in the RAM console, or put another one into the configuration",
+    },
+    Remedy {
+        code: "InvalidAccessKeyId*",
+        hops: &[],
+        cause: "the AccessKey does not exist",
+        remedy: "compare customAccessKey with the key's id in the RAM console",
+    },
+    Remedy {
+        code: "InvalidSecurityToken*",
+        hops: &[],
+        cause: "the temporary credentials have ended or do not belong together",
+        remedy: "try again; if it stays, see that the identity's source (metadata, environment) gives current credentials",
+    },
+    Remedy {
+        code: "Throttling*",
+        hops: &[],
+        cause: "the account's call limit is used up (STS AssumeRole: 100 a second for the account with all its users and roles)",
+        remedy: "nothing at once: the next try comes later by itself; ask the vendor for a higher quota if it stays",
+    },
+    Remedy {
+        code: "InvalidAction*",
+        hops: &[],
+        cause: "what answered does not know this action",
+        remedy: "see that the configured endpoint is that of the right service",
+    },
+    Remedy {
+        code: "InvalidVersion",
+        hops: &[],
+        cause: "what answered does not know this API version",
+        remedy: "see that the configured endpoint is that of the right service",
+    },
+    Remedy {
+        code: "Missing*",
+        hops: &[],
+        cause: "a parameter got lost on its way",
+        remedy: "look for a proxy that changes requests",
+    },
+    Remedy {
+        code: "InternalError",
+        hops: &[],
+        cause: "the service failed",
+        remedy: "try again later; give the request id to the vendor's support if it stays",
+    },
+    Remedy {
+        code: "ServiceUnavailable",
+        hops: &[],
+        cause: "the service is not available",
+        remedy: "try again later; give the request id to the vendor's support if it stays",
+    },
+    Remedy {
+        code: "SystemError",
+        hops: &[],
+        cause: "the service failed",
+        remedy: "see that regionId is the instance's region; give the request id to the vendor's support if it stays",
+    },
+];
+
+/// The entry of the table for a refusal.
+#[must_use]
+pub fn find(hop: Hop, refusal: &Refusal) -> Option<&'static Remedy> {
+    let fits = |remedy: &&Remedy| {
+        let code = match remedy.code.strip_suffix('*') {
+            Some(prefix) => refusal.code.starts_with(prefix),
+            None => refusal.code == remedy.code,
+        };
+        code && (remedy.hops.is_empty() || remedy.hops.contains(&hop))
+    };
+    REMEDIES.iter().find(fits)
+}
+
+impl Facts {
+    /// Puts what is known into a text, and general words for the rest.
+    #[must_use]
+    pub fn fill(&self, text: &str) -> String {
+        let parts = [
+            ("{role}", &self.role, "the role"),
+            ("{caller}", &self.caller, "the caller"),
+            ("{instance}", &self.instance, "the instance"),
+            ("{region}", &self.region, "this region"),
+            ("{provider}", &self.provider, "the OIDC provider"),
+        ];
+        parts.iter().fold(text.to_owned(), |text, (name, value, otherwise)| {
+            text.replace(name, value.as_deref().unwrap_or(otherwise))
+        })
+    }
+}

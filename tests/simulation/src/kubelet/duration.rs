@@ -1,0 +1,268 @@
+//! Go's `time.Duration` as text: what `time.ParseDuration` reads and `Duration.String` prints.
+
+use std::fmt;
+
+/// A signed span of time in whole nanoseconds, which is all that Go's type can hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GoDuration(i64);
+
+impl GoDuration {
+    pub const ZERO: Self = Self(0);
+
+    #[must_use]
+    pub const fn from_nanoseconds(nanoseconds: i64) -> Self {
+        Self(nanoseconds)
+    }
+
+    #[must_use]
+    pub const fn from_seconds(seconds: i32) -> Self {
+        Self(seconds as i64 * 1_000_000_000)
+    }
+
+    #[must_use]
+    pub const fn nanoseconds(self) -> i64 {
+        self.0
+    }
+
+    /// `time.ParseDuration`: an optional sign, then `0` or a run of decimal numbers with a unit
+    /// each. No blanks, no unit larger than the hour, and no number without a unit but `0`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (negative, mut rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        if rest == "0" {
+            return Some(Self::ZERO);
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let mut total: u64 = 0;
+        while !rest.is_empty() {
+            let (part, after) = parse_part(rest)?;
+            total = total.checked_add(part).filter(|total| *total <= LARGEST_MAGNITUDE)?;
+            rest = after;
+        }
+        if negative {
+            Some(Self(0_i64.wrapping_sub_unsigned(total)))
+        } else {
+            i64::try_from(total).ok().map(Self)
+        }
+    }
+}
+
+/// `Duration.String`: `1h0m0s`, `1m30.5s`, `250ms`; below a second the largest fitting unit.
+impl fmt::Display for GoDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.unsigned_abs();
+        if self.0 < 0 {
+            f.write_str("-")?;
+        }
+        match magnitude {
+            0 => f.write_str("0s"),
+            1..1_000 => write!(f, "{magnitude}ns"),
+            1_000..1_000_000 => write_decimal(f, magnitude, 1_000, "µs"),
+            1_000_000..1_000_000_000 => write_decimal(f, magnitude, 1_000_000, "ms"),
+            _ => {
+                let minutes = magnitude / MINUTE;
+                if minutes >= 60 {
+                    write!(f, "{}h", minutes / 60)?;
+                }
+                if minutes >= 1 {
+                    write!(f, "{}m", minutes % 60)?;
+                }
+                write_decimal(f, magnitude % MINUTE, 1_000_000_000, "s")
+            }
+        }
+    }
+}
+
+const MINUTE: u64 = 60_000_000_000;
+
+/// Sums are kept unsigned while parsing, so that the most negative duration can be written too.
+const LARGEST_MAGNITUDE: u64 = 1 << 63;
+
+/// One number with its unit, and what follows it.
+fn parse_part(text: &str) -> Option<(u64, &str)> {
+    let (whole, rest) = split_digits(text);
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(rest) => split_digits(rest),
+        None => ("", rest),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let unit_ends = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
+    let (unit, rest) = rest.split_at(unit_ends);
+    let unit = nanoseconds_of(unit)?;
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let part = whole.checked_mul(unit)?.checked_add(fraction_of(fraction, unit))?;
+    (part <= LARGEST_MAGNITUDE).then_some((part, rest))
+}
+
+fn split_digits(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// Both signs for "micro" are units: U+00B5 and the Greek letter U+03BC.
+fn nanoseconds_of(unit: &str) -> Option<u64> {
+    match unit {
+        "ns" => Some(1),
+        "us" | "\u{b5}s" | "\u{3bc}s" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000),
+        "m" => Some(MINUTE),
+        "h" => Some(60 * MINUTE),
+        _ => None,
+    }
+}
+
+/// The nanoseconds of `0.<digits>` units, in floating point and cut off as `ParseDuration` has it:
+/// a third of an hour written with enough digits is 20 minutes, not a nanosecond less.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the rounding of Go's own conversions is what is wanted"
+)]
+fn fraction_of(digits: &str, unit: u64) -> u64 {
+    let mut value: u64 = 0;
+    let mut scale = 1.0;
+    for digit in digits.bytes() {
+        // Digits that no longer fit an i64 are dropped without an error.
+        if value > i64::MAX as u64 / 10 {
+            break;
+        }
+        value = value * 10 + u64::from(digit - b'0');
+        scale *= 10.0;
+    }
+    (value as f64 * (unit as f64 / scale)) as u64
+}
+
+/// `amount` in units of `unit` nanoseconds, with no zeroes at the end of the fraction.
+fn write_decimal(f: &mut fmt::Formatter<'_>, amount: u64, unit: u64, name: &str) -> fmt::Result {
+    let (whole, mut fraction) = (amount / unit, amount % unit);
+    write!(f, "{whole}")?;
+    if fraction > 0 {
+        f.write_str(".")?;
+    }
+    let mut place = unit / 10;
+    while fraction > 0 {
+        write!(f, "{}", fraction / place)?;
+        fraction %= place;
+        place /= 10;
+    }
+    f.write_str(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<i64> {
+        GoDuration::parse(text).map(GoDuration::nanoseconds)
+    }
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn what_go_accepts() {
+        for (text, nanoseconds) in [
+            ("3600s", 3600 * SECOND),
+            ("1h", 3600 * SECOND),
+            ("1h30m", 5400 * SECOND),
+            ("1h0m0s", 3600 * SECOND),
+            ("1.5h", 5400 * SECOND),
+            ("90m0.5s", 5400 * SECOND + SECOND / 2),
+            ("250ms", SECOND / 4),
+            ("21.6µs", 21_600),
+            ("21.6\u{3bc}s", 21_600),
+            ("21.6us", 21_600),
+            ("7ns", 7),
+            ("0", 0),
+            ("+0", 0),
+            ("-0", 0),
+            ("0s", 0),
+            ("-5m", -300 * SECOND),
+            ("+5m", 300 * SECOND),
+            ("1.s", SECOND),
+            (".5s", SECOND / 2),
+            ("1s1s", 2 * SECOND),
+            ("0.9ns", 0),
+            ("0.3333333333333333333h", 1200 * SECOND),
+            ("0.100000000000000000000h", 360 * SECOND),
+            ("9007199254.740993s", 9_007_199_254_740_993_000),
+            ("9223372036854775807ns", i64::MAX),
+            ("-9223372036854775808ns", i64::MIN),
+            ("2562047h47m16.854775807s", i64::MAX),
+        ] {
+            assert_eq!(parse(text), Some(nanoseconds), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_rejects() {
+        for text in [
+            "",
+            "-",
+            "+",
+            "1d",
+            "1w",
+            "PT1H",
+            "1h 30m",
+            "1 h",
+            " 1h",
+            "1h ",
+            "3600",
+            "00",
+            "1",
+            ".s",
+            "-.s",
+            ".",
+            "s",
+            "1.2.3s",
+            "1H",
+            "1S",
+            "1sec",
+            "1e3s",
+            "--1s",
+            "1h-1m",
+            "１s",
+            "1h30",
+            "0x1s",
+            "9223372036854775808ns",
+            "-9223372036854775809ns",
+            "2562048h",
+            "18446744073709551616ns",
+            "9223372036854775808ns9223372036854775808ns",
+            "1,5h",
+            "null",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn printed_as_go_prints() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (21_600, "21.6µs"),
+            (250_000_000, "250ms"),
+            (1_500_000, "1.5ms"),
+            (SECOND, "1s"),
+            (59 * SECOND + 1, "59.000000001s"),
+            (60 * SECOND, "1m0s"),
+            (3600 * SECOND, "1h0m0s"),
+            (5400 * SECOND + SECOND / 2, "1h30m0.5s"),
+            (-300 * SECOND, "-5m0s"),
+            (i64::MIN, "-2562047h47m16.854775808s"),
+        ] {
+            let duration = GoDuration::from_nanoseconds(nanoseconds);
+            assert_eq!(duration.to_string(), text);
+            assert_eq!(GoDuration::parse(text), Some(duration), "{text:?}");
+        }
+    }
+}
