@@ -1,0 +1,371 @@
+//! Runs the folders of `tests/scenarios`: each a request, a configuration, a cloud and what is to
+//! come of them. `tests/scenarios/README.md` describes the files.
+//!
+//! Every run is also held against what must always be true: stdout is empty or survives the
+//! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
+//! a good client never does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use simulation::cloud::{Cloud, Description, SecretKind};
+use simulation::kubelet::{Credential, Exec, Exit, Outcome};
+
+use crate::{PROGRAM, TESTS};
+
+/// `scenario.yaml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    /// What is shown, in a sentence or two.
+    about: String,
+    /// Arguments in place of `--config <the folder's config.yaml>`.
+    #[serde(default)]
+    args: Option<Vec<String>>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// Mode of the configuration file, octal; 600 if left out.
+    #[serde(default)]
+    config_mode: Option<String>,
+    /// Written to `${dir}/token` before the run.
+    #[serde(default)]
+    token_file: Option<Token>,
+    /// Put into the request for `${token}`.
+    #[serde(default)]
+    pod_token: Option<Token>,
+    expect: Expect,
+}
+
+/// A service account token as the simulated cluster issues it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    #[serde(default = "provider")]
+    provider: String,
+    /// `namespace/name`.
+    service_account: String,
+    #[serde(default)]
+    audience: Option<String>,
+    #[serde(default)]
+    issuer: Option<String>,
+    /// Seconds.
+    #[serde(default)]
+    life: Option<i64>,
+    /// Seconds.
+    #[serde(default)]
+    issued_ago: Option<i64>,
+}
+
+fn provider() -> String {
+    "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    exit: u8,
+    /// `Registry` with a login, or `Image` for a host that is not ours.
+    #[serde(default)]
+    cache_key_type: Option<String>,
+    /// In Go's form; up to three seconds less is right as well, for the time that the run took.
+    #[serde(default)]
+    cache_duration: Option<String>,
+    /// The only key of `auth`; none for `auth: null`.
+    #[serde(default)]
+    auth: Option<String>,
+    #[serde(default)]
+    user: Option<String>,
+    /// `<instance>/<repository>` that the login pulls.
+    #[serde(default)]
+    pulls: Option<String>,
+    /// `<instance>/<repository>` that it does not pull.
+    #[serde(default)]
+    does_not_pull: Option<String>,
+    /// `<account>/<region>/<repository>` that it pulls.
+    #[serde(default)]
+    pulls_personal: Option<String>,
+    /// The run takes no longer than this many seconds; bounds on a busy machine, not figures.
+    #[serde(default)]
+    within: Option<u64>,
+    /// The calls are not compared, for scenarios in which their number is up to chance.
+    #[serde(default)]
+    any_calls: bool,
+}
+
+struct Run {
+    folder: PathBuf,
+    scenario: Scenario,
+    cloud: Cloud,
+    /// Scratch space, `${dir}` in all files.
+    dir: PathBuf,
+}
+
+/// Runs all folders, or those whose name contains `SCENARIO`. With `BLESS=1` stderr and calls are
+/// written instead of compared.
+#[test]
+fn scenarios() {
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = fs::read_dir(format!("{TESTS}/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "no scenario is named like `{only}`");
+    let count = folders.len();
+    let failures: Vec<String> = in_parallel(folders);
+    println!("{count} scenarios run");
+    assert!(failures.is_empty(), "{} of {count} scenarios failed:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Most of a run is waiting, so more of them at a time than there are cores.
+fn in_parallel(folders: Vec<PathBuf>) -> Vec<String> {
+    let queue = std::sync::Mutex::new(folders.into_iter());
+    let failures = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let Some(folder) = queue.lock().unwrap().next() else { return };
+                    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+                    let wrong = std::panic::catch_unwind(|| Run::prepare(&folder).go())
+                        .unwrap_or_else(|_| vec!["the test itself panicked, see above".to_owned()]);
+                    if !wrong.is_empty() {
+                        failures.lock().unwrap().push(format!("{name}:\n  {}", wrong.join("\n  ")));
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap()
+}
+
+impl Run {
+    fn prepare(folder: &Path) -> Self {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(folder.join("scenario.yaml")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(!scenario.about.trim().is_empty(), "{name} says what it is about");
+        let overlay = fs::read_to_string(folder.join("cloud.yaml")).unwrap_or_default();
+        let world = match overlay.trim() {
+            "" => Description::standard(),
+            overlay => Description::standard().overlaid(overlay).unwrap_or_else(|e| panic!("{name}: {e}")),
+        };
+        let cloud = Cloud::start(&world).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios").join(&name);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        Self { folder: folder.to_owned(), scenario, cloud, dir }
+    }
+
+    /// Runs the program; what is wrong comes back.
+    fn go(&self) -> Vec<String> {
+        let request = fs::read_to_string(self.folder.join("request.json")).unwrap_or_default();
+        let pod_token = self.scenario.pod_token.as_ref().map(|token| self.mint(token));
+        let request = self.filled(&request).replace("${token}", &pod_token.unwrap_or_default());
+        if let Some(token) = &self.scenario.token_file {
+            fs::write(self.dir.join("token"), self.mint(token) + "\n").unwrap();
+        }
+        if let Some(pem) = self.cloud.ca_pem() {
+            fs::write(self.dir.join("ca.pem"), pem).unwrap();
+        }
+        let mut exec = Exec::new(PROGRAM);
+        exec.args = self.arguments();
+        exec.config_env =
+            self.scenario.env.iter().map(|(name, value)| (name.clone(), self.filled(value))).collect();
+        let outcome = exec.run(request.as_bytes()).unwrap();
+        let mut wrong = Vec::new();
+        self.check_exit(&outcome, &mut wrong);
+        self.check_answer(&request, &outcome, &mut wrong);
+        self.check_secrets(&outcome, &mut wrong);
+        self.compare("stderr.txt", &self.without_chance(&outcome.stderr_text()), &mut wrong);
+        if !self.scenario.expect.any_calls {
+            self.compare("calls.txt", &self.cloud.call_lines().join("\n"), &mut wrong);
+        }
+        wrong
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        if let Some(args) = &self.scenario.args {
+            return args.iter().map(|arg| self.filled(arg)).collect();
+        }
+        let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else { return Vec::new() };
+        let path = self.dir.join("config.yaml");
+        fs::write(&path, self.filled(&config)).unwrap();
+        let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
+        let mode = u32::from_str_radix(mode, 8).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        vec!["--config".to_owned(), path.to_string_lossy().into_owned()]
+    }
+
+    fn mint(&self, token: &Token) -> String {
+        let (namespace, name) = token.service_account.split_once('/').expect("namespace/name");
+        let mut minted = self.cloud.service_account_token(&token.provider, namespace, name);
+        if let Some(audience) = &token.audience {
+            minted = minted.audience(audience);
+        }
+        if let Some(issuer) = &token.issuer {
+            minted = minted.issuer(issuer);
+        }
+        if let Some(life) = token.life {
+            minted = minted.life(life);
+        }
+        if let Some(ago) = token.issued_ago {
+            minted = minted.issued_ago(ago);
+        }
+        minted.mint()
+    }
+
+    /// The addresses of this run's cloud, by name.
+    fn places(&self) -> [(&'static str, String); 6] {
+        [
+            ("metadata", self.cloud.metadata_url()),
+            ("sts", self.cloud.sts_url()),
+            ("cr", self.cloud.cr_url()),
+            ("registry", self.cloud.registry_url()),
+            ("sink", self.cloud.sink_url()),
+            ("dir", self.dir.to_string_lossy().into_owned()),
+        ]
+    }
+
+    fn filled(&self, text: &str) -> String {
+        self.places().iter().fold(text.to_owned(), |text, (name, value)| {
+            let host = value.split_once("://").map_or(value.as_str(), |(_, host)| host);
+            text.replace(&format!("${{{name}}}"), value).replace(&format!("${{{name}-host}}"), host)
+        })
+    }
+
+    /// Puts names in place of what differs from run to run.
+    fn without_chance(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for call in self.cloud.calls() {
+            text = text.replace(&call.request_id, "<request id>");
+        }
+        for (name, value) in self.places() {
+            let host = value.split_once("://").map_or(value.as_str(), |(_, host)| host);
+            text = text.replace(host, &format!("<{name}>"));
+        }
+        let times = |word: &str| word.len() >= 20 && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T');
+        let line = |line: &str| {
+            let words: Vec<&str> = line
+                .split(' ')
+                .map(|word| if times(word.trim_end_matches([',', ';'])) { "<time>" } else { word })
+                .collect();
+            words.join(" ")
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn check_exit(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
+        let expect = &self.scenario.expect;
+        if outcome.exit != Exit::Code(i32::from(expect.exit)) {
+            wrong.push(format!("exit {}, expected {}", outcome.exit, expect.exit));
+        }
+        if let Some(seconds) = expect.within
+            && outcome.duration > Duration::from_secs(seconds)
+        {
+            wrong.push(format!("took {:.1?}, expected at most {seconds} s", outcome.duration));
+        }
+    }
+
+    fn check_answer(&self, request: &str, outcome: &Outcome, wrong: &mut Vec<String>) {
+        let expect = &self.scenario.expect;
+        if expect.exit != 0 {
+            if !outcome.stdout.is_empty() {
+                wrong.push("stdout is not empty though there is no answer".to_owned());
+            }
+            let lines = outcome.stderr_text().lines().take_while(|line| !line.starts_with("warning: ")).count();
+            if lines > 5 {
+                wrong.push(format!("{lines} lines of error, expected at most five"));
+            }
+            return;
+        }
+        let version = serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
+        let answer = match outcome.answer(version.as_str().unwrap()) {
+            Ok(answer) => answer,
+            Err(failure) => return wrong.push(format!("the kubelet does not accept the answer: {failure:?}")),
+        };
+        let key_type = format!("{:?}", answer.cache_key_type);
+        if Some(&key_type) != expect.cache_key_type.as_ref() {
+            wrong.push(format!("cacheKeyType {key_type}, expected {:?}", expect.cache_key_type));
+        }
+        let nanoseconds = answer.cache_duration.map_or(-1, |duration| duration.nanoseconds());
+        let most = expect.cache_duration.as_deref().map_or(0, |text| {
+            simulation::kubelet::GoDuration::parse(text).unwrap().nanoseconds()
+        });
+        if nanoseconds > most || nanoseconds < most - 3_000_000_000 {
+            wrong.push(format!("cacheDuration {:?}, expected {:?}", answer.cache_duration, expect.cache_duration));
+        }
+        let auth = answer.auth.unwrap_or_default();
+        if auth.keys().collect::<Vec<_>>() != expect.auth.iter().collect::<Vec<_>>() {
+            wrong.push(format!("auth for {:?}, expected {:?}", auth.keys(), expect.auth));
+        }
+        for login in auth.values() {
+            self.check_login(login, wrong);
+        }
+    }
+
+    fn check_login(&self, login: &Credential, wrong: &mut Vec<String>) {
+        let expect = &self.scenario.expect;
+        if expect.user.as_ref().is_some_and(|user| *user != login.username) {
+            wrong.push(format!("user name {}, expected {:?}", login.username, expect.user));
+        }
+        let pull = |place: &str| {
+            let (instance, repository) = place.split_once('/').expect("instance/repository");
+            self.cloud.login_allows_pull(&login.username, &login.password, instance, repository)
+        };
+        if let Some(place) = &expect.pulls
+            && let Err(refused) = pull(place)
+        {
+            wrong.push(format!("the login does not pull {place}: {refused:?}"));
+        }
+        if let Some(place) = &expect.does_not_pull
+            && pull(place).is_ok()
+        {
+            wrong.push(format!("the login pulls {place}"));
+        }
+        if let Some(place) = &expect.pulls_personal {
+            let [account, region, repository] = place.splitn(3, '/').collect::<Vec<_>>()[..] else {
+                panic!("account/region/repository")
+            };
+            let (user, password) = (&login.username, &login.password);
+            if let Err(refused) =
+                self.cloud.login_allows_personal_pull(user, password, account, region, repository)
+            {
+                wrong.push(format!("the login does not pull {place}: {refused:?}"));
+            }
+        }
+    }
+
+    fn check_secrets(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
+        for leak in self.cloud.leaks(&outcome.stderr_text()) {
+            wrong.push(format!("stderr gives away {:?} of {}", leak.secret.kind, leak.secret.of));
+        }
+        for leak in self.cloud.leaks(&String::from_utf8_lossy(&outcome.stdout)) {
+            if leak.secret.kind != SecretKind::RegistryPassword {
+                wrong.push(format!("stdout gives away {:?} of {}", leak.secret.kind, leak.secret.of));
+            }
+        }
+        wrong.extend(self.cloud.violations().iter().map(|violation| format!("violation: {violation}")));
+    }
+
+    fn compare(&self, file: &str, is: &str, wrong: &mut Vec<String>) {
+        let path = self.folder.join(file);
+        if std::env::var_os("BLESS").is_some() {
+            if is.is_empty() {
+                let _ = fs::remove_file(&path);
+            } else {
+                fs::write(&path, format!("{is}\n")).unwrap();
+            }
+            return;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if is != expected.trim_end() {
+            wrong.push(format!("{file} is\n{is}\n  expected\n{}", expected.trim_end()));
+        }
+    }
+}
