@@ -1,0 +1,66 @@
+//! The cloud's own certificate authority, and a certificate for all its host names.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::registry::hosts;
+use super::world::World;
+
+pub(super) struct Authority {
+    pub(super) pem: String,
+    pub(super) server: Arc<ServerConfig>,
+}
+
+impl Authority {
+    pub(super) fn new(world: &World) -> Result<Self, String> {
+        Self::make(host_names(world)).map_err(|error| format!("certificates: {error}"))
+    }
+
+    fn make(names: Vec<String>) -> Result<Self, Box<dyn std::error::Error>> {
+        let authority_key = KeyPair::generate()?;
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name.push(DnType::CommonName, "Simulated Alibaba Cloud");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = authority.self_signed(&authority_key)?.pem();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let key = KeyPair::generate()?;
+        let mut server = CertificateParams::new(names)?;
+        server.distinguished_name.push(DnType::CommonName, "simulated.aliyuncs.com");
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = server.signed_by(&key, &issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { pem, server: Arc::new(config) })
+    }
+}
+
+fn host_names(world: &World) -> Vec<String> {
+    let mut names =
+        vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "sts.aliyuncs.com".to_owned()];
+    let mut regions = world.cr_regions();
+    regions.insert(world.description.node.region.clone());
+    for region in regions {
+        for prefix in ["sts", "sts-vpc", "cr", "cr-vpc", "registry", "registry-vpc"] {
+            names.push(format!("{prefix}.{region}.aliyuncs.com"));
+        }
+    }
+    for located in world.instances() {
+        names.push(hosts::system(located.instance, false));
+        names.push(hosts::system(located.instance, true));
+        names.extend(located.instance.custom_domains.iter().cloned());
+    }
+    names
+}
