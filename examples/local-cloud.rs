@@ -25,7 +25,8 @@ const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 /// An image in account 2000000000000002; the cluster is in account 1000000000000001.
 const IMAGE: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1";
 
-const PROVIDER: &str = "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a";
+const PROVIDER: &str =
+    "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a";
 
 /// What each identity adds to the entry of the registry.
 const IDENTITIES: [(&str, &str, &str); 3] = [
@@ -52,14 +53,17 @@ const IDENTITIES: [(&str, &str, &str); 3] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let stay = arguments.iter().any(|argument| argument == "--stay");
-    let image = arguments.iter().find(|argument| !argument.starts_with('-')).map_or(IMAGE, String::as_str);
-    let image = normalise_image(image).map_err(|error| format!("`{image}` is no image: {error:?}"))?;
+    let image =
+        arguments.iter().find(|argument| !argument.starts_with('-')).map_or(IMAGE, String::as_str);
+    let image =
+        normalise_image(image).map_err(|error| format!("`{image}` is no image: {error:?}"))?;
 
     let program = build()?;
     let cloud = Cloud::start(&Description::standard())?;
     let folder = env::temp_dir().join(format!("local-cloud-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let token = cloud.service_account_token(PROVIDER, "kube-system", "aliyun-acr-credential-helper");
+    let token =
+        cloud.service_account_token(PROVIDER, "kube-system", "aliyun-acr-credential-helper");
     write_private(&folder.join("token"), &token.mint())?;
 
     for (name, about, identity) in IDENTITIES {
@@ -69,12 +73,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!("Try an image of your own:\n");
-    println!("  cargo run --example local-cloud -- foo-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v2\n");
+    println!(
+        "  cargo run --example local-cloud -- foo-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v2\n"
+    );
     if stay {
         println!("or, while this cloud stays (press Enter to end it), by hand:\n");
         let request = String::from_utf8(encode_request(V1, &image, None, &BTreeMap::new()))?;
         let config = folder.join("worker-role.yaml");
-        println!("  echo '{}' | {} --config {}\n", request.trim(), program.display(), config.display());
+        println!(
+            "  echo '{}' | {} --config {}\n",
+            request.trim(),
+            program.display(),
+            config.display()
+        );
         io::stdin().read_line(&mut String::new())?;
     }
     fs::remove_dir_all(folder)?;
@@ -89,7 +100,14 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     let profile = example.parent().and_then(Path::parent).ok_or("no target folder")?;
     let release = profile.ends_with("release");
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--bin", name, "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    build.args([
+        "build",
+        "--quiet",
+        "--bin",
+        name,
+        "--manifest-path",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+    ]);
     if release {
         build.arg("--release");
     }
@@ -122,7 +140,13 @@ credential-provider:
     )
 }
 
-fn run(cloud: &Cloud, program: &Path, config: &Path, about: &str, image: &str) -> Result<(), Box<dyn Error>> {
+fn run(
+    cloud: &Cloud,
+    program: &Path,
+    config: &Path,
+    about: &str,
+    image: &str,
+) -> Result<(), Box<dyn Error>> {
     let request = encode_request(V1, image, None, &BTreeMap::new());
     let mut exec = Exec::new(program);
     exec.args = vec!["--config".into(), config.to_string_lossy().into_owned()];
@@ -140,7 +164,11 @@ fn run(cloud: &Cloud, program: &Path, config: &Path, about: &str, image: &str) -
     }
     println!("in {:.0?}\n", outcome.duration);
     let violations = cloud.violations();
-    if violations.is_empty() { Ok(()) } else { Err(format!("the cloud objects: {violations:?}").into()) }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the cloud objects: {violations:?}").into())
+    }
 }
 
 /// A file that only its owner can read, as the program asks for when it holds an AccessKey.

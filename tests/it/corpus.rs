@@ -26,11 +26,21 @@ fn rows() -> Vec<Row> {
         .map(|line| {
             let mut cells = line.split('\t');
             let mut cell = || cells.next().unwrap_or_else(|| panic!("too few cells: {line}"));
-            Row { host: unescape(cell()), class: cell().into(), region: cell().into(), name: cell().into() }
+            Row {
+                host: unescape(cell()),
+                class: cell().into(),
+                region: cell().into(),
+                name: cell().into(),
+            }
         })
         .collect();
     assert!(rows.len() > 400, "the corpus only grows");
     rows
+}
+
+/// All hosts of the corpus and what they are.
+pub fn hosts() -> Vec<(String, String)> {
+    rows().into_iter().map(|row| (row.host, row.class)).collect()
 }
 
 /// `\u{..}` as in Rust.
@@ -49,15 +59,24 @@ fn unescape(text: &str) -> String {
 fn hosts_are_what_the_corpus_says() {
     for row in rows() {
         let (class, region, name) = match RegistryHost::parse(&row.host) {
-            Some(RegistryHost::Enterprise { name, region }) => ("enterprise", region.to_string(), name),
-            Some(RegistryHost::Personal { region }) => ("personal", region.to_string(), "-".to_owned()),
+            Some(RegistryHost::Enterprise { name, region }) => {
+                ("enterprise", region.to_string(), name)
+            }
+            Some(RegistryHost::Personal { region }) => {
+                ("personal", region.to_string(), "-".to_owned())
+            }
             Some(RegistryHost::PersonalInstance { region }) => {
                 ("personal-instance", region.to_string(), row.name.clone())
             }
             Some(RegistryHost::System { region }) => ("system", region.to_string(), "-".to_owned()),
             None => ("foreign", "-".to_owned(), "-".to_owned()),
         };
-        assert_eq!((class, &region, &name), (row.class.as_str(), &row.region, &row.name), "{:?}", row.host);
+        assert_eq!(
+            (class, &region, &name),
+            (row.class.as_str(), &row.region, &row.name),
+            "{:?}",
+            row.host
+        );
     }
 }
 
@@ -79,7 +98,8 @@ fn no_foreign_host_is_answered() {
     exec.args = vec!["--config".into(), config];
     let mut exits: BTreeMap<String, usize> = BTreeMap::new();
     // What has a slash in it cannot stand before the first slash of an image.
-    let not_ours = |row: &&Row| matches!(row.class.as_str(), "foreign" | "system") && !row.host.contains('/');
+    let not_ours =
+        |row: &&Row| matches!(row.class.as_str(), "foreign" | "system") && !row.host.contains('/');
     for row in rows().iter().filter(not_ours) {
         let request = encode_request(V1, &format!("{}/team/app", row.host), None, &BTreeMap::new());
         let outcome = exec.run(&request).unwrap();

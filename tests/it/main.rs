@@ -1,10 +1,26 @@
 //! The integration tests, one binary.
 //!
+//! - [`footprint`]: size and memory of the release build.
+//! - [`readme`]: what README says, held against the program.
+//! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
+// A test may stop at the first thing that is not as it should be, print, and read its environment.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
 mod corpus;
+mod footprint;
+mod readme;
+mod samples;
 mod scenario;
 mod vectors;
 

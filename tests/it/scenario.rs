@@ -119,7 +119,12 @@ fn scenarios() {
     let count = folders.len();
     let failures: Vec<String> = in_parallel(folders);
     println!("{count} scenarios run");
-    assert!(failures.is_empty(), "{} of {count} scenarios failed:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {count} scenarios failed:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
 }
 
 /// Most of a run is waiting, so more of them at a time than there are cores.
@@ -147,13 +152,17 @@ fn in_parallel(folders: Vec<PathBuf>) -> Vec<String> {
 impl Run {
     fn prepare(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs::read_to_string(folder.join("scenario.yaml")).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let text = fs::read_to_string(folder.join("scenario.yaml"))
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let scenario: Scenario =
+            serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(!scenario.about.trim().is_empty(), "{name} says what it is about");
         let overlay = fs::read_to_string(folder.join("cloud.yaml")).unwrap_or_default();
         let world = match overlay.trim() {
             "" => Description::standard(),
-            overlay => Description::standard().overlaid(overlay).unwrap_or_else(|e| panic!("{name}: {e}")),
+            overlay => {
+                Description::standard().overlaid(overlay).unwrap_or_else(|e| panic!("{name}: {e}"))
+            }
         };
         let cloud = Cloud::start(&world).unwrap_or_else(|e| panic!("{name}: {e}"));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios").join(&name);
@@ -175,8 +184,12 @@ impl Run {
         }
         let mut exec = Exec::new(PROGRAM);
         exec.args = self.arguments();
-        exec.config_env =
-            self.scenario.env.iter().map(|(name, value)| (name.clone(), self.filled(value))).collect();
+        exec.config_env = self
+            .scenario
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.filled(value)))
+            .collect();
         let outcome = exec.run(request.as_bytes()).unwrap();
         let mut wrong = Vec::new();
         self.check_exit(&outcome, &mut wrong);
@@ -193,7 +206,9 @@ impl Run {
         if let Some(args) = &self.scenario.args {
             return args.iter().map(|arg| self.filled(arg)).collect();
         }
-        let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else { return Vec::new() };
+        let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else {
+            return Vec::new();
+        };
         let path = self.dir.join("config.yaml");
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
@@ -249,7 +264,9 @@ impl Run {
             let host = value.split_once("://").map_or(value.as_str(), |(_, host)| host);
             text = text.replace(host, &format!("<{name}>"));
         }
-        let times = |word: &str| word.len() >= 20 && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T');
+        let times = |word: &str| {
+            word.len() >= 20 && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T')
+        };
         let line = |line: &str| {
             let words: Vec<&str> = line
                 .split(' ')
@@ -278,27 +295,38 @@ impl Run {
             if !outcome.stdout.is_empty() {
                 wrong.push("stdout is not empty though there is no answer".to_owned());
             }
-            let lines = outcome.stderr_text().lines().take_while(|line| !line.starts_with("warning: ")).count();
+            let lines = outcome
+                .stderr_text()
+                .lines()
+                .take_while(|line| !line.starts_with("warning: "))
+                .count();
             if lines > 5 {
                 wrong.push(format!("{lines} lines of error, expected at most five"));
             }
             return;
         }
-        let version = serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
+        let version =
+            serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
         let answer = match outcome.answer(version.as_str().unwrap()) {
             Ok(answer) => answer,
-            Err(failure) => return wrong.push(format!("the kubelet does not accept the answer: {failure:?}")),
+            Err(failure) => {
+                return wrong.push(format!("the kubelet does not accept the answer: {failure:?}"));
+            }
         };
         let key_type = format!("{:?}", answer.cache_key_type);
         if Some(&key_type) != expect.cache_key_type.as_ref() {
             wrong.push(format!("cacheKeyType {key_type}, expected {:?}", expect.cache_key_type));
         }
         let nanoseconds = answer.cache_duration.map_or(-1, |duration| duration.nanoseconds());
-        let most = expect.cache_duration.as_deref().map_or(0, |text| {
-            simulation::kubelet::GoDuration::parse(text).unwrap().nanoseconds()
-        });
+        let most = expect
+            .cache_duration
+            .as_deref()
+            .map_or(0, |text| simulation::kubelet::GoDuration::parse(text).unwrap().nanoseconds());
         if nanoseconds > most || nanoseconds < most - 3_000_000_000 {
-            wrong.push(format!("cacheDuration {:?}, expected {:?}", answer.cache_duration, expect.cache_duration));
+            wrong.push(format!(
+                "cacheDuration {:?}, expected {:?}",
+                answer.cache_duration, expect.cache_duration
+            ));
         }
         let auth = answer.auth.unwrap_or_default();
         if auth.keys().collect::<Vec<_>>() != expect.auth.iter().collect::<Vec<_>>() {
@@ -347,10 +375,15 @@ impl Run {
         }
         for leak in self.cloud.leaks(&String::from_utf8_lossy(&outcome.stdout)) {
             if leak.secret.kind != SecretKind::RegistryPassword {
-                wrong.push(format!("stdout gives away {:?} of {}", leak.secret.kind, leak.secret.of));
+                wrong.push(format!(
+                    "stdout gives away {:?} of {}",
+                    leak.secret.kind, leak.secret.of
+                ));
             }
         }
-        wrong.extend(self.cloud.violations().iter().map(|violation| format!("violation: {violation}")));
+        wrong.extend(
+            self.cloud.violations().iter().map(|violation| format!("violation: {violation}")),
+        );
     }
 
     fn compare(&self, file: &str, is: &str, wrong: &mut Vec<String>) {

@@ -15,7 +15,11 @@ fn read(name: &str) -> Value {
 }
 
 fn pairs(map: &Value) -> Vec<(&str, &str)> {
-    map.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect()
+    map.as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+        .collect()
 }
 
 fn text<'v>(vector: &'v Value, field: &str) -> &'v str {
@@ -29,7 +33,8 @@ fn rpc_signatures() {
     assert_eq!(vectors.len(), 18);
     for vector in vectors {
         let name = text(vector, "description");
-        let signed = signature::rpc_string_to_sign(text(vector, "method"), &pairs(&vector["params"]));
+        let signed =
+            signature::rpc_string_to_sign(text(vector, "method"), &pairs(&vector["params"]));
         assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
         let signature = signature::rpc_signature(text(vector, "access_key_secret"), &signed);
         assert_eq!(signature, text(vector, "signature"), "{name}");
@@ -52,7 +57,8 @@ fn roa_signatures() {
         let name = text(vector, "description");
         let (method, path) = (text(vector, "method"), text(vector, "path"));
         let query = pairs(&vector["params"]);
-        let signed = signature::roa_string_to_sign(method, path, &query, &pairs(&vector["headers"]));
+        let signed =
+            signature::roa_string_to_sign(method, path, &query, &pairs(&vector["headers"]));
         assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
         let signature = signature::roa_signature(text(vector, "access_key_secret"), &signed);
         assert_eq!(signature, text(vector, "signature"), "{name}");
@@ -65,7 +71,8 @@ fn roa_signatures() {
 #[test]
 fn endpoints() {
     let listing = read("endpoints");
-    let rows = |service: &str| -> Map<String, Value> { listing[service].as_object().unwrap().clone() };
+    let rows =
+        |service: &str| -> Map<String, Value> { listing[service].as_object().unwrap().clone() };
     let sts = |region: &Region, network| Endpoint::sts(Some(region), network, true);
     let cr = |region: &Region, network| Endpoint::cr(region, network, true);
     check(&rows("sts"), sts);
@@ -85,7 +92,11 @@ fn check(rows: &Map<String, Value>, endpoint: impl Fn(&Region, Network) -> Endpo
         // Where no VPC host is listed the automatic choice goes to the public one, but for
         // cn-huhehaote, whose VPC host an older listing has.
         if let Some(vpc) = hosts["vpc"].as_str() {
-            assert_eq!(endpoint(&region, Network::Vpc).current().url, format!("https://{vpc}"), "{name}");
+            assert_eq!(
+                endpoint(&region, Network::Vpc).current().url,
+                format!("https://{vpc}"),
+                "{name}"
+            );
             assert_eq!(auto.current().url, format!("https://{vpc}"), "{name}");
             assert!(auto.next());
         } else if name == "cn-huhehaote" {

@@ -1,0 +1,55 @@
+//! README says what the program does: its table of errors is the program's own.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+
+use aliyun_acr_credential_provider::aliyun::Hop;
+use aliyun_acr_credential_provider::remedy::REMEDIES;
+
+use crate::TESTS;
+
+const BEGIN: &str = "<!-- errors: written from src/remedy.rs by a test -->\n";
+const END: &str = "<!-- end of errors -->";
+
+/// With `BLESS=1` the table is written instead of compared.
+#[test]
+fn the_table_of_errors_is_the_programs_own() {
+    let path = format!("{TESTS}/../README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).expect("the table's beginning");
+    let (table, after) = rest.split_once(END).expect("the table's end");
+    let wanted = errors();
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(table, wanted, "run BLESS=1 cargo test --test it readme");
+}
+
+fn errors() -> String {
+    let mut table = String::from("| code | from | cause | what to do |\n|---|---|---|---|\n");
+    let plain = |text: &str| text.replace('{', "").replace('}', "").replace('|', "\\|");
+    for remedy in REMEDIES {
+        let hops: Vec<&str> = remedy.hops.iter().map(|hop| hop.name()).collect();
+        let hops = if hops.is_empty() { "any".to_owned() } else { hops.join(", ") };
+        let (cause, action) = (plain(remedy.cause), plain(remedy.remedy));
+        writeln!(table, "| `{}` | {hops} | {cause} | {action} |", remedy.code).unwrap();
+    }
+    table
+}
+
+/// No entry is hidden behind an earlier one that says the same of the same hops.
+#[test]
+fn every_error_can_be_met() {
+    let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
+    for remedy in REMEDIES {
+        let hops: Vec<Hop> = remedy.hops.to_vec();
+        assert!(
+            seen.insert((remedy.code.to_owned(), format!("{hops:?}"))),
+            "{} is there twice",
+            remedy.code
+        );
+        assert!(!remedy.cause.is_empty() && !remedy.remedy.is_empty(), "{}", remedy.code);
+    }
+}
