@@ -224,7 +224,10 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 fn explain(error: reqwest::Error, timeout: Duration) -> HttpError {
     let error = error.without_url();
-    let detail = innermost(&error);
+    let detail = match innermost(&error) {
+        detail if detail == "deadline has elapsed" => "timed out".to_owned(),
+        detail => detail,
+    };
     if detail.contains("invalid peer certificate") {
         HttpError::Certificate(detail.replace("invalid peer certificate: ", ""))
     } else if error.is_connect() {

@@ -107,13 +107,10 @@ fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     let metadata = node.metadata()?;
     let role = match node.worker_role_name() {
         Some(name) => name.to_owned(),
-        None => metadata
-            .role_name()
-            .map_err(|error| node.metadata_failure(Hop::MetadataRoleName, &error))?,
+        None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
     };
-    let credentials = metadata
-        .role_credentials(&role)
-        .map_err(|error| node.metadata_failure(Hop::MetadataRoleDocument, &error))?;
+    let credentials =
+        metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
     Ok(Identity { credentials, owner: format!("worker role {role}"), ends: None })
 }
 

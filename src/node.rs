@@ -5,10 +5,9 @@
 
 use std::cell::OnceCell;
 
-use crate::aliyun::Hop;
 use crate::aliyun::call::{self, Patience};
 use crate::aliyun::endpoint::{self, Endpoint};
-use crate::aliyun::metadata::{self, Metadata, MetadataError};
+use crate::aliyun::metadata::{self, Kind, Metadata, MetadataError};
 use crate::aliyun::names::Region;
 use crate::config::{Settings, check_base_url};
 use crate::environment::Environment;
@@ -83,21 +82,27 @@ impl<'a> Node<'a> {
 
     /// Words a failure of the metadata service.
     #[must_use]
-    pub fn metadata_failure(&self, hop: Hop, error: &MetadataError) -> Failure {
-        let subject = hop.name();
-        let failure = match error {
-            MetadataError::Call(error) => {
-                Failure::of_call(Exit::Identity, hop, subject, error, &Facts::default())
+    pub fn metadata_failure(&self, error: &MetadataError) -> Failure {
+        let MetadataError { hop, kind } = error;
+        let failure = match kind {
+            Kind::Call(error) => {
+                Failure::of_call(Exit::Identity, *hop, hop.name(), error, &Facts::default())
             }
-            other => Failure::new(Exit::Identity, format!("{subject}: {other}")),
+            other => Failure::new(Exit::Identity, format!("{hop}: {other}")),
         };
-        let failure = match error {
-            MetadataError::NotFound(_) => failure.hint(
+        let failure = match kind {
+            Kind::NotFound(_) => failure.hint(
                 "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or correct workerRoleName",
             ),
-            MetadataError::NotSuccess(_) => failure.hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),
-            MetadataError::HardenedOnly(_) => failure.hint("unset ALIBABA_CLOUD_IMDSV1_DISABLED, or enable hardened mode on the instance"),
-            _ => failure,
+            Kind::NotSuccess(_) => failure
+                .hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),
+            Kind::HardenedOnly(_) => failure.hint(
+                "unset ALIBABA_CLOUD_IMDSV1_DISABLED, or enable hardened mode on the instance",
+            ),
+            Kind::Malformed(_) => {
+                failure.hint("see what answers in place of the metadata service: a proxy or a filter")
+            }
+            Kind::Call(_) => failure,
         };
         match (&self.machine, self.expects_metadata()) {
             (Machine::Other(vendor), false) => failure.caused_by(format!(
@@ -123,7 +128,7 @@ impl<'a> Node<'a> {
             return Ok(region.clone());
         }
         let region = self.metadata()?.region().map_err(|error| {
-            self.metadata_failure(Hop::MetadataRegion, &error)
+            self.metadata_failure(&error)
                 .hint("set regionId in the entry, or nodeRegion in credential-provider")
         })?;
         Ok(self.region.get_or_init(|| Some(region.clone())).clone().unwrap_or(region))

@@ -34,11 +34,17 @@ pub struct Metadata<'a> {
     token: OnceCell<Option<Secret>>,
 }
 
-/// Why the metadata service gave nothing.
+/// Where and why the metadata service gave nothing.
+#[derive(Debug)]
+pub struct MetadataError {
+    pub hop: Hop,
+    pub kind: Kind,
+}
+
 #[derive(Debug, thiserror::Error)]
-pub enum MetadataError {
+pub enum Kind {
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(CallError),
     /// 404 where a role or its name should be.
     #[error("HTTP 404: {0}")]
     NotFound(&'static str),
@@ -52,6 +58,12 @@ pub enum MetadataError {
         "hardened mode is not offered (HTTP {0}) and ALIBABA_CLOUD_IMDSV1_DISABLED rules out normal mode"
     )]
     HardenedOnly(u16),
+}
+
+impl Kind {
+    fn at(self, hop: Hop) -> MetadataError {
+        MetadataError { hop, kind: self }
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,14 +100,15 @@ impl<'a> Metadata<'a> {
     /// When the service does not answer or answers with something else.
     pub fn region(&self) -> Result<Region, MetadataError> {
         let text = self.text(Hop::MetadataRegion, "/latest/meta-data/region-id", "no region")?;
-        Region::parse(text.trim()).ok_or(MetadataError::Malformed("region id"))
+        Region::parse(text.trim())
+            .ok_or_else(|| Kind::Malformed("region id").at(Hop::MetadataRegion))
     }
 
     /// The name of the one role that an instance can have.
     ///
     /// # Errors
     ///
-    /// [`MetadataError::NotFound`] when no role is attached.
+    /// [`Kind::NotFound`] when no role is attached.
     pub fn role_name(&self) -> Result<String, MetadataError> {
         let absent = "no RAM role is attached to this instance";
         let text = self.text(Hop::MetadataRoleName, CREDENTIALS_PATH, absent)?;
@@ -103,7 +116,7 @@ impl<'a> Metadata<'a> {
         if is_role_name(name) {
             Ok(name.to_owned())
         } else {
-            Err(MetadataError::Malformed("role name"))
+            Err(Kind::Malformed("role name").at(Hop::MetadataRoleName))
         }
     }
 
@@ -115,23 +128,23 @@ impl<'a> Metadata<'a> {
     pub fn role_credentials(&self, role: &str) -> Result<Credentials, MetadataError> {
         let path = format!("{CREDENTIALS_PATH}{role}");
         let absent = "this instance has no role of that name";
-        let body = self.get(Hop::MetadataRoleDocument, &path, absent)?;
+        let hop = Hop::MetadataRoleDocument;
+        let body = self.get(hop, &path, absent)?;
         let document: RoleDocument =
-            serde_json::from_slice(&body).map_err(|_| MetadataError::Malformed("role document"))?;
+            serde_json::from_slice(&body).map_err(|_| Kind::Malformed("role document").at(hop))?;
         let code = document.code.unwrap_or_default();
         if code != "Success" {
-            return Err(MetadataError::NotSuccess(printable(&code, &[])));
+            return Err(Kind::NotSuccess(printable(&code, &[])).at(hop));
         }
         let whole = (document.access_key_id, document.access_key_secret, document.security_token);
         let (Some(access_key_id), Some(access_key_secret), Some(security_token)) = whole else {
-            return Err(MetadataError::Malformed("whole role document"));
+            return Err(Kind::Malformed("whole role document").at(hop));
         };
         Ok(Credentials { access_key_id, access_key_secret, security_token: Some(security_token) })
     }
 
     fn text(&self, hop: Hop, path: &str, absent: &'static str) -> Result<String, MetadataError> {
-        String::from_utf8(self.get(hop, path, absent)?)
-            .map_err(|_| MetadataError::Malformed("text"))
+        String::from_utf8(self.get(hop, path, absent)?).map_err(|_| Kind::Malformed("text").at(hop))
     }
 
     fn get(&self, hop: Hop, path: &str, absent: &'static str) -> Result<Vec<u8>, MetadataError> {
@@ -140,8 +153,8 @@ impl<'a> Metadata<'a> {
         let (status, body) = self.send(hop, Method::Get, path, header.as_ref())?;
         match status {
             200 => Ok(body),
-            404 => Err(MetadataError::NotFound(absent)),
-            status => Err(self.refused(status)),
+            404 => Err(Kind::NotFound(absent).at(hop)),
+            status => Err(self.refused(status).at(hop)),
         }
     }
 
@@ -149,22 +162,21 @@ impl<'a> Metadata<'a> {
         if let Some(token) = self.token.get() {
             return Ok(token.as_ref());
         }
+        let hop = Hop::MetadataToken;
         let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_TTL.to_owned());
-        let (status, body) =
-            self.send(Hop::MetadataToken, Method::Put, "/latest/api/token", Some(&ttl))?;
+        let (status, body) = self.send(hop, Method::Put, "/latest/api/token", Some(&ttl))?;
         let token = match status {
             200 => {
-                let text =
-                    String::from_utf8(body).map_err(|_| MetadataError::Malformed("token"))?;
+                let text = String::from_utf8(body).map_err(|_| Kind::Malformed("token").at(hop))?;
                 let text = text.trim();
                 if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-                    return Err(MetadataError::Malformed("token"));
+                    return Err(Kind::Malformed("token").at(hop));
                 }
                 Some(Secret::new(text))
             }
-            403 | 404 if self.hardened_only => return Err(MetadataError::HardenedOnly(status)),
+            403 | 404 if self.hardened_only => return Err(Kind::HardenedOnly(status).at(hop)),
             403 | 404 => None,
-            status => return Err(self.refused(status)),
+            status => return Err(self.refused(status).at(hop)),
         };
         Ok(self.token.get_or_init(|| token).as_ref())
     }
@@ -176,8 +188,8 @@ impl<'a> Metadata<'a> {
         method: Method,
         path: &str,
         header: Option<&(&'static str, String)>,
-    ) -> Result<(u16, Vec<u8>), CallError> {
-        self.network.call(
+    ) -> Result<(u16, Vec<u8>), MetadataError> {
+        let answer = self.network.call(
             hop,
             &self.endpoint,
             self.patience,
@@ -199,12 +211,13 @@ impl<'a> Metadata<'a> {
                 500.. => Verdict::Refused(status_only(response.status)),
                 status => Verdict::Done((status, response.body.clone())),
             },
-        )
+        );
+        answer.map_err(|error| Kind::Call(error).at(hop))
     }
 
-    fn refused(&self, status: u16) -> MetadataError {
+    fn refused(&self, status: u16) -> Kind {
         let host = self.endpoint.current().host().to_owned();
-        CallError::Refused { host, refusal: status_only(status) }.into()
+        Kind::Call(CallError::Refused { host, refusal: status_only(status) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 //!
 //! - [`footprint`]: size and memory of the release build.
+//! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
@@ -19,6 +20,7 @@
 
 mod corpus;
 mod footprint;
+mod hosts_asked;
 mod readme;
 mod samples;
 mod scenario;

@@ -317,7 +317,8 @@ impl Run {
         if Some(&key_type) != expect.cache_key_type.as_ref() {
             wrong.push(format!("cacheKeyType {key_type}, expected {:?}", expect.cache_key_type));
         }
-        let nanoseconds = answer.cache_duration.map_or(-1, |duration| duration.nanoseconds());
+        let nanoseconds =
+            answer.cache_duration.map_or(-1, simulation::kubelet::GoDuration::nanoseconds);
         let most = expect
             .cache_duration
             .as_deref()
