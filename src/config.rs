@@ -6,6 +6,7 @@
 mod entry;
 pub mod file;
 mod identity;
+mod keys;
 mod mistakes;
 mod settings;
 pub mod yaml;
@@ -21,7 +22,8 @@ pub use entry::{AssumedRole, Entry, Scope};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 
-use crate::config::file::{Note, Notes, Section};
+use crate::config::file::{Notes, Section};
+use crate::config::yaml::Note;
 use crate::duration;
 use crate::environment::Environment;
 

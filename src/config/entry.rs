@@ -3,7 +3,7 @@
 use crate::aliyun::names::{InstanceId, Region, RoleArn};
 use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
 use crate::config::file::{Notes, Section, Written};
-use crate::config::identity::{self, Context, IdentitySource};
+use crate::config::identity::{self, Context, IdentitySource, arn};
 use crate::config::settings::region;
 use crate::registry::{self, RegistryHost};
 
@@ -167,21 +167,6 @@ fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {
     }
     let arn = arn("assumeRoleARN", &written, RoleArn::parse, RoleArn::FORM, notes)?;
     Some(AssumedRole { arn, external_id: external.map(|written| written.text) })
-}
-
-/// An ARN of the form that `parse` knows.
-pub(super) fn arn<T>(
-    name: &str,
-    written: &Written,
-    parse: fn(&str) -> Option<T>,
-    form: &str,
-    notes: &mut Notes,
-) -> Option<T> {
-    let arn = parse(&written.text);
-    if arn.is_none() {
-        notes.problem(written.at, format!("`{name}` is `{}`; expected {form}", written.text));
-    }
-    arn
 }
 
 fn expire_duration(section: &Section, notes: &mut Notes) -> u32 {

@@ -5,62 +5,11 @@
 //! What the keys mean is decided in [`crate::config`]; here a mistake is only noted, so that all
 //! of them can be told at once.
 
+use crate::config::keys::{
+    ENDPOINT_KEYS, ENTRY_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS, TOP_KEYS,
+};
 use crate::config::mistakes;
-use crate::config::yaml::{self, Key, Node, Position, Value};
-
-/// Keys with a meaning here, or accepted so that the vendor's file can be used unchanged.
-const TOP_KEYS: [&str; 10] = [
-    "acr-registry-info",
-    "tokenMode",
-    "rrsa",
-    "expiring-threshold",
-    "credential-provider",
-    "service-account",
-    "watch-namespace",
-    "notify-email",
-    "acr-api-version",
-    "webhook-configuration",
-];
-/// What else a manifest has; none of it matters here.
-const MANIFEST_KEYS: [&str; 5] = ["apiVersion", "kind", "metadata", "immutable", "binaryData"];
-const ENTRY_KEYS: [&str; 14] = [
-    "instanceId",
-    "regionId",
-    "domains",
-    "assumeRoleARN",
-    "expireDuration",
-    "rrsaRoleARN",
-    "rrsaOIDCProviderRoleARN",
-    "customAccessKey",
-    "customAccessKeySecret",
-    "externalId",
-    "roleSessionName",
-    "sessionPolicy",
-    "podIdentity",
-    "allowedRoles",
-];
-const RRSA_KEYS: [&str; 1] = ["enable"];
-const SETTINGS_KEYS: [&str; 11] = [
-    "endpoints",
-    "network",
-    "caFile",
-    "oidcTokenFile",
-    "workerRoleName",
-    "nodeRegion",
-    "margin",
-    "cacheDir",
-    "timeout",
-    "clusterId",
-    "accountId",
-];
-const ENDPOINT_KEYS: [&str; 4] = ["sts", "cr", "metadata", "registry"];
-
-/// A mistake, or something worth saying, at its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    pub at: Position,
-    pub message: String,
-}
+use crate::config::yaml::{self, Key, Node, Note, Position, Value};
 
 /// What was found on the way: problems make the file unusable, warnings do not.
 #[derive(Debug, Default)]
@@ -214,13 +163,6 @@ enum Unknown {
     Refused,
     /// An error if it resembles a known key, else a warning: the vendor may add keys.
     Tolerated,
-}
-
-/// Whether any section has a key of this name.
-pub(super) fn is_known_key(name: &str) -> bool {
-    let sections: [&[&str]; 5] =
-        [&TOP_KEYS, &ENTRY_KEYS, &SETTINGS_KEYS, &ENDPOINT_KEYS, &RRSA_KEYS];
-    sections.iter().any(|keys| keys.contains(&name))
 }
 
 struct Reader<'a> {

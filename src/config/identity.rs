@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::aliyun::Credentials;
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
-use crate::config::entry::arn;
 use crate::config::file::{Notes, Section, Written};
 use crate::config::settings::Settings;
 use crate::config::yaml::Position;
@@ -240,6 +239,21 @@ fn oidc(
         allowed_roles,
         account,
     }))
+}
+
+/// An ARN of the form that `parse` knows.
+pub(super) fn arn<T>(
+    name: &str,
+    written: &Written,
+    parse: fn(&str) -> Option<T>,
+    form: &str,
+    notes: &mut Notes,
+) -> Option<T> {
+    let arn = parse(&written.text);
+    if arn.is_none() {
+        notes.problem(written.at, format!("`{name}` is `{}`; expected {form}", written.text));
+    }
+    arn
 }
 
 fn pod_identity(section: &Section, notes: &mut Notes) -> PodIdentity {

@@ -66,9 +66,9 @@ enum Layout {
     Opaque(Position),
 }
 
-/// Why a text is no YAML tree.
-#[derive(Debug, Clone)]
-pub struct YamlError {
+/// A mistake, or something worth saying, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
     pub at: Position,
     pub message: String,
 }
@@ -78,7 +78,7 @@ pub struct YamlError {
 /// # Errors
 ///
 /// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
-pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
+pub fn parse(text: &str) -> Result<Option<Node>, Note> {
     Builder::new(text, text, None).document()
 }
 
@@ -88,7 +88,7 @@ impl Scalar {
     /// # Errors
     ///
     /// As [`parse`], with places in the file.
-    pub fn parse(&self, source: &str) -> Result<Option<Node>, YamlError> {
+    pub fn parse(&self, source: &str) -> Result<Option<Node>, Note> {
         Builder::new(&self.text, source, Some(self.layout)).document()
     }
 }
@@ -122,7 +122,7 @@ impl<'t> Builder<'t> {
         Self { parser, text, source, layout, anchors: HashMap::new(), nodes: 0 }
     }
 
-    fn document(mut self) -> Result<Option<Node>, YamlError> {
+    fn document(mut self) -> Result<Option<Node>, Note> {
         let mut document = None;
         while let Some((event, at)) = self.next()? {
             match event {
@@ -132,7 +132,7 @@ impl<'t> Builder<'t> {
                 | Event::Nothing => {}
                 Event::StreamEnd => break,
                 _ if document.is_some() => {
-                    return Err(YamlError {
+                    return Err(Note {
                         at,
                         message: "a second YAML document; only one is read".into(),
                     });
@@ -143,37 +143,35 @@ impl<'t> Builder<'t> {
         Ok(document)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, YamlError> {
+    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, Note> {
         match self.parser.next_event() {
             None => Ok(None),
             Some(Ok((event, span))) => Ok(Some((event, self.position(span.start)))),
-            Some(Err(error)) => Err(YamlError {
-                at: self.position(*error.marker()),
-                message: error.info().to_owned(),
-            }),
+            Some(Err(error)) => {
+                Err(Note { at: self.position(*error.marker()), message: error.info().to_owned() })
+            }
         }
     }
 
-    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
+    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, Note> {
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             let message =
                 format!("nested deeper than {MAX_DEPTH} levels or more than {MAX_NODES} values");
-            return Err(YamlError { at, message });
+            return Err(Note { at, message });
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style, at), anchor),
             Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.mapping(at, depth)?, anchor),
             Event::Alias(anchor) => {
-                let unknown =
-                    || YamlError { at, message: "an alias to itself or to nothing".into() };
+                let unknown = || Note { at, message: "an alias to itself or to nothing".into() };
                 let node = self.anchors.get(&anchor).cloned().ok_or_else(unknown)?;
                 self.nodes += size(&node);
                 (node, 0)
             }
             _ => {
-                return Err(YamlError { at, message: "unexpected end".into() });
+                return Err(Note { at, message: "unexpected end".into() });
             }
         };
         if anchor != 0 {
@@ -182,7 +180,7 @@ impl<'t> Builder<'t> {
         Ok(node)
     }
 
-    fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
+    fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, Note> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -193,7 +191,7 @@ impl<'t> Builder<'t> {
         Ok(Node { at, value: Value::Sequence(items) })
     }
 
-    fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
+    fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, Note> {
         let mut pairs: Vec<(Key, Node)> = Vec::new();
         loop {
             let (event, at) = match self.next()? {
@@ -201,13 +199,13 @@ impl<'t> Builder<'t> {
                 Some(next) => next,
             };
             let Event::Scalar(name, ..) = event else {
-                return Err(YamlError { at, message: "a key must be a single word".into() });
+                return Err(Note { at, message: "a key must be a single word".into() });
             };
             let key = Key { at, name: name.into_owned() };
             if let Some((first, _)) = pairs.iter().find(|(earlier, _)| earlier.name == key.name) {
                 let message =
                     format!("`{}` is given a second time; the first is at {}", key.name, first.at);
-                return Err(YamlError { at, message });
+                return Err(Note { at, message });
             }
             let Some((event, at)) = self.next()? else {
                 break;
