@@ -39,6 +39,9 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
+/// An answer that takes this long is slow, but may well come.
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(5);
+
 /// The one deadline of a whole call.
 ///
 /// The kubelet kills a plugin after 60 seconds and then logs only that it did
@@ -71,9 +74,10 @@ impl Deadline {
     }
 
     /// How long one attempt may take: a third of the whole, so that a hop whose first
-    /// connection hangs gets another, and never more than what is left.
+    /// connection hangs gets another, but no less than [`SHORTEST_ATTEMPT`], and never more than
+    /// what is left.
     #[must_use]
     pub fn attempt(&self) -> Duration {
-        self.left().min(self.total / 3)
+        self.left().min((self.total / 3).max(SHORTEST_ATTEMPT))
     }
 }

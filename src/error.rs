@@ -10,6 +10,7 @@
 //! most five and the first is enough to act on.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::aliyun::Hop;
 use crate::aliyun::call::CallError;
@@ -112,7 +113,7 @@ impl Failure {
         match (remedy::find(hop, refusal), refusal.same_string_to_sign) {
             (_, Some(true)) => failure
                 .caused_by("the AccessKey secret is wrong: the service signed the very same text with another result")
-                .hint("compare customAccessKeySecret with the key's secret"),
+                .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET) with the key's own"),
             (_, Some(false)) => failure
                 .caused_by("the request was changed on its way: the service signed another text than was sent")
                 .hint("look for a proxy that changes requests"),
@@ -123,14 +124,15 @@ impl Failure {
         }
     }
 
-    /// Says how long was waited, once the whole time is known.
+    /// Says what the time went to, if it ran out.
     #[must_use]
-    pub fn after(mut self, timeout: std::time::Duration) -> Self {
+    pub fn after(mut self, timeout: Duration, longest: Option<(&str, Duration)>) -> Self {
         if self.exit == Exit::OutOfTime {
-            self.causes.push(format!(
-                "the whole call may take {}",
-                duration::format_go(timeout.as_secs())
-            ));
+            let whole = duration::format_go(timeout.as_secs());
+            let most = longest
+                .map(|(hop, time)| format!(", and {hop} took {:.1}s of it", time.as_secs_f64()));
+            self.causes
+                .push(format!("the whole call may take {whole}{}", most.unwrap_or_default()));
         }
         self
     }

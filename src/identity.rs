@@ -86,7 +86,7 @@ pub fn establish(
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(Identity {
             credentials: credentials.clone(),
-            owner: format!("AccessKey {}", masked(&credentials.access_key_id)),
+            owner: format!("the owner of AccessKey {}", masked(&credentials.access_key_id)),
             ends: None,
         }),
         IdentitySource::WorkerRole => worker_role(node),
@@ -111,7 +111,7 @@ fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     };
     let credentials =
         metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
-    Ok(Identity { credentials, owner: format!("worker role {role}"), ends: None })
+    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None })
 }
 
 fn from_token_file(
@@ -170,6 +170,7 @@ fn pod_role(oidc: &Oidc, pod: Pod<'_>) -> Result<RoleArn, Failure> {
             Exit::Identity,
             format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is no role name"),
         )
+        .hint("the annotation takes a role's name, not its ARN; the account is accountId, or that of rrsaRoleARN")
     })
 }
 
@@ -178,7 +179,10 @@ fn check_pod_token(token: &Secret, node: &Node<'_>) -> Result<Claims, Failure> {
     let refused = |what: String| {
         Failure::new(Exit::Identity, format!("the request's service account token {what}"))
     };
-    let claims = jwt::claims(token.expose()).ok_or_else(|| refused("is no JWT".to_owned()))?;
+    let claims = jwt::claims(token.expose()).ok_or_else(|| {
+        refused("is no JWT".to_owned())
+            .hint("the kubelet sends one by itself; by hand take one from `kubectl create token`")
+    })?;
     if !claims.audience.iter().any(|audience| audience == AUDIENCE) {
         let has = claims.audience.join(", ");
         return Err(refused(format!("is for audience `{has}`, not `{AUDIENCE}`"))

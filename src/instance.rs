@@ -178,7 +178,8 @@ impl Lookup<'_, '_> {
 }
 
 fn failure(hop: Hop, what: &str, caller: &Identity, error: &CallError) -> Failure {
+    let subject = format!("{hop} of {what} by {}", caller.owner);
     let caller = Some(caller.owner.clone());
     let facts = Facts { caller, instance: Some(what.to_owned()), ..Facts::default() };
-    Failure::of_call(Exit::RegistryToken, hop, &format!("{hop} of {what}"), error, &facts)
+    Failure::of_call(Exit::RegistryToken, hop, &subject, error, &facts)
 }

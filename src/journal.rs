@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::time::Duration;
 
 /// How much a reader wants to know; set by `ACR_CREDENTIAL_PROVIDER_LOG`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,7 @@ impl fmt::Display for Level {
 #[derive(Debug, Default)]
 pub struct Journal {
     lines: RefCell<Vec<(Level, String)>>,
+    spent: RefCell<Vec<(&'static str, Duration)>>,
 }
 
 impl Journal {
@@ -59,6 +61,21 @@ impl Journal {
 
     pub fn debug(&self, line: impl Into<String>) {
         self.add(Level::Debug, line.into());
+    }
+
+    /// Adds to the time that a hop took.
+    pub fn spent(&self, hop: &'static str, time: Duration) {
+        let mut spent = self.spent.borrow_mut();
+        match spent.iter_mut().find(|(known, _)| *known == hop) {
+            Some((_, total)) => *total += time,
+            None => spent.push((hop, time)),
+        }
+    }
+
+    /// The hop that took longest, and how long.
+    #[must_use]
+    pub fn longest(&self) -> Option<(&'static str, Duration)> {
+        self.spent.borrow().iter().max_by_key(|(_, time)| *time).copied()
     }
 
     /// The lines that a reader of this level wants, each with its level in front.

@@ -197,9 +197,17 @@ impl<'a> Node<'a> {
             .clone()
             .or_else(by_variable)
             .or_else(|| self.region_if_known());
+        let region = region.as_ref().or(registry_region);
+        if region.is_none() && network == endpoint::Network::Vpc {
+            return Err(Failure::new(
+                Exit::Usage,
+                "STS has VPC hosts by region, and no region is known",
+            )
+            .hint("set nodeRegion in credential-provider"));
+        }
         let on_cloud_node = self.machine == Machine::AlibabaCloud
             || self.metadata.get().is_some_and(Metadata::has_answered);
-        Ok(Endpoint::sts(region.as_ref().or(registry_region), network, on_cloud_node))
+        Ok(Endpoint::sts(region, network, on_cloud_node))
     }
 
     /// The node's region, if that takes no more than asking a metadata service that is there.
@@ -212,7 +220,7 @@ impl<'a> Node<'a> {
             {
                 return None;
             }
-            self.metadata().ok()?.region().ok()
+            self.metadata().ok()?.region_at_once()
         };
         self.region.get_or_init(ask).clone()
     }

@@ -21,8 +21,9 @@ use crate::selection;
 pub fn provide(request: &Request, config: &Config, node: &Node<'_>) -> Result<Secret, Failure> {
     let host = image::registry_host(&request.image)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let token = login(host, &request.pod(), config, node)
-        .map_err(|failure| failure.for_host(host).after(node.settings.timeout))?;
+    let token = login(host, &request.pod(), config, node).map_err(|failure| {
+        failure.for_host(host).after(node.settings.timeout, node.network.journal.longest())
+    })?;
     Ok(kubelet::response(request, token.as_ref().map(|token| (host, token))))
 }
 

@@ -51,8 +51,8 @@ pub fn fetch(
             (Hop::PersonalTokens, acr::personal_token(&node.network, endpoint, &caller.credentials))
         }
     };
-    let subject =
-        instance.map_or_else(|| hop.to_string(), |instance| format!("{hop} of {instance}"));
+    let of = instance.map_or_else(String::new, |instance| format!(" of {instance}"));
+    let subject = format!("{hop}{of} by {}", caller.owner);
     let facts = Facts {
         caller: Some(caller.owner.clone()),
         instance: instance.map(ToString::to_string),

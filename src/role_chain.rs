@@ -42,18 +42,17 @@ pub fn session(
         policy: policy.as_deref(),
         external_id: role.external_id.as_deref(),
     };
+    let hop = Hop::AssumeRole;
+    let subject = format!("{hop} of {} by {}", role.arn, caller.owner);
     let facts =
         Facts { role: Some(role.arn.to_string()), caller: Some(caller.owner), ..Facts::default() };
-    let hop = Hop::AssumeRole;
     let session = sts::assume_role(
         &requester.node.network,
         requester.sts(entry)?,
         &caller.credentials,
         &request,
     )
-    .map_err(|error| {
-        Failure::of_call(Exit::AssumeRole, hop, &format!("{hop} of {}", role.arn), &error, &facts)
-    })?;
+    .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
     Ok(Identity {
         credentials: session.credentials,
         owner: role.arn.to_string(),

@@ -56,8 +56,12 @@ impl Patience {
     pub const FULL: Self = Self { attempt: Duration::MAX, tries: retry::MAX_TRIES };
     /// For something that may not be there at all.
     pub const BRIEF: Self = Self { attempt: Duration::from_secs(2), tries: 1 };
-    /// For a shortcut, whose answer can be had in another way.
-    pub const SHORTCUT: Self = Self { attempt: Duration::from_secs(4), tries: 2 };
+
+    /// For a shortcut, whose answer can be had in another way: two tries, a third of the whole.
+    #[must_use]
+    pub fn shortcut(deadline: Deadline) -> Self {
+        Self { attempt: deadline.total() / 6, tries: 2 }
+    }
 }
 
 /// A number of tries, worded.
@@ -119,7 +123,9 @@ impl Network<'_> {
             tries += 1;
             let begun = instant();
             let sent = self.http.send(request(candidate, timeout));
-            let took = instant().saturating_duration_since(begun).as_millis();
+            let duration = instant().saturating_duration_since(begun);
+            self.journal.spent(hop.name(), duration);
+            let took = duration.as_millis();
             let outcome = match sent {
                 Ok(response) => match judge(&response) {
                     Verdict::Done(value) => Try::Done(value),

@@ -25,7 +25,7 @@ pub fn instance_behind(
     network.call(
         Hop::RegistryChallenge,
         &Endpoint::fixed(&url),
-        Patience::SHORTCUT,
+        Patience::shortcut(network.deadline),
         |candidate, timeout| Request {
             method: Method::Get,
             url: format!("{}/v2/", candidate.url),

@@ -4,7 +4,7 @@
 //! (no token) only when the token request is answered 403 or 404; a time-out or a 5xx says
 //! nothing about modes and is retried. Source: "View instance metadata", ECS user guide.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ pub struct Metadata<'a> {
     endpoint: Endpoint,
     /// Normal mode is not to be used, whatever the service says.
     hardened_only: bool,
-    patience: Patience,
+    patience: Cell<Patience>,
     token: OnceCell<Option<Secret>>,
 }
 
@@ -84,6 +84,7 @@ impl<'a> Metadata<'a> {
         patience: Patience,
     ) -> Self {
         let token = OnceCell::new();
+        let patience = Cell::new(patience);
         Self { network, endpoint: Endpoint::fixed(base_url), hardened_only, patience, token }
     }
 
@@ -102,6 +103,16 @@ impl<'a> Metadata<'a> {
         let text = self.text(Hop::MetadataRegion, "/latest/meta-data/region-id", "no region")?;
         Region::parse(text.trim())
             .ok_or_else(|| Kind::Malformed("region id").at(Hop::MetadataRegion))
+    }
+
+    /// The region of this node, if the service gives it at once: for choices that can be made
+    /// without it.
+    #[must_use]
+    pub fn region_at_once(&self) -> Option<Region> {
+        let patience = self.patience.replace(Patience::BRIEF);
+        let region = self.region();
+        self.patience.set(patience);
+        region.ok()
     }
 
     /// The name of the one role that an instance can have.
@@ -136,7 +147,11 @@ impl<'a> Metadata<'a> {
         if code != "Success" {
             return Err(Kind::NotSuccess(printable(&code, &[])).at(hop));
         }
-        let whole = (document.access_key_id, document.access_key_secret, document.security_token);
+        let whole = (
+            document.access_key_id.filter(|id| !id.is_empty()),
+            document.access_key_secret.filter(|secret| !secret.is_empty()),
+            document.security_token.filter(|token| !token.is_empty()),
+        );
         let (Some(access_key_id), Some(access_key_secret), Some(security_token)) = whole else {
             return Err(Kind::Malformed("whole role document").at(hop));
         };
@@ -192,7 +207,7 @@ impl<'a> Metadata<'a> {
         let answer = self.network.call(
             hop,
             &self.endpoint,
-            self.patience,
+            self.patience.get(),
             |candidate, timeout| Request {
                 method,
                 url: format!("{}{path}", candidate.url),

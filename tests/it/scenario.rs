@@ -5,7 +5,7 @@
 //! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
 //! a good client never does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,8 @@ struct Run {
     folder: PathBuf,
     scenario: Scenario,
     cloud: Cloud,
+    /// Those with a `cr` endpoint of their own (`cr-per-region` in `cloud.yaml`), `${cr:<region>}`.
+    regions: Vec<String>,
     /// Scratch space, `${dir}` in all files.
     dir: PathBuf,
 }
@@ -168,7 +170,10 @@ impl Run {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios").join(&name);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
-        Self { folder: folder.to_owned(), scenario, cloud, dir }
+        let instances = world.accounts.values().flat_map(|account| account.instances.values());
+        let regions: BTreeSet<String> = instances.map(|instance| instance.region.clone()).collect();
+        let regions = regions.into_iter().filter(|_| world.cr_per_region).collect();
+        Self { folder: folder.to_owned(), scenario, cloud, regions, dir }
     }
 
     /// Runs the program; what is wrong comes back.
@@ -236,15 +241,18 @@ impl Run {
     }
 
     /// The addresses of this run's cloud, by name.
-    fn places(&self) -> [(&'static str, String); 6] {
-        [
+    fn places(&self) -> Vec<(String, String)> {
+        let fixed = [
             ("metadata", self.cloud.metadata_url()),
             ("sts", self.cloud.sts_url()),
             ("cr", self.cloud.cr_url()),
             ("registry", self.cloud.registry_url()),
             ("sink", self.cloud.sink_url()),
             ("dir", self.dir.to_string_lossy().into_owned()),
-        ]
+        ];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value));
+        let regional = |region: &String| (format!("cr:{region}"), self.cloud.cr_url_of(region));
+        fixed.into_iter().chain(self.regions.iter().map(regional)).collect()
     }
 
     fn filled(&self, text: &str) -> String {
@@ -264,17 +272,34 @@ impl Run {
             let host = value.split_once("://").map_or(value.as_str(), |(_, host)| host);
             text = text.replace(host, &format!("<{name}>"));
         }
-        let times = |word: &str| {
-            word.len() >= 20 && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T')
-        };
         let line = |line: &str| {
-            let words: Vec<&str> = line
-                .split(' ')
-                .map(|word| if times(word.trim_end_matches([',', ';'])) { "<time>" } else { word })
-                .collect();
-            words.join(" ")
+            let words: Vec<&str> = line.split(' ').collect();
+            let shown = |(at, word): (usize, &&str)| {
+                let before = at.checked_sub(1).map_or("", |before| words[before]);
+                self.shown(before, word, words.get(at + 1).copied().unwrap_or_default())
+            };
+            words.iter().enumerate().map(shown).collect::<Vec<_>>().join(" ")
         };
         text.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A word of stderr between two others, or a name for what differs from run to run. Seconds of
+    /// a clock can be one off, and tries and waits are only told where calls are compared.
+    fn shown(&self, before: &str, word: &str, after: &str) -> String {
+        let bare = word.trim_end_matches([',', ';']);
+        let is_time = bare.len() >= 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
+        let number = word.parse::<i64>();
+        let by_chance = self.scenario.expect.any_calls;
+        match number {
+            _ if is_time || before == "took" => "<time>".to_owned(),
+            Ok(seconds) if after.starts_with("second") => {
+                format!("{}", (seconds + 5).div_euclid(10) * 10)
+            }
+            Ok(_) if by_chance && after.starts_with("tr") => "<n>".to_owned(),
+            _ if by_chance && before == "within" => "<time>".to_owned(),
+            _ if by_chance && before.parse::<i64>().is_ok() => word.replace("try", "tries"),
+            _ => word.to_owned(),
+        }
     }
 
     fn check_exit(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
