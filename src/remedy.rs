@@ -38,7 +38,7 @@ const ACR_HOPS: &[Hop] = &[
 ];
 
 /// Specific before general: the first that fits is taken.
-pub const REMEDIES: &[Remedy] = &[
+pub static REMEDIES: &[Remedy] = &[
     Remedy {
         code: "NoPermission",
         hops: &[Hop::AssumeRole],
