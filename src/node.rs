@@ -17,6 +17,8 @@ use crate::remedy::Facts;
 
 /// The vendor's variable for another STS host.
 const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
+/// And for the region of one.
+const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 
 /// See the module.
 pub struct Node<'a> {
@@ -27,7 +29,8 @@ pub struct Node<'a> {
     metadata: OnceCell<Metadata<'a>>,
     region: OnceCell<Option<Region>>,
     sts: OnceCell<Endpoint>,
-    cr: OnceCell<(Option<Region>, Endpoint)>,
+    /// One host is asked for in a run, and it is in one region.
+    cr: OnceCell<Endpoint>,
 }
 
 impl<'a> Node<'a> {
@@ -131,14 +134,16 @@ impl<'a> Node<'a> {
             self.metadata_failure(&error)
                 .hint("set regionId in the entry, or nodeRegion in credential-provider")
         })?;
-        Ok(self.region.get_or_init(|| Some(region.clone())).clone().unwrap_or(region))
+        // Taken already if the service did not answer at once: then it is asked again.
+        let _ = self.region.set(Some(region.clone()));
+        Ok(region)
     }
 
     /// STS for a registry in `registry_region`: in the node's region if that can be known.
     ///
     /// # Errors
     ///
-    /// When `ALIBABA_CLOUD_STS_ENDPOINT` is no URL.
+    /// When one of the vendor's variables is no URL or no region.
     pub fn sts(&self, registry_region: Option<&Region>) -> Result<&Endpoint, Failure> {
         if let Some(endpoint) = self.sts.get() {
             return Ok(endpoint);
@@ -157,19 +162,20 @@ impl<'a> Node<'a> {
         &self,
         region: impl FnOnce() -> Result<Region, Failure>,
     ) -> Result<&Endpoint, Failure> {
-        if let Some(url) = &self.settings.endpoints.cr {
-            return Ok(&self.cr.get_or_init(|| (None, Endpoint::fixed(url))).1);
-        }
-        let region = region()?;
-        if let Some((known, endpoint)) = self.cr.get()
-            && known.as_ref() == Some(&region)
-        {
+        if let Some(endpoint) = self.cr.get() {
             return Ok(endpoint);
         }
-        let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
-        let same =
-            network == endpoint::Network::Auto && self.region_if_known() == Some(region.clone());
-        Ok(&self.cr.get_or_init(|| (Some(region.clone()), Endpoint::cr(&region, network, same))).1)
+        let endpoint = match &self.settings.endpoints.cr {
+            Some(url) => Endpoint::fixed(url),
+            None => {
+                let region = region()?;
+                let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
+                let auto = network == endpoint::Network::Auto;
+                let same_region = auto && self.region_if_known().as_ref() == Some(&region);
+                Endpoint::cr(&region, network, same_region)
+            }
+        };
+        Ok(self.cr.get_or_init(|| endpoint))
     }
 
     fn find_sts(&self, registry_region: Option<&Region>) -> Result<Endpoint, Failure> {
@@ -190,13 +196,13 @@ impl<'a> Node<'a> {
             None if vpc_by_variable => endpoint::Network::Vpc,
             None => endpoint::Network::Auto,
         };
-        let by_variable = || Region::parse(self.environment.get("ALIBABA_CLOUD_STS_REGION")?);
-        let region = self
-            .settings
-            .node_region
-            .clone()
-            .or_else(by_variable)
-            .or_else(|| self.region_if_known());
+        let region = match (&self.settings.node_region, self.environment.get(STS_REGION)) {
+            (Some(region), _) => Some(region.clone()),
+            (None, Some(text)) => Some(Region::parse(text).ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("environment: {STS_REGION} is no region id"))
+            })?),
+            (None, None) => self.region_if_known(),
+        };
         let region = region.as_ref().or(registry_region);
         if region.is_none() && network == endpoint::Network::Vpc {
             return Err(Failure::new(

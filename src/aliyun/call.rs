@@ -228,16 +228,4 @@ impl CallError {
             other => other.to_string(),
         }
     }
-
-    /// The host that was asked, where one was.
-    #[must_use]
-    pub fn host(&self) -> Option<&str> {
-        match self {
-            Self::Refused { host, .. }
-            | Self::Unreachable { host, .. }
-            | Self::NotTheService { host, .. }
-            | Self::OutOfTime { host, .. } => Some(host),
-            Self::Setup(_) => None,
-        }
-    }
 }
