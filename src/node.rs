@@ -165,15 +165,14 @@ impl<'a> Node<'a> {
         if let Some(endpoint) = self.cr.get() {
             return Ok(endpoint);
         }
-        let endpoint = match &self.settings.endpoints.cr {
-            Some(url) => Endpoint::fixed(url),
-            None => {
-                let region = region()?;
-                let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
-                let auto = network == endpoint::Network::Auto;
-                let same_region = auto && self.region_if_known().as_ref() == Some(&region);
-                Endpoint::cr(&region, network, same_region)
-            }
+        let endpoint = if let Some(url) = &self.settings.endpoints.cr {
+            Endpoint::fixed(url)
+        } else {
+            let region = region()?;
+            let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
+            let auto = network == endpoint::Network::Auto;
+            let same_region = auto && self.region_if_known().as_ref() == Some(&region);
+            Endpoint::cr(&region, network, same_region)
         };
         Ok(self.cr.get_or_init(|| endpoint))
     }
