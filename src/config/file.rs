@@ -177,7 +177,7 @@ impl Reader<'_> {
         let document = match yaml::parse(self.source) {
             Ok(document) => document,
             Err(error) => {
-                self.notes.problems.push(mistakes::not_yaml(self.source, &error));
+                self.notes.problems.push(mistakes::unreadable(self.source, error));
                 return (Section::empty(start), Section::empty(start));
             }
         };
@@ -270,7 +270,7 @@ impl Reader<'_> {
         match scalar.parse(self.source) {
             Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
             Err(error) => {
-                self.notes.problems.push(mistakes::not_yaml(self.source, &error));
+                self.notes.problems.push(mistakes::unreadable(self.source, error));
                 None
             }
         }

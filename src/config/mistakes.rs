@@ -1,14 +1,22 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
 use crate::config::keys::is_known_key;
-use crate::config::yaml::{Note, Position};
+use crate::config::yaml::{Note, Position, YamlError};
 
 /// Lines before the parser's place in which the mistake may be: it notices a missing blank only
 /// when the next key comes.
 const LOOK_BACK: usize = 3;
 
+/// Words why a text cannot be read.
+pub fn unreadable(source: &str, error: YamlError) -> Note {
+    match error {
+        YamlError::Syntax(note) => not_yaml(source, &note),
+        YamlError::Content(note) => note,
+    }
+}
+
 /// Words what the YAML parser did not understand.
-pub fn not_yaml(source: &str, error: &Note) -> Note {
+fn not_yaml(source: &str, error: &Note) -> Note {
     let line = error.at.line;
     let first = line.saturating_sub(LOOK_BACK).max(1);
     if let Some(note) = (first..=line).find_map(|line| missing_blank(source, line)) {

@@ -73,12 +73,21 @@ pub struct Note {
     pub message: String,
 }
 
+/// Why a text is no tree.
+#[derive(Debug, Clone)]
+pub enum YamlError {
+    /// The parser did not understand it.
+    Syntax(Note),
+    /// It is YAML, but not of the kind that is read here.
+    Content(Note),
+}
+
 /// Reads one YAML document; none for an empty text.
 ///
 /// # Errors
 ///
 /// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
-pub fn parse(text: &str) -> Result<Option<Node>, Note> {
+pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     Builder::new(text, text, None).document()
 }
 
@@ -88,7 +97,7 @@ impl Scalar {
     /// # Errors
     ///
     /// As [`parse`], with places in the file.
-    pub fn parse(&self, source: &str) -> Result<Option<Node>, Note> {
+    pub fn parse(&self, source: &str) -> Result<Option<Node>, YamlError> {
         Builder::new(&self.text, source, Some(self.layout)).document()
     }
 }
@@ -122,7 +131,7 @@ impl<'t> Builder<'t> {
         Self { parser, text, source, layout, anchors: HashMap::new(), nodes: 0 }
     }
 
-    fn document(mut self) -> Result<Option<Node>, Note> {
+    fn document(mut self) -> Result<Option<Node>, YamlError> {
         let mut document = None;
         while let Some((event, at)) = self.next()? {
             match event {
@@ -132,10 +141,10 @@ impl<'t> Builder<'t> {
                 | Event::Nothing => {}
                 Event::StreamEnd => break,
                 _ if document.is_some() => {
-                    return Err(Note {
+                    return Err(YamlError::Content(Note {
                         at,
                         message: "a second YAML document; only one is read".into(),
-                    });
+                    }));
                 }
                 event => document = Some(self.node(event, at, 0)?),
             }
@@ -143,35 +152,41 @@ impl<'t> Builder<'t> {
         Ok(document)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, Note> {
+    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
             Some(Ok((event, span))) => Ok(Some((event, self.position(span.start)))),
-            Some(Err(error)) => {
-                Err(Note { at: self.position(*error.marker()), message: error.info().to_owned() })
-            }
+            Some(Err(error)) => Err(YamlError::Syntax(Note {
+                at: self.position(*error.marker()),
+                message: error.info().to_owned(),
+            })),
         }
     }
 
-    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, Note> {
+    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             let message =
                 format!("nested deeper than {MAX_DEPTH} levels or more than {MAX_NODES} values");
-            return Err(Note { at, message });
+            return Err(YamlError::Content(Note { at, message }));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style, at), anchor),
             Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.mapping(at, depth)?, anchor),
             Event::Alias(anchor) => {
-                let unknown = || Note { at, message: "an alias to itself or to nothing".into() };
+                let unknown = || {
+                    YamlError::Content(Note {
+                        at,
+                        message: "an alias to itself or to nothing".into(),
+                    })
+                };
                 let node = self.anchors.get(&anchor).cloned().ok_or_else(unknown)?;
                 self.nodes += size(&node);
                 (node, 0)
             }
             _ => {
-                return Err(Note { at, message: "unexpected end".into() });
+                return Err(YamlError::Content(Note { at, message: "unexpected end".into() }));
             }
         };
         if anchor != 0 {
@@ -180,7 +195,7 @@ impl<'t> Builder<'t> {
         Ok(node)
     }
 
-    fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, Note> {
+    fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -191,7 +206,7 @@ impl<'t> Builder<'t> {
         Ok(Node { at, value: Value::Sequence(items) })
     }
 
-    fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, Note> {
+    fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
         let mut pairs: Vec<(Key, Node)> = Vec::new();
         loop {
             let (event, at) = match self.next()? {
@@ -199,13 +214,16 @@ impl<'t> Builder<'t> {
                 Some(next) => next,
             };
             let Event::Scalar(name, ..) = event else {
-                return Err(Note { at, message: "a key must be a single word".into() });
+                return Err(YamlError::Content(Note {
+                    at,
+                    message: "a key must be a single word".into(),
+                }));
             };
             let key = Key { at, name: name.into_owned() };
             if let Some((first, _)) = pairs.iter().find(|(earlier, _)| earlier.name == key.name) {
                 let message =
                     format!("`{}` is given a second time; the first is at {}", key.name, first.at);
-                return Err(Note { at, message });
+                return Err(YamlError::Content(Note { at, message }));
             }
             let Some((event, at)) = self.next()? else {
                 break;

@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 //!
+//! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
@@ -18,6 +19,7 @@
     clippy::unwrap_used
 )]
 
+mod configuration;
 mod corpus;
 mod footprint;
 mod hosts_asked;
