@@ -72,6 +72,10 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(RequestError::Empty);
     }
+    // serde would take an array for the fields in their order.
+    if !text.trim_ascii_start().starts_with(b"{") {
+        return Err(RequestError::Json("it is no object".to_owned()));
+    }
     let request: Request =
         serde_json::from_slice(text).map_err(|error| RequestError::Json(place(&error)))?;
     if request.kind != KIND {
