@@ -163,10 +163,10 @@ fn not_the_service_hint(detail: &str) -> &'static str {
 
 fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> String {
     match (hop, refusal.status) {
-        (Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint, 404) => {
+        (_, 500..) => "the service failed; try again later".to_owned(),
+        (Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint, _) => {
             "see that instanceId exists in regionId and belongs to the account whose role is assumed".to_owned()
         }
-        (_, 500..) => "the service failed; try again later".to_owned(),
         _ => "look the code up in the vendor's error center, and give the request id to its support".to_owned(),
     }
 }

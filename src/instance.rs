@@ -58,12 +58,12 @@ impl Lookup<'_, '_> {
 
     /// An entry that names the host and has several instances.
     fn one_of<'c>(&self, entry: &'c Entry) -> Result<Target<'c>, Failure> {
-        let (host, name) = (self.host, &entry.name);
+        let name = &entry.name;
         let instance = match self.challenge() {
             Some(told) if entry.instances.contains(&told) => told,
             Some(told) => {
                 let message =
-                    format!("{host} says that it is instance {told}, which {name} does not have");
+                    format!("the registry says that it is {told}, which {name} does not have");
                 return Err(Failure::new(Exit::Usage, message).hint(
                     "add the id to instanceId of that entry, or take the host out of its domains",
                 ));
@@ -71,7 +71,7 @@ impl Lookup<'_, '_> {
             None => self.listed(&[entry])?.ok_or_else(|| {
                 Failure::new(
                     Exit::RegistryToken,
-                    format!("no instance of {name} answers on {host}"),
+                    format!("none of the instances of {name} answers on it"),
                 )
                 .hint("give the host an entry of its own with one instanceId")
             })?,
@@ -95,10 +95,7 @@ impl Lookup<'_, '_> {
             (Some(entry), None) => Ok(Some(Target { entry, instance: Some(instance) })),
             (Some(first), Some(second)) => Err(Failure::new(
                 Exit::Usage,
-                format!(
-                    "{} is instance {instance}, which both {} and {} have",
-                    self.host, first.name, second.name
-                ),
+                format!("it is {instance}, which both {} and {} have", first.name, second.name),
             )
             .hint("name the host in `domains` of the entry that is to answer for it")),
         }

@@ -148,8 +148,8 @@ pub static REMEDIES: &[Remedy] = &[
         code: "NoPrivilege",
         hops: ACR_HOPS,
         policy: None,
-        cause: "{caller} may not ask for this, or instance {instance} belongs to another account",
-        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; for an instance of another account set assumeRoleARN to a role in it",
+        cause: "{caller} may not ask for this, or {instance} is in another account or another region",
+        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; compare instanceId and regionId with the console; for an instance of another account set assumeRoleARN to a role in it",
     },
     Remedy {
         code: "NoPermission",

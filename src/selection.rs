@@ -63,7 +63,7 @@ pub fn claim<'c>(
         }
         Some(RegistryHost::PersonalInstance { .. }) => Err(Failure::new(
             Exit::Usage,
-            format!("{host} is a Personal Edition instance of the kind created from 2024-09-09, which the vendor says credential helpers cannot serve"),
+            "it is a Personal Edition instance of the kind created from 2024-09-09, which the vendor says credential helpers cannot serve",
         )
         .hint("put user name and password into a Secret and name it in the pod's imagePullSecrets, or move the images to Enterprise Edition")),
         Some(RegistryHost::System { .. }) | None => Ok(Claim::None),
