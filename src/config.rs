@@ -118,7 +118,7 @@ impl Config {
                 })
                 .collect(),
             implicit => {
-                let identity = identity::of_environment(environment, &settings)
+                let identity = identity::of_environment(environment, &settings, token_mode)
                     .map_err(ConfigError::Environment)?;
                 vec![Entry::implicit(implicit.is_some(), identity)]
             }

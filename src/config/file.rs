@@ -11,6 +11,9 @@ use crate::config::keys::{
 use crate::config::mistakes;
 use crate::config::yaml::{self, Key, Node, Note, Position, Value};
 
+/// Our own settings may stand inside `data` or beside it.
+const SETTINGS: &str = "credential-provider";
+
 /// What was found on the way: problems make the file unusable, warnings do not.
 #[derive(Debug, Default)]
 pub struct Notes {
@@ -57,7 +60,11 @@ pub struct File {
 pub fn read(source: &str, notes: &mut Notes) -> File {
     let mut reader = Reader { source, notes };
     let (top, beside) = reader.top();
-    let settings = top.node("credential-provider").or_else(|| beside.node("credential-provider"));
+    if let (Some(first), Some(second)) = (top.position(SETTINGS), beside.position(SETTINGS)) {
+        let message = format!("`{SETTINGS}` is given a second time; the first is at {first}");
+        reader.notes.problem(second, message);
+    }
+    let settings = top.node(SETTINGS).or_else(|| beside.node(SETTINGS));
     let settings =
         reader.section(settings.cloned(), "credential-provider", &SETTINGS_KEYS, Unknown::Refused);
     let endpoints = reader.section(
@@ -185,19 +192,28 @@ impl Reader<'_> {
             return (Section::empty(start), Section::empty(start));
         };
         let document = self.mapping(document, "the configuration");
+        self.kind(&document);
         let Some(data) = document.node("data").cloned() else {
-            let manifest =
-                document.position("kind").is_some() && document.position("apiVersion").is_some();
-            let known: Vec<&str> = if manifest {
-                [&TOP_KEYS[..], &MANIFEST_KEYS[..]].concat()
-            } else {
-                TOP_KEYS.to_vec()
-            };
+            // `data` is known too, so that one that is misspelt is not taken for a key to come.
+            let mut known = [&TOP_KEYS[..], &["data"]].concat();
+            if document.position("kind").is_some() && document.position("apiVersion").is_some() {
+                known.extend(MANIFEST_KEYS);
+            }
             self.check(&document, "the configuration", &known, Unknown::Tolerated);
             return (document, Section::empty(start));
         };
         self.manifest(&document);
         (self.section(Some(data), "data", &TOP_KEYS, Unknown::Tolerated), document)
+    }
+
+    /// Another manifest has another meaning, even where it has keys of ours.
+    fn kind(&mut self, document: &Section) {
+        let kind = document.text("kind", self.notes).filter(|kind| kind.text != "ConfigMap");
+        if let Some(kind) = kind {
+            let message =
+                format!("this is a manifest of kind `{}`; expected `ConfigMap`", kind.text);
+            self.notes.problem(kind.at, message);
+        }
     }
 
     fn manifest(&mut self, document: &Section) {
@@ -211,14 +227,6 @@ impl Reader<'_> {
         }
         let known = [&MANIFEST_KEYS[..], &TOP_KEYS[..], &["data"]].concat();
         self.check(document, "the manifest", &known, Unknown::Tolerated);
-        if let Some(kind) =
-            document.text("kind", self.notes).filter(|kind| kind.text != "ConfigMap")
-        {
-            self.notes.problem(
-                kind.at,
-                format!("this is a manifest of kind `{}`; expected `ConfigMap`", kind.text),
-            );
-        }
     }
 
     fn entries(&mut self, node: Node) -> Vec<Section> {
@@ -233,17 +241,16 @@ impl Reader<'_> {
             );
             return Vec::new();
         };
-        items
-            .into_iter()
-            .map(|item| {
-                self.section(
-                    Some(item),
-                    "an entry of `acr-registry-info`",
-                    &ENTRY_KEYS,
-                    Unknown::Refused,
-                )
-            })
-            .collect()
+        let what = "an entry of `acr-registry-info`";
+        let mut entries = Vec::new();
+        for item in items {
+            if matches!(item.value, Value::Null) {
+                self.notes.problem(item.at, format!("{what} is nothing; take the `-` away"));
+            } else {
+                entries.push(self.section(Some(item), what, &ENTRY_KEYS, Unknown::Refused));
+            }
+        }
+        entries
     }
 
     fn section(
@@ -302,10 +309,14 @@ impl Reader<'_> {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            let name = &key.name;
+            if let Some(blank) = mistakes::blank_in_key(key) {
+                self.notes.problems.push(blank);
+                continue;
+            }
+            let name = mistakes::shown(&key.name);
             let most_edits = if unknown == Unknown::Refused { 4 } else { 2 };
             let message = format!("unknown key `{name}` in {what}");
-            match mistakes::nearest(known, name, most_edits) {
+            match mistakes::nearest(known, &key.name, most_edits) {
                 Some(nearest) => {
                     self.notes.problem(key.at, format!("{message}; did you mean `{nearest}`?"));
                 }

@@ -64,6 +64,7 @@ pub(super) struct Context<'a> {
 pub(super) fn of_environment(
     environment: &Environment,
     settings: &Settings,
+    token_mode: TokenMode,
 ) -> Result<IdentitySource, String> {
     const KEY: [&str; 2] = ["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"];
     const OIDC: [&str; 3] = [
@@ -71,6 +72,13 @@ pub(super) fn of_environment(
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
         "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
     ];
+    let given =
+        [&KEY[..], &OIDC[..]].concat().into_iter().find(|name| environment.get(name).is_some());
+    if let (TokenMode::WorkerRole, Some(name)) = (token_mode, given) {
+        return Err(format!(
+            "`tokenMode: workerRole` allows the node's role only, and {name} is set"
+        ));
+    }
     match (any(environment, &KEY), any(environment, &OIDC)) {
         (true, true) => {
             Err(format!("both {} and {} are set; one identity at a time", KEY[0], OIDC[0]))

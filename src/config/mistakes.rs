@@ -1,11 +1,14 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
 use crate::config::keys::is_known_key;
-use crate::config::yaml::{Note, Position, YamlError};
+use crate::config::yaml::{Key, Note, Position, YamlError};
 
 /// Lines before the parser's place in which the mistake may be: it notices a missing blank only
 /// when the next key comes.
 const LOOK_BACK: usize = 3;
+
+/// Longest key that is shown whole; the longest known one has 23 characters.
+const LONGEST_KEY: usize = 28;
 
 /// Words why a text cannot be read.
 pub fn unreadable(source: &str, error: YamlError) -> Note {
@@ -50,6 +53,24 @@ pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
     let shown = if name.starts_with("customAccessKey") { "…" } else { value.trim_end() };
     let message = format!("a blank is missing after `{name}:`; write `{name}: {shown}`");
     Some(Note { at: Position { line, column }, message })
+}
+
+/// The same between braces, where YAML takes all of it for a key.
+pub fn blank_in_key(key: &Key) -> Option<Note> {
+    let (name, value) = key.name.split_once(':')?;
+    if !is_known_key(name) || value.is_empty() {
+        return None;
+    }
+    let at = Position { column: key.at.column + name.chars().count() + 1, ..key.at };
+    Some(Note { at, message: format!("a blank is missing after `{name}:`") })
+}
+
+/// An unknown key, as it may be shown: no key is this long, but a secret out of place may be.
+pub fn shown(name: &str) -> String {
+    if name.chars().count() <= LONGEST_KEY && !name.contains(':') {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_KEY / 2).take_while(|c| *c != ':').chain(['…']).collect()
 }
 
 /// The known key that was most likely meant, if one resembles the unknown one. Exchanged

@@ -208,18 +208,17 @@ impl Run {
     }
 
     fn arguments(&self) -> Vec<String> {
-        if let Some(args) = &self.scenario.args {
-            return args.iter().map(|arg| self.filled(arg)).collect();
-        }
+        let given = self.scenario.args.as_ref();
+        let given = given.map(|args| args.iter().map(|arg| self.filled(arg)).collect());
         let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else {
-            return Vec::new();
+            return given.unwrap_or_default();
         };
         let path = self.dir.join("config.yaml");
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
         let mode = u32::from_str_radix(mode, 8).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        vec!["--config".to_owned(), path.to_string_lossy().into_owned()]
+        given.unwrap_or_else(|| vec!["--config".to_owned(), path.to_string_lossy().into_owned()])
     }
 
     fn mint(&self, token: &Token) -> String {
@@ -295,6 +294,7 @@ impl Run {
             Ok(seconds) if after.starts_with("second") => {
                 format!("{}", (seconds + 5).div_euclid(10) * 10)
             }
+            Ok(_) if after == "ms" => "<n>".to_owned(),
             Ok(_) if by_chance && after.starts_with("tr") => "<n>".to_owned(),
             _ if by_chance && before == "within" => "<time>".to_owned(),
             _ if by_chance && before.parse::<i64>().is_ok() => word.replace("try", "tries"),
