@@ -52,15 +52,15 @@ pub struct Journal {
 
 impl Journal {
     pub fn warn(&self, line: impl Into<String>) {
-        self.add(Level::Warn, line.into());
+        self.add(Level::Warn, &line.into());
     }
 
     pub fn info(&self, line: impl Into<String>) {
-        self.add(Level::Info, line.into());
+        self.add(Level::Info, &line.into());
     }
 
     pub fn debug(&self, line: impl Into<String>) {
-        self.add(Level::Debug, line.into());
+        self.add(Level::Debug, &line.into());
     }
 
     /// Adds to the time that a hop took.
@@ -90,7 +90,9 @@ impl Journal {
             .collect()
     }
 
-    fn add(&self, level: Level, line: String) {
+    /// One entry is one line, whatever was put into it.
+    fn add(&self, level: Level, line: &str) {
+        let line = line.replace(|c: char| c.is_control(), " ");
         self.lines.borrow_mut().push((level, line));
     }
 }

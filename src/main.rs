@@ -95,6 +95,8 @@ fn answer(
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let config = Config::load(config, environment, user_file())
         .map_err(|error| bad_configuration(&error))?;
+    let path = config.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    journal.debug(format!("configuration: {path}"));
     for warning in &config.warnings {
         journal.warn(warning.clone());
     }

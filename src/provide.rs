@@ -42,6 +42,7 @@ fn login(
     let find = |entry: &_| role_chain::session(entry, Purpose::Find, &requester);
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
     let Some(target) = lookup.target(claim)? else { return Ok(None) };
+    node.network.journal.debug(format!("{host} is answered by {}", target.entry.name));
 
     let pull = Purpose::Pull(target.instance.as_ref());
     let session = role_chain::session(target.entry, pull, &requester)?;
