@@ -60,7 +60,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut config = None;
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
-            Arg::Long("config") if config.is_none() => {
+            Arg::Long("config") if config.is_some() => {
+                return Err(UsageError::Wrong("option '--config' is given twice".to_owned()));
+            }
+            Arg::Long("config") => {
                 config = Some(PathBuf::from(parser.value().map_err(wrong)?));
             }
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),

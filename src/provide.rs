@@ -9,7 +9,7 @@ use crate::kubelet::{self, Request};
 use crate::node::Node;
 use crate::registry::RegistryHost;
 use crate::registry_token::{self, RegistryToken};
-use crate::role_chain::{self, Purpose};
+use crate::role_chain::{Purpose, Sessions};
 use crate::secret::Secret;
 use crate::selection;
 
@@ -39,13 +39,14 @@ fn login(
 
     let registry_region = form.as_ref().map(RegistryHost::region);
     let requester = Requester { pod: *pod, node, registry_region };
-    let find = |entry: &_| role_chain::session(entry, Purpose::Find, &requester);
+    let sessions = Sessions::new(requester);
+    let find = |entry: &_| sessions.session(entry, Purpose::Find);
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
     let Some(target) = lookup.target(claim)? else { return Ok(None) };
     node.network.journal.debug(format!("{host} is answered by {}", target.entry.name));
 
     let pull = Purpose::Pull(target.instance.as_ref());
-    let session = role_chain::session(target.entry, pull, &requester)?;
+    let session = sessions.session(target.entry, pull)?;
     let endpoint = node.cr(|| lookup.region(target.entry))?;
     registry_token::fetch(node, endpoint, &session, &target).map(Some)
 }

@@ -146,6 +146,13 @@ pub static REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "NoPrivilege",
+        hops: &[Hop::ListInstance],
+        policy: None,
+        cause: "{caller} may not list instances, and the registry did not say which instance it is",
+        remedy: "grant cr:ListInstance to {caller}, or add an entry with instanceId",
+    },
+    Remedy {
+        code: "NoPrivilege",
         hops: ACR_HOPS,
         policy: None,
         cause: "{caller} may not ask for this, or {instance} is in another account or another region",

@@ -1,9 +1,11 @@
 //! From the first credentials to those that may ask for the registry's login.
 
+use std::cell::RefCell;
+
 use crate::aliyun::Hop;
 use crate::aliyun::names::InstanceId;
 use crate::aliyun::sts::{self, MIN_DURATION, SessionRequest};
-use crate::config::Entry;
+use crate::config::{AssumedRole, Entry};
 use crate::error::{Exit, Failure};
 use crate::identity::{self, FirstSession, Identity, Requester};
 use crate::remedy::Facts;
@@ -17,47 +19,96 @@ pub enum Purpose<'a> {
     Pull(Option<&'a InstanceId>),
 }
 
-/// Establishes an entry's identity and assumes the role in the registry's account, if it names one.
-///
-/// # Errors
-///
-/// With exit code 3 for the identity, 4 for the role, 6 when time ran out.
-pub fn session(
+/// The sessions of one run. What has been established once is not asked for again, though a
+/// session that finds an instance and one that pulls from it may differ in their policies.
+pub struct Sessions<'a, 'n> {
+    requester: Requester<'a, 'n>,
+    first: RefCell<Vec<(Key, Identity)>>,
+    assumed: RefCell<Vec<(Key, Identity)>>,
+}
+
+/// An entry's name, and the policy of the session.
+type Key = (String, Option<String>);
+
+impl<'a, 'n> Sessions<'a, 'n> {
+    #[must_use]
+    pub fn new(requester: Requester<'a, 'n>) -> Self {
+        Self { requester, first: RefCell::default(), assumed: RefCell::default() }
+    }
+
+    /// Establishes an entry's identity and assumes the role in the registry's account, if it
+    /// names one.
+    ///
+    /// # Errors
+    ///
+    /// With exit code 3 for the identity, 4 for the role, 6 when time ran out.
+    pub fn session(&self, entry: &Entry, purpose: Purpose<'_>) -> Result<Identity, Failure> {
+        let policy = entry.pull_only.then(|| policy(purpose));
+        let Some(role) = &entry.role else {
+            return self.establish(entry, entry.expire_duration, policy);
+        };
+        once(&self.assumed, entry, policy, |policy| {
+            // A first session that is only there to assume the next one is asked for the
+            // shortest life.
+            let caller = self.establish(entry, MIN_DURATION, None)?;
+            assume(entry, role, policy, &caller, &self.requester)
+        })
+    }
+
+    fn establish(
+        &self,
+        entry: &Entry,
+        duration: u32,
+        policy: Option<String>,
+    ) -> Result<Identity, Failure> {
+        once(&self.first, entry, policy, |policy| {
+            identity::establish(entry, &self.requester, FirstSession { duration, policy })
+        })
+    }
+}
+
+fn once(
+    known: &RefCell<Vec<(Key, Identity)>>,
     entry: &Entry,
-    purpose: Purpose<'_>,
+    policy: Option<String>,
+    make: impl FnOnce(Option<&str>) -> Result<Identity, Failure>,
+) -> Result<Identity, Failure> {
+    let key = (entry.name.clone(), policy);
+    if let Some((_, identity)) = known.borrow().iter().find(|(made, _)| *made == key) {
+        return Ok(identity.clone());
+    }
+    let identity = make(key.1.as_deref())?;
+    known.borrow_mut().push((key, identity.clone()));
+    Ok(identity)
+}
+
+fn assume(
+    entry: &Entry,
+    role: &AssumedRole,
+    policy: Option<&str>,
+    caller: &Identity,
     requester: &Requester<'_, '_>,
 ) -> Result<Identity, Failure> {
-    let policy = entry.pull_only.then(|| policy(purpose));
-    let Some(role) = &entry.role else {
-        let first = FirstSession { duration: entry.expire_duration, policy: policy.as_deref() };
-        return identity::establish(entry, requester, first);
-    };
-    // A first session that is only there to assume the next one is asked for the shortest life.
-    let first = FirstSession { duration: MIN_DURATION, policy: None };
-    let caller = identity::establish(entry, requester, first)?;
     let request = SessionRequest {
         role: &role.arn,
         session_name: &entry.session_name,
         duration: entry.expire_duration,
-        policy: policy.as_deref(),
+        policy,
         external_id: role.external_id.as_deref(),
     };
     let hop = Hop::AssumeRole;
     let subject = format!("{hop} of {} by {}", role.arn, caller.owner);
-    let facts =
-        Facts { role: Some(role.arn.to_string()), caller: Some(caller.owner), ..Facts::default() };
-    let session = sts::assume_role(
-        &requester.node.network,
-        requester.sts(entry)?,
-        &caller.credentials,
-        &request,
-    )
-    .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
-    Ok(Identity {
-        credentials: session.credentials,
-        owner: role.arn.to_string(),
-        ends: caller.ends,
-    })
+    let facts = Facts {
+        role: Some(role.arn.to_string()),
+        caller: Some(caller.owner.clone()),
+        ..Facts::default()
+    };
+    let network = &requester.node.network;
+    let session =
+        sts::assume_role(network, requester.sts(entry)?, &caller.credentials, &request)
+            .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
+    let owner = role.arn.to_string();
+    Ok(Identity { credentials: session.credentials, owner, ends: caller.ends })
 }
 
 /// The narrowest session policy for a purpose: the session can do no more than this, whatever the

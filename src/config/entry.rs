@@ -84,9 +84,13 @@ pub(super) fn read(
     context: &Context<'_>,
     notes: &mut Notes,
 ) -> Option<Entry> {
+    if !section.is_readable() {
+        return None;
+    }
     let before = notes.problems.len();
     let instances = instances(section, notes);
-    let domains = domains(section, instances.is_empty(), notes);
+    let personal = instances.is_empty() && notes.problems.len() == before;
+    let domains = domains(section, personal, notes);
     let identity = identity::read(section, context, notes);
     let role = assumed_role(section, notes);
     let entry = Entry {
@@ -134,11 +138,9 @@ fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> 
                 "`domains` has `{text}`; expected a host name, with a port if images have one"
             );
             notes.problem(at, message);
-        } else if personal
-            && matches!(RegistryHost::parse(&text), Some(RegistryHost::Enterprise { .. }))
-        {
+        } else if personal && !may_be_personal(&text) {
             let message = format!(
-                "`domains` has the Enterprise Edition host `{text}`, but `instanceId` is left out"
+                "`domains` has `{text}`, which is no Personal Edition host, but `instanceId` is left out"
             );
             notes.problem(at, message);
         } else {
@@ -146,6 +148,15 @@ fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> 
         }
     }
     domains
+}
+
+/// Whether a host can be of Personal Edition: by its form, or as the one without a region.
+fn may_be_personal(host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or(host);
+    let form = RegistryHost::parse(name);
+    let personal =
+        matches!(form, Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }));
+    personal || name == "registry.aliyuncs.com"
 }
 
 fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {

@@ -43,6 +43,8 @@ pub struct Written {
 pub struct Section {
     pub at: Position,
     pairs: Vec<(Key, Node)>,
+    /// A key and its value have run together: what is missing for it need not be told as well.
+    run_together: bool,
 }
 
 /// The whole file.
@@ -80,11 +82,17 @@ pub fn read(source: &str, notes: &mut Notes) -> File {
 
 impl Section {
     fn empty(at: Position) -> Self {
-        Self { at, pairs: Vec::new() }
+        Self { at, pairs: Vec::new(), run_together: false }
     }
 
     fn node(&self, name: &str) -> Option<&Node> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// Whether the section can be understood as a whole.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.run_together
     }
 
     /// Where a key stands, if it is there.
@@ -191,7 +199,7 @@ impl Reader<'_> {
         let Some(document) = document else {
             return (Section::empty(start), Section::empty(start));
         };
-        let document = self.mapping(document, "the configuration");
+        let mut document = self.mapping(document, "the configuration");
         self.kind(&document);
         let Some(data) = document.node("data").cloned() else {
             // `data` is known too, so that one that is misspelt is not taken for a key to come.
@@ -199,10 +207,10 @@ impl Reader<'_> {
             if document.position("kind").is_some() && document.position("apiVersion").is_some() {
                 known.extend(MANIFEST_KEYS);
             }
-            self.check(&document, "the configuration", &known, Unknown::Tolerated);
+            self.check(&mut document, "the configuration", &known, Unknown::Tolerated);
             return (document, Section::empty(start));
         };
-        self.manifest(&document);
+        self.manifest(&mut document);
         (self.section(Some(data), "data", &TOP_KEYS, Unknown::Tolerated), document)
     }
 
@@ -216,7 +224,7 @@ impl Reader<'_> {
         }
     }
 
-    fn manifest(&mut self, document: &Section) {
+    fn manifest(&mut self, document: &mut Section) {
         for (key, _) in &document.pairs {
             if TOP_KEYS.contains(&key.name.as_str()) && key.name != "credential-provider" {
                 self.notes.problem(
@@ -264,8 +272,8 @@ impl Reader<'_> {
         let Some(node) = node.and_then(|node| self.real(node)) else {
             return Section::empty(start);
         };
-        let section = self.mapping(node, what);
-        self.check(&section, what, known, unknown);
+        let mut section = self.mapping(node, what);
+        self.check(&mut section, what, known, unknown);
         section
     }
 
@@ -286,10 +294,16 @@ impl Reader<'_> {
     fn mapping(&mut self, node: Node, what: &str) -> Section {
         let at = node.at;
         match node.value {
-            Value::Mapping(pairs) => Section { at, pairs },
+            Value::Mapping(pairs) => Section { at, pairs, run_together: false },
             Value::Null => Section::empty(at),
             _ => {
-                self.wrong_kind(&node, what, "keys with values, such as `regionId: cn-hangzhou`");
+                let example = match what {
+                    "rrsa" => "enable: true",
+                    "endpoints" => "sts: https://sts.cn-hangzhou.aliyuncs.com",
+                    "credential-provider" => "timeout: 25s",
+                    _ => "regionId: cn-hangzhou",
+                };
+                self.wrong_kind(&node, what, &format!("keys with values, such as `{example}`"));
                 Section::empty(at)
             }
         }
@@ -304,13 +318,14 @@ impl Reader<'_> {
         }
     }
 
-    fn check(&mut self, section: &Section, what: &str, known: &[&str], unknown: Unknown) {
+    fn check(&mut self, section: &mut Section, what: &str, known: &[&str], unknown: Unknown) {
         for (key, _) in &section.pairs {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
             if let Some(blank) = mistakes::blank_in_key(key) {
                 self.notes.problems.push(blank);
+                section.run_together = true;
                 continue;
             }
             let name = mistakes::shown(&key.name);

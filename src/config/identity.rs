@@ -156,7 +156,15 @@ pub(super) fn read(
         }
         (Some(at), false) => access_key(at, key, secret, context, notes),
         (None, true) => self::oidc(section, rrsa, provider, pod_identity, context, notes),
-        (None, false) => Some(IdentitySource::WorkerRole),
+        (None, false) => {
+            if let Some(at) = section.position("allowedRoles") {
+                notes.problem(
+                    at,
+                    "`allowedRoles` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`",
+                );
+            }
+            Some(IdentitySource::WorkerRole)
+        }
     }
 }
 
@@ -208,10 +216,9 @@ fn oidc(
         notes.problem(at, "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
         return None;
     }
-    let role = match role {
-        Some(written) => Some(arn("rrsaRoleARN", &written, RoleArn::parse, RoleArn::FORM, notes)?),
-        None => None,
-    };
+    let role_is_written = role.is_some();
+    let role =
+        role.and_then(|role| arn("rrsaRoleARN", &role, RoleArn::parse, RoleArn::FORM, notes));
     let account =
         settings.account_id.clone().or_else(|| role.as_ref().map(|role| role.account().to_owned()));
     let of_cluster =
@@ -232,6 +239,9 @@ fn oidc(
             None
         })?,
     };
+    if role_is_written && role.is_none() {
+        return None;
+    }
     if !allowed_roles.is_empty() && account.is_none() {
         notes.problem(
             section.at,

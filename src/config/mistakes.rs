@@ -21,21 +21,40 @@ pub fn unreadable(source: &str, error: YamlError) -> Note {
 /// Words what the YAML parser did not understand.
 fn not_yaml(source: &str, error: &Note) -> Note {
     let line = error.at.line;
-    let first = line.saturating_sub(LOOK_BACK).max(1);
-    if let Some(note) = (first..=line).find_map(|line| missing_blank(source, line)) {
+    let near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
+    let slips = [missing_blank, full_width_colon, tab];
+    if let Some(note) =
+        slips.iter().find_map(|slip| near.clone().find_map(|line| slip(source, line)))
+    {
         return note;
     }
     let text = source.lines().nth(line - 1).unwrap_or_default();
     let key = text.trim_start().trim_start_matches("- ");
-    let message = if text.trim_start_matches(' ').starts_with('\t') {
-        "a tab is used for indentation; YAML wants blanks".to_owned()
-    } else if key.starts_with("domains:") && text.contains("\",") {
+    let message = if key.starts_with("domains:") && text.contains("\",") {
         "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\""
             .to_owned()
     } else {
         format!("not valid YAML: {}", error.message)
     };
     Note { at: error.at, message }
+}
+
+/// A line that is indented with a tab.
+fn tab(source: &str, line: usize) -> Option<Note> {
+    let text = source.lines().nth(line.checked_sub(1)?)?;
+    let indent = text.chars().take_while(|c| c.is_whitespace());
+    let column = indent.clone().position(|c| c == '\t')? + 1;
+    let message = "a tab is used for indentation; YAML wants blanks".to_owned();
+    Some(Note { at: Position { line, column }, message })
+}
+
+/// The colon that an input method for Chinese or Japanese types.
+fn full_width_colon(source: &str, line: usize) -> Option<Note> {
+    let text = source.lines().nth(line.checked_sub(1)?)?;
+    let (before, _) = text.split_once('：')?;
+    is_known_key(before.trim_start_matches([' ', '-']).trim_end()).then_some(())?;
+    let at = Position { line, column: before.chars().count() + 1 };
+    Some(Note { at, message: "a full-width `：` stands where YAML wants `: `".to_owned() })
 }
 
 /// `key:"value"`: without a blank behind the colon YAML sees one long word. The vendor's own
@@ -50,9 +69,13 @@ pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
         return None;
     }
     let column = text.chars().count() - value.chars().count() + 1;
-    let shown = if name.starts_with("customAccessKey") { "…" } else { value.trim_end() };
+    let shown = if name.starts_with("customAccessKey") { "…" } else { without_comment(value) };
     let message = format!("a blank is missing after `{name}:`; write `{name}: {shown}`");
     Some(Note { at: Position { line, column }, message })
+}
+
+fn without_comment(value: &str) -> &str {
+    value.split(" #").next().unwrap_or(value).trim_end()
 }
 
 /// The same between braces, where YAML takes all of it for a key.
