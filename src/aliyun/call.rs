@@ -151,11 +151,12 @@ impl Network<'_> {
             };
             self.journal.info(format!("{hop} at {host}: try {tries} failed in {took} ms: {error}"));
             last = Some(error.detail());
-            match retry::pause(tries, patience.tries, reason, random::number()) {
+            let pause = retry::pause(tries, patience.tries, reason, random::number());
+            if pause.unwrap_or_default() >= self.deadline.left() {
+                return Err(out_of_time(host, last, tries));
+            }
+            match pause {
                 None => return Err(error),
-                Some(pause) if pause >= self.deadline.left() => {
-                    return Err(out_of_time(host, last, tries));
-                }
                 Some(pause) => std::thread::sleep(pause),
             }
         }
