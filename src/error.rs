@@ -94,7 +94,12 @@ impl Failure {
                     Exit::OutOfTime,
                     format!("out of time in {subject} at {host} after {tries}{last}"),
                 )
-                .hint(unreachable_hint(hop, host))
+                .hint(if last.contains("Throttling") {
+                    "the account's call limit is used up; ask the vendor for a higher quota if it stays"
+                        .to_owned()
+                } else {
+                    unreachable_hint(hop, host)
+                })
             }
             CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
                 .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
@@ -161,13 +166,25 @@ fn not_the_service_hint(detail: &str) -> &'static str {
     }
 }
 
-fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> String {
-    match (hop, refusal.status) {
-        (_, 500..) => "the service failed; try again later".to_owned(),
-        (Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint, _) => {
-            "see that instanceId exists in regionId and belongs to the account whose role is assumed".to_owned()
+fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
+    let metadata = matches!(
+        hop,
+        Hop::MetadataToken
+            | Hop::MetadataRoleName
+            | Hop::MetadataRoleDocument
+            | Hop::MetadataRegion
+    );
+    match (refusal.status, refusal.code.as_str()) {
+        (407, _) => "put user name and password into HTTPS_PROXY, or name the host in NO_PROXY",
+        (500.., _) => "the service failed; try again later",
+        _ if metadata => "see what answers in place of the metadata service: a proxy or a filter",
+        (_, "") => not_the_service_hint(""),
+        _ if matches!(hop, Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint) => {
+            "see that instanceId exists in regionId and belongs to the account whose role is assumed"
         }
-        _ => "look the code up in the vendor's error center, and give the request id to its support".to_owned(),
+        _ => {
+            "look the code up in the vendor's error center, and give the request id to its support"
+        }
     }
 }
 

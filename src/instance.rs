@@ -140,7 +140,15 @@ impl Lookup<'_, '_> {
         let session = (self.session)(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
         acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance).map_err(
-            |error| failure(Hop::ListInstanceEndpoint, instance.as_str(), &session, &error),
+            |error| {
+                failure(
+                    Hop::ListInstanceEndpoint,
+                    instance.as_str(),
+                    self.known_region(entry),
+                    &session,
+                    &error,
+                )
+            },
         )
     }
 
@@ -148,7 +156,9 @@ impl Lookup<'_, '_> {
         let session = (self.session)(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
         let found = acr::instance_named(&self.node.network, endpoint, &session.credentials, name)
-            .map_err(|error| failure(Hop::ListInstance, name, &session, &error))?;
+            .map_err(|error| {
+            failure(Hop::ListInstance, name, self.known_region(entry), &session, &error)
+        })?;
         found.ok_or_else(|| {
             let message = format!(
                 "{} has no instance named `{name}` in this account and region",
@@ -166,17 +176,27 @@ impl Lookup<'_, '_> {
     ///
     /// When nothing else names it and the metadata service does not either.
     pub fn region(&self, entry: &Entry) -> Result<Region, Failure> {
-        match (&entry.region, self.form) {
-            (Some(region), _) => Ok(region.clone()),
-            (None, Some(form)) => Ok(form.region().clone()),
-            (None, None) => self.node.region(),
-        }
+        self.known_region(entry).map_or_else(|| self.node.region(), |region| Ok(region.clone()))
+    }
+
+    fn known_region<'r>(&'r self, entry: &'r Entry) -> Option<&'r Region> {
+        entry.region.as_ref().or_else(|| self.form.map(RegistryHost::region))
     }
 }
 
-fn failure(hop: Hop, what: &str, caller: &Identity, error: &CallError) -> Failure {
+fn failure(
+    hop: Hop,
+    what: &str,
+    region: Option<&Region>,
+    caller: &Identity,
+    error: &CallError,
+) -> Failure {
     let subject = format!("{hop} of {what} by {}", caller.owner);
-    let caller = Some(caller.owner.clone());
-    let facts = Facts { caller, instance: Some(what.to_owned()), ..Facts::default() };
+    let facts = Facts {
+        caller: Some(caller.owner.clone()),
+        instance: Some(what.to_owned()),
+        region: region.map(ToString::to_string),
+        ..Facts::default()
+    };
     Failure::of_call(Exit::RegistryToken, hop, &subject, error, &facts)
 }

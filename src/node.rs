@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 
+use crate::aliyun::Hop;
 use crate::aliyun::call::{self, Patience};
 use crate::aliyun::endpoint::{self, Endpoint};
 use crate::aliyun::metadata::{self, Kind, Metadata, MetadataError};
@@ -94,8 +95,14 @@ impl<'a> Node<'a> {
             other => Failure::new(Exit::Identity, format!("{hop}: {other}")),
         };
         let failure = match kind {
+            Kind::NotFound(_) if *hop == Hop::MetadataRoleDocument => {
+                failure.hint(match self.settings.worker_role_name {
+                    Some(_) => "correct workerRoleName, or leave it out to use the instance's role",
+                    None => "correct ALIBABA_CLOUD_ECS_METADATA, or unset it to use the instance's role",
+                })
+            }
             Kind::NotFound(_) => failure.hint(
-                "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or correct workerRoleName",
+                "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or use RRSA or an AccessKey",
             ),
             Kind::NotSuccess(_) => failure
                 .hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),

@@ -65,7 +65,8 @@ pub fn fetch(
         return Err(Failure::new(
             Exit::RegistryToken,
             format!("{subject}: the answer has an empty user name or password"),
-        ));
+        )
+        .hint("try again; tell the vendor's support if it stays"));
     }
     let now = service_time(&login, node.network.clock);
     let end = caller.ends.map_or(login.expires, |end| end.min(login.expires));

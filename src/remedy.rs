@@ -57,7 +57,7 @@ pub static REMEDIES: &[Remedy] = &[
         code: "NoPermission",
         hops: &[Hop::AssumeRole],
         policy: None,
-        cause: "{caller} may not assume the role, or the role's trust policy does not name it (or the caller is a root account)",
+        cause: "{caller} may not assume the role, or the role's trust policy does not name it, or it is a root account, which cannot assume roles",
         remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, and let the trust policy of {role} name its ARN under Principal.RAM (and the externalId, if it asks for one)",
     },
     Remedy {
@@ -131,11 +131,18 @@ pub static REMEDIES: &[Remedy] = &[
         remedy: "see that RRSA is enabled on the cluster and the issuer URL of {provider} can be reached",
     },
     Remedy {
+        code: "AuthenticationFail.OIDCToken.PublicKeyFingerprintMismatch",
+        hops: ROLE_HOPS,
+        policy: None,
+        cause: "the issuer's certificate is not among the fingerprints of {provider}",
+        remedy: "renew the fingerprints of {provider} in the RAM console",
+    },
+    Remedy {
         code: "AuthenticationFail.OIDCToken*",
         hops: ROLE_HOPS,
         policy: None,
         cause: "the OIDC token is not accepted",
-        remedy: "see that the token file holds a token of this cluster, and that the fingerprints of {provider} are current",
+        remedy: "see that the token is one of the cluster that {provider} stands for, and that the provider's fingerprints are current",
     },
     Remedy {
         code: "AuthenticationFail.NoPermission",
@@ -153,7 +160,14 @@ pub static REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "NoPrivilege",
-        hops: ACR_HOPS,
+        hops: &[Hop::PersonalTokens],
+        policy: None,
+        cause: "{caller} may not ask for this, or its account has no Personal Edition registry in {region}",
+        remedy: "grant cr:GetAuthorizationToken and cr:PullRepository to {caller}; for a registry of another account set assumeRoleARN to a role in it; if it is Enterprise Edition give instanceId",
+    },
+    Remedy {
+        code: "NoPrivilege",
+        hops: &[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint],
         policy: None,
         cause: "{caller} may not ask for this, or {instance} is in another account or another region",
         remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; compare instanceId and regionId with the console; for an instance of another account set assumeRoleARN to a role in it",
@@ -183,8 +197,8 @@ pub static REMEDIES: &[Remedy] = &[
         code: "InvalidTimeStamp.Expired",
         hops: &[],
         policy: None,
-        cause: "this machine's clock is off by more than 15 minutes, and the service's time could not be taken instead",
-        remedy: "synchronise the clock (chrony or ntpd)",
+        cause: "the service refuses the request's time stamp, and its own time could not be taken or did not help",
+        remedy: "synchronise the clock (chrony or ntpd); if it is right, look for something on the way that holds requests back or answers from a cache",
     },
     Remedy {
         code: "SignatureNonceUsed",

@@ -47,7 +47,7 @@ pub enum Kind {
     Call(CallError),
     /// 404 where a role or its name should be.
     #[error("HTTP 404: {0}")]
-    NotFound(&'static str),
+    NotFound(String),
     /// The role document says something other than `Success`.
     #[error("the role document says Code `{0}`, not `Success`")]
     NotSuccess(String),
@@ -138,9 +138,9 @@ impl<'a> Metadata<'a> {
     /// Anything but a whole document with `Code: Success`.
     pub fn role_credentials(&self, role: &str) -> Result<Credentials, MetadataError> {
         let path = format!("{CREDENTIALS_PATH}{role}");
-        let absent = "this instance has no role of that name";
+        let absent = format!("this instance has no role `{role}`");
         let hop = Hop::MetadataRoleDocument;
-        let body = self.get(hop, &path, absent)?;
+        let body = self.get(hop, &path, &absent)?;
         let document: RoleDocument =
             serde_json::from_slice(&body).map_err(|_| Kind::Malformed("role document").at(hop))?;
         let code = document.code.unwrap_or_default();
@@ -158,17 +158,17 @@ impl<'a> Metadata<'a> {
         Ok(Credentials { access_key_id, access_key_secret, security_token: Some(security_token) })
     }
 
-    fn text(&self, hop: Hop, path: &str, absent: &'static str) -> Result<String, MetadataError> {
+    fn text(&self, hop: Hop, path: &str, absent: &str) -> Result<String, MetadataError> {
         String::from_utf8(self.get(hop, path, absent)?).map_err(|_| Kind::Malformed("text").at(hop))
     }
 
-    fn get(&self, hop: Hop, path: &str, absent: &'static str) -> Result<Vec<u8>, MetadataError> {
+    fn get(&self, hop: Hop, path: &str, absent: &str) -> Result<Vec<u8>, MetadataError> {
         let token = self.token()?;
         let header = token.map(|token| ("x-aliyun-ecs-metadata-token", token.expose().to_owned()));
         let (status, body) = self.send(hop, Method::Get, path, header.as_ref())?;
         match status {
             200 => Ok(body),
-            404 => Err(Kind::NotFound(absent).at(hop)),
+            404 => Err(Kind::NotFound(absent.to_owned()).at(hop)),
             status => Err(self.refused(status).at(hop)),
         }
     }

@@ -138,8 +138,10 @@ fn unexpected(response: &Response, error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => "JSON without the fields of this API",
         _ => "not JSON",
     };
+    let id = refusal::request_id(&response.body);
+    let id = id.map_or_else(String::new, |id| format!(" (request id {id})"));
     format!(
-        "HTTP {} with {} bytes of `{}` that are {what}",
+        "HTTP {} with {} bytes of `{}` that are {what}{id}",
         response.status,
         response.body.len(),
         refusal::printable(response.content_type.as_deref().unwrap_or("no content type"), &[]),

@@ -48,8 +48,11 @@ struct SessionAnswer {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SessionCredentials {
-    access_key_id: String,
+    #[serde(deserialize_with = "filled")]
+    access_key_id: Secret,
+    #[serde(deserialize_with = "filled")]
     access_key_secret: Secret,
+    #[serde(deserialize_with = "filled")]
     security_token: Secret,
 }
 
@@ -108,10 +111,16 @@ fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'sta
     parameters
 }
 
+/// Empty credentials are none.
+fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    let secret = Secret::deserialize(deserializer)?;
+    if secret.is_empty() { Err(serde::de::Error::custom("empty")) } else { Ok(secret) }
+}
+
 fn session(answer: SessionAnswer) -> Session {
     Session {
         credentials: Credentials {
-            access_key_id: answer.credentials.access_key_id,
+            access_key_id: answer.credentials.access_key_id.expose().to_owned(),
             access_key_secret: answer.credentials.access_key_secret,
             security_token: Some(answer.credentials.security_token),
         },
