@@ -82,7 +82,7 @@ impl Failure {
                 exit,
                 format!("{subject}: {host} gives no answer: {detail} (after {tries})"),
             )
-            .hint(unreachable_hint(hop, host)),
+            .hint(no_answer_hint(hop, host, detail)),
             CallError::NotTheService { host, detail } => Self::new(
                 exit,
                 format!("{subject}: {host} does not answer as the service would: {detail}"),
@@ -123,7 +123,14 @@ impl Failure {
                 .caused_by("the request was changed on its way: the service signed another text than was sent")
                 .hint("look for a proxy that changes requests"),
             (Some(remedy), None) => {
-                failure.caused_by(facts.fill(remedy.cause)).hint(facts.fill(remedy.remedy))
+                let failure = failure.caused_by(facts.fill(remedy.cause));
+                let by_key = facts.caller.as_ref().is_some_and(|caller| caller.contains("AccessKey"));
+                let failure = if by_key && hop == Hop::AssumeRole && refusal.code == "NoPermission" {
+                    failure.caused_by("or the AccessKey is a root account's, which cannot assume roles: use a RAM user's")
+                } else {
+                    failure
+                };
+                failure.hint(facts.fill(remedy.remedy))
             }
             (None, None) => failure.hint(unknown_code_hint(hop, refusal)),
         }
@@ -140,6 +147,16 @@ impl Failure {
                 .push(format!("the whole call may take {whole}{}", most.unwrap_or_default()));
         }
         self
+    }
+}
+
+fn no_answer_hint(hop: Hop, host: &str, detail: &str) -> String {
+    if detail.contains("connection broken") {
+        "something on the way breaks connections: a proxy, a filter, a wrong address".to_owned()
+    } else if detail.contains("through the proxy") {
+        format!("see that the proxy can be reached, or name {host} in NO_PROXY")
+    } else {
+        unreachable_hint(hop, host)
     }
 }
 

@@ -142,7 +142,14 @@ impl Http {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let response = builder.timeout(timeout).send().map_err(|error| explain(error, timeout))?;
+        let by_proxy = request.route != Route::Metadata && self.routes.https_proxy.is_some();
+        let response =
+            builder.timeout(timeout).send().map_err(|error| match explain(error, timeout) {
+                HttpError::Connect(detail) if by_proxy => HttpError::Connect(format!(
+                    "{detail} (through the proxy of HTTPS_PROXY, unless NO_PROXY names the host)"
+                )),
+                other => other,
+            })?;
         read(response, timeout)
     }
 

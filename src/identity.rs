@@ -213,6 +213,7 @@ fn exchange(
     };
     let facts = Facts {
         role: Some(role.to_string()),
+        subject: jwt::claims(token.expose()).and_then(|claims| claims.subject),
         provider: Some(oidc.provider.to_string()),
         ..Facts::default()
     };

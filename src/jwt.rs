@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub struct Claims {
     pub audience: Vec<String>,
     pub expires: Option<Timestamp>,
+    pub subject: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -19,6 +20,8 @@ struct Payload {
     aud: Audience,
     #[serde(default)]
     exp: Option<f64>,
+    #[serde(default)]
+    sub: Option<String>,
 }
 
 /// One audience or several, RFC 7519 section 4.1.3.
@@ -49,7 +52,7 @@ pub fn claims(token: &str) -> Option<Claims> {
     };
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and such a time is refused")]
     let expires = payload.exp.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
-    Some(Claims { audience, expires })
+    Some(Claims { audience, expires, subject: payload.sub })
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub enum CallError {
     Setup(String),
 }
 
+/// With less than this left no try is begun: nothing can come of it.
+const SHORTEST_TRY: Duration = Duration::from_millis(50);
+
 /// How long a hop is worth trying.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -117,7 +120,7 @@ impl Network<'_> {
             let candidate = endpoint.current();
             let host = candidate.host();
             let timeout = self.deadline.attempt().min(patience.attempt);
-            if timeout.is_zero() {
+            if timeout < SHORTEST_TRY {
                 return Err(out_of_time(host, last, tries));
             }
             tries += 1;
@@ -173,9 +176,11 @@ impl Network<'_> {
         if let (true, false, Some(date)) = (refusal.is_clock(), *clock_is_right, date) {
             *clock_is_right = true;
             let off = self.clock.correct(date);
-            self.journal.warn(format!(
+            if off.abs() >= 60 {
+                self.journal.warn(format!(
                 "this machine's clock is off by {off} seconds; using the time of {host}: check time synchronisation (chrony)"
             ));
+            }
             return Try::Once("the time stamp was refused; using the service's time");
         }
         let throttled = refusal.is_throttling();

@@ -36,7 +36,9 @@ fn errors() -> String {
         let (cause, action) = (plain(remedy.cause), plain(remedy.remedy));
         let policy =
             remedy.policy.map_or_else(String::new, |policy| format!(", denied by {policy}"));
-        writeln!(table, "| `{}`{policy} | {hops} | {cause} | {action} |", remedy.code).unwrap();
+        let message = remedy.message.map_or_else(String::new, |words| format!(" \"{words} …\""));
+        writeln!(table, "| `{}`{message}{policy} | {hops} | {cause} | {action} |", remedy.code)
+            .unwrap();
     }
     table
 }
@@ -48,7 +50,7 @@ fn every_error_can_be_met() {
         let refusal = Refusal {
             status: 403,
             code: remedy.code.trim_end_matches('*').to_owned(),
-            message: None,
+            message: remedy.message.map(str::to_owned),
             request_id: None,
             policy_type: remedy.policy.map(str::to_owned),
             same_string_to_sign: None,
