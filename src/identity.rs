@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::names::{Region, RoleArn};
+use crate::aliyun::names::{Region, RoleArn, is_role_name};
 use crate::aliyun::sts::{self, SessionRequest};
 use crate::aliyun::{Credentials, Hop};
 use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
@@ -106,7 +106,14 @@ pub fn establish(
 fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     let metadata = node.metadata()?;
     let role = match node.worker_role_name() {
-        Some(name) => name.to_owned(),
+        Some(name) if is_role_name(name) => name.to_owned(),
+        Some(_) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "environment: ALIBABA_CLOUD_ECS_METADATA is no role name",
+            )
+            .hint("correct it, or unset it to use the instance's role"));
+        }
         None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
     };
     let credentials =

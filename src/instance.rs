@@ -129,7 +129,13 @@ impl Lookup<'_, '_> {
                         return Ok(Some(instance.clone()));
                     }
                     Ok(_) => {}
-                    Err(failed) => failure = failure.or(Some(failed)),
+                    Err(failed) => {
+                        let no_session = failed.exit != Exit::RegistryToken;
+                        failure = failure.or(Some(failed));
+                        if no_session {
+                            break;
+                        }
+                    }
                 }
             }
         }

@@ -15,8 +15,11 @@ impl Region {
         };
         let words: Vec<&str> = text.split('-').collect();
         let fits = text.len() <= 63 && words.len() >= 2 && words.iter().all(|w| word(w));
-        let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
-        (fits && begins).then(|| Self(text.to_owned()))
+        // All begin with two letters for the country; `oss-cn-hangzhou` is no region.
+        let country = words
+            .first()
+            .is_some_and(|w| w.len() == 2 && w.bytes().all(|b| b.is_ascii_lowercase()));
+        (fits && country).then(|| Self(text.to_owned()))
     }
 
     #[must_use]
@@ -161,9 +164,18 @@ mod tests {
         for region in ["cn-hangzhou", "us-east-1", "cn-beijing-finance-1", "cn-heyuan-acdr-1"] {
             assert!(Region::parse(region).is_some(), "{region}");
         }
-        for not in
-            ["", "cn", "CN-hangzhou", "cn-", "-cn", "cn--x", "cn-x.evil", "cn-hang zhou", "1-a"]
-        {
+        for not in [
+            "",
+            "cn",
+            "CN-hangzhou",
+            "cn-",
+            "-cn",
+            "cn--x",
+            "cn-x.evil",
+            "cn-hang zhou",
+            "1-a",
+            "oss-cn-hangzhou",
+        ] {
             assert!(Region::parse(not).is_none(), "{not}");
         }
     }

@@ -116,6 +116,9 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
     let message = envelope.message.unwrap_or_default();
     let code = envelope.code.map(|code| identifier(&code)).filter(|code| !code.is_empty());
+    // By its code, and by its words should another code echo the same.
+    let signature = ["SignatureDoesNotMatch", "IncompleteSignature"];
+    let named = code.as_deref().is_some_and(|code| signature.contains(&code));
     let echoes = message.to_ascii_lowercase().contains("string to sign");
     Some(Refusal {
         status,
@@ -123,7 +126,9 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .string_to_sign
             .filter(|_| echoes)
             .map(|ours| message.contains(ours)),
-        message: (!echoes).then(|| printable(&message, &sent.secrets)).filter(|m| !m.is_empty()),
+        message: (!echoes && !named)
+            .then(|| printable(&message, &sent.secrets))
+            .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id: envelope.request_id.map(|id| identifier(&id)).filter(|id| !id.is_empty()),
         policy_type: envelope.denied.and_then(|d| d.policy_type).map(|policy| identifier(&policy)),
@@ -202,6 +207,13 @@ mod tests {
         assert_eq!(refusal.message, None);
         assert_eq!(refusal.same_string_to_sign, Some(true));
         assert_eq!(refusal.to_string(), "SignatureDoesNotMatch (HTTP 400, request id R-1)");
+    }
+
+    #[test]
+    fn a_signature_message_is_withheld_whatever_its_words() {
+        let body = br#"{"Code":"SignatureDoesNotMatch","Message":"StringToSign was POST&%2F"}"#;
+        let refusal = read(400, body, &Sent::default()).unwrap();
+        assert_eq!((refusal.message, refusal.same_string_to_sign), (None, None));
     }
 
     #[test]

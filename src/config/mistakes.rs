@@ -69,8 +69,15 @@ pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
         return None;
     }
     let column = text.chars().count() - value.chars().count() + 1;
-    let shown = if name.starts_with("customAccessKey") { "…" } else { without_comment(value) };
-    let message = format!("a blank is missing after `{name}:`; write `{name}: {shown}`");
+    // Only what cannot hold a secret is repeated: no section, no AccessKey, no key that is not known.
+    let holds_more = ["acr-registry-info", "credential-provider", "rrsa", "endpoints"];
+    let secret = name.starts_with("customAccessKey") || holds_more.contains(&name);
+    let again = if is_known_key(name) && !secret {
+        format!("; write `{name}: {}`", without_comment(value))
+    } else {
+        String::new()
+    };
+    let message = format!("a blank is missing after `{name}:`{again}");
     Some(Note { at: Position { line, column }, message })
 }
 
@@ -93,7 +100,7 @@ pub fn shown(name: &str) -> String {
     if name.chars().count() <= LONGEST_KEY && !name.contains(':') {
         return name.to_owned();
     }
-    name.chars().take(LONGEST_KEY / 2).take_while(|c| *c != ':').chain(['…']).collect()
+    name.chars().take(LONGEST_KEY / 4).take_while(|c| *c != ':').chain(['…']).collect()
 }
 
 /// The known key that was most likely meant, if one resembles the unknown one. Exchanged

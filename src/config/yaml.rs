@@ -221,8 +221,10 @@ impl<'t> Builder<'t> {
             };
             let key = Key { at, name: name.into_owned() };
             if let Some((first, _)) = pairs.iter().find(|(earlier, _)| earlier.name == key.name) {
+                // A key that has run together with its value may hold a secret.
+                let name = key.name.split(':').next().unwrap_or_default();
                 let message =
-                    format!("`{}` is given a second time; the first is at {}", key.name, first.at);
+                    format!("`{name}` is given a second time; the first is at {}", first.at);
                 return Err(YamlError::Content(Note { at, message }));
             }
             let Some((event, at)) = self.next()? else {

@@ -29,7 +29,7 @@ fn the_table_of_errors_is_the_programs_own() {
 
 fn errors() -> String {
     let mut table = String::from("| code | from | cause | what to do |\n|---|---|---|---|\n");
-    let plain = |text: &str| text.replace(['{', '}'], "").replace('|', "\\|");
+    let plain = |text: &str| text.replace(['{', '}'], "*").replace('|', "\\|");
     for remedy in REMEDIES {
         let hops: Vec<&str> = remedy.hops.iter().map(|hop| hop.name()).collect();
         let hops = if hops.is_empty() { "any".to_owned() } else { hops.join(", ") };
