@@ -212,14 +212,6 @@ pub static REMEDIES: &[Remedy] = &[
         remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
     },
     Remedy {
-        code: "INSTANCE_NOT_EXIST*",
-        hops: ACR_HOPS,
-        policy: None,
-        message: None,
-        cause: "there is no instance {instance} in region {region}",
-        remedy: "compare instanceId and regionId with the instance's page in the Container Registry console",
-    },
-    Remedy {
         code: "USER_NOT_EXIST*",
         hops: ACR_HOPS,
         policy: None,

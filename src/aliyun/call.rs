@@ -153,7 +153,10 @@ impl Network<'_> {
                 Try::Final(error) => return Err(error),
             };
             self.journal.info(format!("{hop} at {host}: try {tries} failed in {took} ms: {error}"));
-            last = Some(error.detail());
+            // The service's own word says more than a last try that was cut off.
+            if matches!(error, CallError::Refused { .. }) || last.is_none() {
+                last = Some(error.detail());
+            }
             let pause = retry::pause(tries, patience.tries, reason, random::number());
             if pause.unwrap_or_default() >= self.deadline.left() {
                 return Err(out_of_time(host, last, tries));
