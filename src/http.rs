@@ -13,9 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::blocking::{Client, ClientBuilder};
-use reqwest::header::{
-    CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
-};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{NoProxy, Proxy, retry};
 
@@ -68,7 +66,6 @@ pub struct Response {
     pub date: Option<Timestamp>,
     pub content_type: Option<String>,
     pub www_authenticate: Option<String>,
-    pub location: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -205,7 +202,6 @@ fn read(response: reqwest::blocking::Response, timeout: Duration) -> Result<Resp
         date: text(DATE).and_then(|date| http_date(&date)),
         content_type: text(CONTENT_TYPE),
         www_authenticate: text(WWW_AUTHENTICATE),
-        location: text(LOCATION),
         body: Vec::new(),
     };
     let mut body = response.take(MAX_ANSWER + 1);

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// See the module.
+/// What a token says of itself.
 #[derive(Debug)]
 pub struct Claims {
     pub audience: Vec<String>,

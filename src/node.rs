@@ -21,7 +21,7 @@ const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
 /// And for the region of one.
 const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 
-/// See the module.
+/// The machine, and what has been found out of it so far.
 pub struct Node<'a> {
     pub network: call::Network<'a>,
     pub settings: &'a Settings,

@@ -135,7 +135,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     })
 }
 
-/// The id of an answered request, for the log.
+/// The id in an answer that is no refusal and cannot be used either.
 #[must_use]
 pub fn request_id(body: &[u8]) -> Option<String> {
     let envelope: Envelope = serde_json::from_slice(body).ok()?;

@@ -28,7 +28,6 @@ pub struct Action<'a> {
 pub struct Answer<T> {
     pub value: T,
     pub date: Option<Timestamp>,
-    pub request_id: Option<String>,
 }
 
 /// Calls an action; signed with `credentials`, or not at all (`AssumeRoleWithOIDC`).
@@ -123,11 +122,7 @@ pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdi
         return Verdict::Refused(refusal);
     }
     match serde_json::from_slice(&response.body) {
-        Ok(value) => Verdict::Done(Answer {
-            value,
-            date: response.date,
-            request_id: refusal::request_id(&response.body),
-        }),
+        Ok(value) => Verdict::Done(Answer { value, date: response.date }),
         Err(error) => Verdict::NotTheService(unexpected(response, &error)),
     }
 }

@@ -34,15 +34,12 @@ pub struct SessionRequest<'a> {
 #[derive(Debug)]
 pub struct Session {
     pub credentials: Credentials,
-    /// `acs:ram::<account>:role/<role>/<session name>` as STS returns it.
-    pub arn: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SessionAnswer {
     credentials: SessionCredentials,
-    assumed_role_user: Option<AssumedRoleUser>,
 }
 
 #[derive(Deserialize)]
@@ -54,12 +51,6 @@ struct SessionCredentials {
     access_key_secret: Secret,
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRoleUser {
-    arn: Option<String>,
 }
 
 /// `AssumeRole`, signed.
@@ -124,6 +115,5 @@ fn session(answer: SessionAnswer) -> Session {
             access_key_secret: answer.credentials.access_key_secret,
             security_token: Some(answer.credentials.security_token),
         },
-        arn: answer.assumed_role_user.and_then(|user| user.arn),
     }
 }
