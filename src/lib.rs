@@ -41,6 +41,7 @@ pub mod remedy;
 pub mod clock;
 pub mod duration;
 pub mod environment;
+pub mod freshness;
 pub mod jwt;
 pub mod machine;
 pub mod random;

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use crate::aliyun::Hop;
 use crate::aliyun::acr::{self, Login};
 use crate::aliyun::endpoint::Endpoint;
-
 use crate::clock::Clock;
 use crate::error::{Exit, Failure};
+use crate::freshness;
 use crate::identity::Identity;
 use crate::instance::Target;
 use crate::node::Node;
@@ -75,7 +75,9 @@ pub fn fetch(
         return Err(Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
             .hint("check this machine's clock, and whether something between it and the service caches answers"));
     }
-    let cache_seconds = cache_seconds(left, node.settings.margin, target.entry.expire_duration);
+    let left = Duration::from_millis(left.unsigned_abs());
+    let cache_seconds =
+        freshness::cache_seconds(left, node.settings.margin, target.entry.expire_duration);
     Ok(RegistryToken { user_name: login.user_name, password: login.password, cache_seconds })
 }
 
@@ -88,27 +90,4 @@ fn service_time(login: &Login, clock: &Clock) -> Timestamp {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
     login.issued.filter(possible).unwrap_or_else(|| clock.now())
-}
-
-/// `min(expireDuration, time left − margin)`, whole seconds, never negative. `left` is in milliseconds.
-fn cache_seconds(left: i64, margin: Duration, expire_duration: u32) -> u64 {
-    let left = u64::try_from(left).unwrap_or(0) / 1000;
-    left.saturating_sub(margin.as_secs()).min(u64::from(expire_duration))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MARGIN: Duration = Duration::from_secs(30);
-
-    #[test]
-    fn cache_seconds_end_before_the_login_does() {
-        assert_eq!(cache_seconds(3_600_000, MARGIN, 3600), 3570);
-        assert_eq!(cache_seconds(3_599_999, MARGIN, 3600), 3569);
-        assert_eq!(cache_seconds(43_200_000, MARGIN, 3600), 3600);
-        assert_eq!(cache_seconds(43_200_000, MARGIN, 43_200), 43_170);
-        assert_eq!(cache_seconds(29_000, MARGIN, 3600), 0);
-        assert_eq!(cache_seconds(-1, MARGIN, 3600), 0);
-    }
 }
