@@ -31,10 +31,10 @@ pub fn renew_below(life: Duration, threshold: Duration, random: u64) -> Duration
     most.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
-/// Whether a role session that has been there for `age` is worth another login.
+/// How long a role session that lives for `life` is worth another login.
 #[must_use]
-pub fn session_is_fresh(age: Duration, life: Duration) -> bool {
-    age <= life / SESSION_USED_UP
+pub fn session_worth(life: Duration) -> Duration {
+    life / SESSION_USED_UP
 }
 
 /// What the kubelet is told: `min(expireDuration, time left − margin)` in whole seconds, never
@@ -79,7 +79,6 @@ mod tests {
 
     #[test]
     fn a_session_is_used_again_in_the_first_tenth_of_its_life() {
-        assert!(session_is_fresh(seconds(360), seconds(3600)));
-        assert!(!session_is_fresh(seconds(361), seconds(3600)));
+        assert_eq!(session_worth(seconds(3600)), seconds(360));
     }
 }

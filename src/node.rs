@@ -92,6 +92,7 @@ impl<'a> Node<'a> {
             Kind::Call(error) => {
                 Failure::of_call(Exit::Identity, *hop, hop.name(), error, &Facts::default())
             }
+            Kind::Malformed(_) => Failure::new(Exit::Identity, format!("{hop}: {kind}")).passing(),
             other => Failure::new(Exit::Identity, format!("{hop}: {other}")),
         };
         let failure = match kind {

@@ -35,7 +35,7 @@ impl fmt::Display for Region {
 }
 
 /// The id of an Enterprise Edition instance, `cri-…`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct InstanceId(String);
 
 impl InstanceId {
