@@ -184,7 +184,7 @@ impl<'a> Cache<'a> {
 
     /// Forgets what is kept under a key.
     pub fn forget(&self, key: &Key) {
-        if let Some(store) = self.store() {
+        if let Some(store) = self.there() {
             store.remove(&self.scope.name(key));
         }
     }
@@ -192,7 +192,7 @@ impl<'a> Cache<'a> {
     /// All logins of this configuration.
     #[must_use]
     pub fn logins<T: DeserializeOwned>(&self) -> Vec<Kept<T>> {
-        let Some(store) = self.store() else { return Vec::new() };
+        let Some(store) = self.there() else { return Vec::new() };
         let prefix = format!("{}{}-", self.scope.prefix(), Kind::Login.name());
         let mut names = store.names();
         // A dot begins what stands beside a login: locks, failures, files not yet in place.
@@ -217,16 +217,35 @@ impl<'a> Cache<'a> {
         self.store().is_some()
     }
 
+    /// The directory, made if need be.
     fn store(&self) -> Option<&Store> {
-        let open = || {
-            let directory = self.directory.as_ref()?;
-            let store = Store::make(directory).map_err(|why| {
-                let place = directory.display();
-                self.journal.warn(format!("the cache `{place}` is not used: {why}"));
-            });
-            store.ok()
-        };
-        self.store.get_or_init(open).as_ref()
+        let directory = self.directory.as_ref();
+        self.open(|| directory.map(|directory| Store::make(directory).map(Some)))
+    }
+
+    /// The directory if it is there: looking leaves no trace.
+    fn there(&self) -> Option<&Store> {
+        let directory = self.directory.as_ref();
+        self.open(|| directory.map(|directory| Store::open(directory)))
+    }
+
+    fn open(
+        &self,
+        open: impl FnOnce() -> Option<Result<Option<Store>, Unusable>>,
+    ) -> Option<&Store> {
+        if self.store.get().is_none() {
+            let found = match open()? {
+                Ok(None) => return None,
+                Ok(found) => found,
+                Err(why) => {
+                    let place = self.directory.as_deref().unwrap_or(Path::new("")).display();
+                    self.journal.warn(format!("the cache `{place}` is not used: {why}"));
+                    None
+                }
+            };
+            return self.store.get_or_init(|| found).as_ref();
+        }
+        self.store.get()?.as_ref()
     }
 
     fn fetch_once<T: Serialize + DeserializeOwned>(
@@ -324,7 +343,7 @@ impl<'a> Cache<'a> {
         name: &str,
         key: Option<&Key>,
     ) -> Option<(Contents, Kept<T>)> {
-        let contents = match self.store()?.read(name) {
+        let contents = match self.there()?.read(name) {
             Ok(contents) => contents?,
             Err(why) => {
                 self.journal.warn(format!("`{name}` in the cache is not used: {why}"));

@@ -22,7 +22,7 @@ use aliyun_acr_credential_provider::journal::{Journal, Level};
 use aliyun_acr_credential_provider::kubelet::{self, RequestError};
 use aliyun_acr_credential_provider::machine::{self, Machine};
 use aliyun_acr_credential_provider::node::Node;
-use aliyun_acr_credential_provider::provide::{login, provide};
+use aliyun_acr_credential_provider::provide::{learnt, login, provide};
 use aliyun_acr_credential_provider::refresh::{self, Outcome};
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
@@ -111,7 +111,7 @@ fn answer(
     let cache = cache(&config, scope, true, environment, journal);
     let parts = Parts::new(&config, environment, journal);
     let deadline = Deadline::new(start, config.settings.timeout);
-    provide(&request, &config, &parts.node(&deadline), &cache)
+    provide(&request, &config, &parts.node(&deadline, &cache), &cache)
 }
 
 /// Renews logins ahead of time, one after another; says in one line what came of it.
@@ -138,7 +138,7 @@ fn refresh(
     let mut outcome = Outcome::default();
     for host in refresh::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
-        let served = login(&host, &Pod::default(), &config, &parts.node(&deadline), &cache);
+        let served = login(&host, &Pod::default(), &config, &parts.node(&deadline, &cache), &cache);
         let result = served.and_then(|served| match served.and_then(|served| served.stale) {
             Some(failure) => Err(failure.for_host(&host)),
             None => Ok(()),
@@ -167,10 +167,11 @@ impl<'a> Parts<'a> {
         Self { config, environment, journal, http, clock: Clock::default() }
     }
 
-    fn node<'n>(&'n self, deadline: &'n Deadline) -> Node<'n> {
+    fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
         let Self { http, clock, journal, .. } = self;
         let network = Network { http, clock, deadline, journal };
-        Node::new(network, &self.config.settings, self.environment, Machine::read())
+        let (settings, environment) = (&self.config.settings, self.environment);
+        Node::new(network, settings, environment, Machine::read(), learnt(cache))
     }
 }
 

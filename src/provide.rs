@@ -15,7 +15,7 @@ use crate::identity::{self, Pod, Requester};
 use crate::image;
 use crate::instance::{Lookup, Target};
 use crate::kubelet::{self, Request};
-use crate::node::Node;
+use crate::node::{Learnt, Node};
 use crate::random;
 use crate::registry::RegistryHost;
 use crate::registry_token::{self, Login, RegistryToken};
@@ -27,6 +27,9 @@ use crate::selection::{self, Claim};
 /// long if the answer does not come.
 const HOST_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 const HOST_GOOD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How long hosts that could not be connected to are passed over.
+const NETWORK_FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// What is kept of a registry's host: whose login it takes.
 #[derive(Serialize, Deserialize)]
@@ -104,6 +107,14 @@ pub fn login(
         }
         result => result,
     };
+    match (&result, node.learnt()) {
+        (Ok(_), Some(value)) => {
+            let until = clock::since_boot() + NETWORK_FRESH;
+            cache.put(&node_key(), Made { value, fresh_until: until, until });
+        }
+        (Err(failure), _) if failure.may_pass => cache.forget(&node_key()),
+        _ => {}
+    }
     result.map_err(|failure| {
         failure.for_host(host).after(node.settings.timeout, node.network.journal.longest())
     })
@@ -216,6 +227,16 @@ fn known_host(target: Option<(&Target<'_>, Key)>) -> Made<Option<KnownHost>> {
     let (entry, instance) = (target.entry.name.clone(), target.instance.clone());
     let value = Some(KnownHost { entry, instance, login });
     Made { value, fresh_until: now + HOST_FRESH, until: now + HOST_GOOD }
+}
+
+/// What earlier runs have found out of the machine and its network.
+#[must_use]
+pub fn learnt(cache: &Cache<'_>) -> Learnt {
+    cache.get_fresh(&node_key()).map(|kept| kept.value).unwrap_or_default()
+}
+
+fn node_key() -> Key {
+    Key::new(Kind::Node, &[])
 }
 
 fn host_key(host: &str) -> Key {

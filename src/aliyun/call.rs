@@ -208,7 +208,7 @@ fn failed<T>(endpoint: &Endpoint, host: &str, error: HttpError, tries: u32) -> T
             Try::Once("cannot be connected to; trying the next host")
         }
         HttpError::Connect(_) | HttpError::Timeout(_) | HttpError::Broken(_) => {
-            let detail = match endpoint.given_up().as_str() {
+            let detail = match endpoint.given_up().join(", ").as_str() {
                 "" => error.to_string(),
                 others => format!("{error}; {others} cannot be connected to either"),
             };
