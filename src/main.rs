@@ -153,6 +153,7 @@ fn refresh(
     {
         return Ok(Secret::new("another refresh is under way\n"));
     }
+    cache.sweep();
     let parts = Parts::new(&config, environment, journal);
     let mut outcome = Outcome::default();
     for host in refresh::due(&cache) {

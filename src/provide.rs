@@ -97,6 +97,7 @@ pub fn login(
     node: &Node<'_>,
     cache: &Cache<'_>,
 ) -> Result<Option<Served>, Failure> {
+    cache.sweep();
     let pull = Pull { host, pod, config, node, cache };
     let result = match pull.login() {
         // What was known from earlier runs may have changed: once more without it.

@@ -69,6 +69,16 @@ fn a_change_of_configuration_takes_effect_at_once() {
     }
 }
 
+/// Even if nothing is fetched.
+#[test]
+fn a_pull_from_elsewhere_clears_away_what_the_configuration_no_longer_has() {
+    let node = Node::new("{}");
+    node.pull(ACME);
+    node.configure(&entry(FOO, standard::FOO_REGISTRY, standard::PULLER));
+    node.ask("quay.io");
+    assert!(!node.keeps(SecretKind::RegistryPassword) && !node.keeps(SecretKind::SecurityToken));
+}
+
 #[test]
 fn a_file_that_others_may_read_is_another_configuration() {
     let node = Node::new("{}");
