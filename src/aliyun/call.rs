@@ -11,7 +11,7 @@ use crate::clock::{Clock, Deadline, instant};
 use crate::http::{Http, HttpError, Request, Response};
 use crate::journal::Journal;
 use crate::random;
-use crate::retry::{self, Reason};
+use crate::retry::{MAX_TRIES, Pauses, Reason};
 
 /// What every call of a run shares.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ pub struct Patience {
 
 impl Patience {
     /// As long as the deadline allows: nothing can be answered without this hop.
-    pub const FULL: Self = Self { attempt: Duration::MAX, tries: retry::MAX_TRIES };
+    pub const FULL: Self = Self { attempt: Duration::MAX, tries: MAX_TRIES };
     /// For something that may not be there at all.
     pub const BRIEF: Self = Self { attempt: Duration::from_secs(2), tries: 1 };
 
@@ -157,7 +157,7 @@ impl Network<'_> {
             if matches!(error, CallError::Refused { .. }) || last.is_none() {
                 last = Some(error.detail());
             }
-            let pause = retry::pause(tries, patience.tries, reason, random::number());
+            let pause = Pauses::DEFAULT.pause(tries, patience.tries, reason, random::number());
             if pause.unwrap_or_default() >= self.deadline.left() {
                 return Err(out_of_time(host, last, tries));
             }
