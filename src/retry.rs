@@ -6,6 +6,9 @@ use std::time::Duration;
 /// below that takes about two seconds: what has not come back by then is told, not waited for.
 pub const MAX_TRIES: u32 = 5;
 
+/// With less than this left no try is begun: nothing can come of it.
+pub const SHORTEST_TRY: Duration = Duration::from_millis(50);
+
 /// How long the pauses between tries are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pauses {
@@ -24,25 +27,37 @@ pub enum Reason {
     Throttled,
 }
 
+/// What follows a try that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another try, after this pause.
+    Try(Duration),
+    /// What may never pass has been tried often enough.
+    GiveUp,
+    /// Nothing could come of another try within the time that is left.
+    OutOfTime,
+}
+
 impl Pauses {
     /// Those of the program; the simulated fleet of the tests also tries others.
     pub const DEFAULT: Self =
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(4) };
 
-    /// The pause before the next try, or none when there should not be one.
+    /// What to do after `tries` tries, with `left` until the deadline.
     ///
     /// "Full jitter": the whole range down to zero is drawn from, so that nodes that failed
-    /// together do not come back together. `tries` counts those made, `most` bounds them for what
-    /// may never pass; `random` is uniform over all of `u64`.
+    /// together do not come back together. `most` bounds the tries for what may never pass;
+    /// `random` is uniform over all of `u64`.
     #[must_use]
-    pub fn pause(self, tries: u32, most: u32, reason: Reason, random: u64) -> Option<Duration> {
-        if reason == Reason::Passing && tries >= most {
-            return None;
-        }
+    pub fn next(self, tries: u32, most: u32, reason: Reason, left: Duration, random: u64) -> Next {
         let doublings = tries.saturating_sub(1).min(16);
         let range = self.first.saturating_mul(1 << doublings).min(self.longest);
         let nanos = u128::from(random) * range.as_nanos() / u128::from(u64::MAX);
-        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+        let pause = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        if reason == Reason::Passing && tries >= most {
+            return if left.is_zero() { Next::OutOfTime } else { Next::GiveUp };
+        }
+        if pause + SHORTEST_TRY > left { Next::OutOfTime } else { Next::Try(pause) }
     }
 }
 
@@ -52,18 +67,29 @@ mod tests {
 
     const PAUSES: Pauses = Pauses::DEFAULT;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
     fn pauses_cover_the_whole_range_and_stop_growing() {
-        let longest = |tries| PAUSES.pause(tries, MAX_TRIES, Reason::Throttled, u64::MAX);
-        assert_eq!(longest(1), Some(PAUSES.first));
-        assert_eq!(longest(2), Some(PAUSES.first * 2));
-        assert_eq!(longest(60), Some(PAUSES.longest));
-        assert_eq!(PAUSES.pause(3, MAX_TRIES, Reason::Throttled, 0), Some(Duration::ZERO));
+        let next = |tries, random| PAUSES.next(tries, 1, Reason::Throttled, MINUTE, random);
+        assert_eq!(next(1, u64::MAX), Next::Try(PAUSES.first));
+        assert_eq!(next(2, u64::MAX), Next::Try(PAUSES.first * 2));
+        assert_eq!(next(60, u64::MAX), Next::Try(PAUSES.longest));
+        assert_eq!(next(3, 0), Next::Try(Duration::ZERO));
     }
 
     #[test]
     fn what_may_never_pass_is_given_up() {
-        assert!(PAUSES.pause(MAX_TRIES - 1, MAX_TRIES, Reason::Passing, 7).is_some());
-        assert_eq!(PAUSES.pause(MAX_TRIES, MAX_TRIES, Reason::Passing, 7), None);
+        let next = |tries, left| PAUSES.next(tries, MAX_TRIES, Reason::Passing, left, 0);
+        assert_eq!(next(MAX_TRIES - 1, MINUTE), Next::Try(Duration::ZERO));
+        assert_eq!(next(MAX_TRIES, MINUTE), Next::GiveUp);
+        assert_eq!(next(MAX_TRIES, Duration::ZERO), Next::OutOfTime);
+    }
+
+    #[test]
+    fn no_pause_is_begun_that_leaves_no_time_for_a_try() {
+        let next = |left| PAUSES.next(1, 1, Reason::Throttled, left, u64::MAX);
+        assert_eq!(next(PAUSES.first + SHORTEST_TRY), Next::Try(PAUSES.first));
+        assert_eq!(next(PAUSES.first + SHORTEST_TRY / 2), Next::OutOfTime);
     }
 }

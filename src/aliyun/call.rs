@@ -11,7 +11,7 @@ use crate::clock::{Clock, Deadline, instant};
 use crate::http::{Http, HttpError, Request, Response};
 use crate::journal::Journal;
 use crate::random;
-use crate::retry::{MAX_TRIES, Pauses, Reason};
+use crate::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
 
 /// What every call of a run shares.
 #[derive(Clone, Copy)]
@@ -41,9 +41,6 @@ pub enum CallError {
     #[error("{0}")]
     Setup(String),
 }
-
-/// With less than this left no try is begun: nothing can come of it.
-const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
 /// How long a hop is worth trying.
 #[derive(Debug, Clone, Copy)]
@@ -157,13 +154,11 @@ impl Network<'_> {
             if matches!(error, CallError::Refused { .. }) || last.is_none() {
                 last = Some(error.detail());
             }
-            let pause = Pauses::DEFAULT.pause(tries, patience.tries, reason, random::number());
-            if pause.unwrap_or_default() >= self.deadline.left() {
-                return Err(out_of_time(host, last, tries));
-            }
-            match pause {
-                None => return Err(error),
-                Some(pause) => std::thread::sleep(pause),
+            let left = self.deadline.left();
+            match Pauses::DEFAULT.next(tries, patience.tries, reason, left, random::number()) {
+                Next::Try(pause) => std::thread::sleep(pause),
+                Next::GiveUp => return Err(error),
+                Next::OutOfTime => return Err(out_of_time(host, last, tries)),
             }
         }
     }
