@@ -9,15 +9,6 @@ pub const MAX_TRIES: u32 = 5;
 /// With less than this left no try is begun: nothing can come of it.
 pub const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
-/// How long the pauses between tries are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pauses {
-    /// The first pause is drawn from `0..=first`, each later one from a range twice as long.
-    pub first: Duration,
-    /// No pause is drawn from a longer range than this.
-    pub longest: Duration,
-}
-
 /// Why another try may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -25,6 +16,17 @@ pub enum Reason {
     Passing,
     /// The account's call limit is used up: passes for certain, so it is tried until the deadline.
     Throttled,
+}
+
+/// How long the pauses between tries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pauses {
+    /// The first pause is drawn from a range up to this, each later one from one twice as long.
+    pub first: Duration,
+    /// No range goes beyond this.
+    pub longest: Duration,
+    /// How much of a range is left to chance, in percent; no pause is shorter than the rest.
+    pub jitter: u32,
 }
 
 /// What follows a try that failed.
@@ -40,23 +42,44 @@ pub enum Next {
 
 impl Pauses {
     /// Those of the program; the simulated fleet of the tests also tries others.
-    pub const DEFAULT: Self =
-        Self { first: Duration::from_millis(250), longest: Duration::from_secs(4) };
-
-    /// What to do after `tries` tries, with `left` until the deadline.
     ///
-    /// "Full jitter": the whole range down to zero is drawn from, so that nodes that failed
-    /// together do not come back together. `most` bounds the tries for what may never pass;
-    /// `random` is uniform over all of `u64`.
+    /// Nodes that failed together must not come back together. What may pass at once is tried
+    /// from a pause of zero on ("full jitter"); where a fleet waits for its turn, short pauses
+    /// only cost calls, and half a range scatters the nodes well enough.
     #[must_use]
-    pub fn next(self, tries: u32, most: u32, reason: Reason, left: Duration, random: u64) -> Next {
+    pub fn after(reason: Reason) -> Self {
+        match reason {
+            Reason::Passing => Self {
+                first: Duration::from_millis(250),
+                longest: Duration::from_secs(4),
+                jitter: 100,
+            },
+            // The limit counts by the second: who comes back within it comes in vain.
+            Reason::Throttled => {
+                Self { first: Duration::from_secs(1), longest: Duration::from_secs(8), jitter: 50 }
+            }
+        }
+    }
+
+    /// The pause after `tries` tries; `random` is uniform over all of `u64`.
+    #[must_use]
+    pub fn pause(self, tries: u32, random: u64) -> Duration {
         let doublings = tries.saturating_sub(1).min(16);
         let range = self.first.saturating_mul(1 << doublings).min(self.longest);
-        let nanos = u128::from(random) * range.as_nanos() / u128::from(u64::MAX);
-        let pause = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let chance = (range / 100).saturating_mul(self.jitter);
+        let drawn = chance.as_nanos() * u128::from(random) / u128::from(u64::MAX);
+        let drawn = Duration::from_nanos(u64::try_from(drawn).unwrap_or(u64::MAX));
+        range.saturating_sub(chance) + drawn
+    }
+
+    /// What to do after `tries` tries, with `left` until the deadline. `most` bounds the tries for
+    /// what may never pass.
+    #[must_use]
+    pub fn next(self, tries: u32, most: u32, reason: Reason, left: Duration, random: u64) -> Next {
         if reason == Reason::Passing && tries >= most {
             return if left.is_zero() { Next::OutOfTime } else { Next::GiveUp };
         }
+        let pause = self.pause(tries, random);
         if pause + SHORTEST_TRY > left { Next::OutOfTime } else { Next::Try(pause) }
     }
 }
@@ -65,31 +88,40 @@ impl Pauses {
 mod tests {
     use super::*;
 
-    const PAUSES: Pauses = Pauses::DEFAULT;
-
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn pauses_cover_the_whole_range_and_stop_growing() {
-        let next = |tries, random| PAUSES.next(tries, 1, Reason::Throttled, MINUTE, random);
-        assert_eq!(next(1, u64::MAX), Next::Try(PAUSES.first));
-        assert_eq!(next(2, u64::MAX), Next::Try(PAUSES.first * 2));
-        assert_eq!(next(60, u64::MAX), Next::Try(PAUSES.longest));
-        assert_eq!(next(3, 0), Next::Try(Duration::ZERO));
+    fn pauses_double_until_they_are_longest() {
+        for reason in [Reason::Passing, Reason::Throttled] {
+            let pauses = Pauses::after(reason);
+            let longest = |tries| pauses.pause(tries, u64::MAX);
+            assert_eq!(longest(1), pauses.first);
+            assert_eq!(longest(2), pauses.first * 2);
+            assert_eq!(longest(60), pauses.longest);
+        }
+    }
+
+    #[test]
+    fn chance_has_the_whole_range_or_half_of_it() {
+        let shortest = |reason| Pauses::after(reason).pause(1, 0);
+        assert_eq!(shortest(Reason::Passing), Duration::ZERO);
+        assert_eq!(shortest(Reason::Throttled), Pauses::after(Reason::Throttled).first / 2);
     }
 
     #[test]
     fn what_may_never_pass_is_given_up() {
-        let next = |tries, left| PAUSES.next(tries, MAX_TRIES, Reason::Passing, left, 0);
+        let pauses = Pauses::after(Reason::Passing);
+        let next = |tries, left| pauses.next(tries, MAX_TRIES, Reason::Passing, left, 0);
         assert_eq!(next(MAX_TRIES - 1, MINUTE), Next::Try(Duration::ZERO));
         assert_eq!(next(MAX_TRIES, MINUTE), Next::GiveUp);
         assert_eq!(next(MAX_TRIES, Duration::ZERO), Next::OutOfTime);
     }
 
     #[test]
-    fn no_pause_is_begun_that_leaves_no_time_for_a_try() {
-        let next = |left| PAUSES.next(1, 1, Reason::Throttled, left, u64::MAX);
-        assert_eq!(next(PAUSES.first + SHORTEST_TRY), Next::Try(PAUSES.first));
-        assert_eq!(next(PAUSES.first + SHORTEST_TRY / 2), Next::OutOfTime);
+    fn throttling_is_tried_while_there_is_time_for_a_try() {
+        let pauses = Pauses::after(Reason::Throttled);
+        let next = |left| pauses.next(60, MAX_TRIES, Reason::Throttled, left, u64::MAX);
+        assert_eq!(next(pauses.longest + SHORTEST_TRY), Next::Try(pauses.longest));
+        assert_eq!(next(pauses.longest + SHORTEST_TRY / 2), Next::OutOfTime);
     }
 }

@@ -155,7 +155,8 @@ impl Network<'_> {
                 last = Some(error.detail());
             }
             let left = self.deadline.left();
-            match Pauses::DEFAULT.next(tries, patience.tries, reason, left, random::number()) {
+            match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())
+            {
                 Next::Try(pause) => std::thread::sleep(pause),
                 Next::GiveUp => return Err(error),
                 Next::OutOfTime => return Err(out_of_time(host, last, tries)),
