@@ -21,6 +21,7 @@
 
 mod configuration;
 mod corpus;
+mod fleet;
 mod footprint;
 mod hosts_asked;
 mod readme;
