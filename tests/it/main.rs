@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 //!
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.

@@ -1,33 +1,60 @@
 //! STS as far as its limit goes: so many calls in each second, and `Throttling` beyond.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::PER_SECOND;
 
-/// A window of one second that begins with the second; what is refused does not count.
-#[derive(Default)]
+/// How the calls of a second are counted; the vendor does not say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// From each full second on, those that were served.
+    Fixed,
+    /// Over the second before each call, those that were served.
+    Sliding,
+    /// The same, with those that were refused.
+    SlidingOverAll,
+}
+
 pub struct Limit {
     /// Calls of each second, those throttled among them.
     pub calls: Vec<u32>,
     pub throttled: Vec<u32>,
+    window: Window,
+    /// What counts, with a sliding window.
+    recent: VecDeque<Duration>,
 }
 
 impl Limit {
-    pub fn new(lasts: Duration) -> Self {
+    pub fn new(window: Window, lasts: Duration) -> Self {
         let seconds = usize::try_from(lasts.as_secs()).unwrap() + 2;
-        Self { calls: vec![0; seconds], throttled: vec![0; seconds] }
+        let none = vec![0; seconds];
+        Self { calls: none.clone(), throttled: none, window, recent: VecDeque::new() }
     }
 
     /// Whether a call that arrives now is served.
     pub fn admits(&mut self, now: Duration) -> bool {
         let second = usize::try_from(now.as_secs()).unwrap();
         let served = self.calls[second] - self.throttled[second];
-        self.calls[second] += 1;
-        if served < PER_SECOND {
-            return true;
+        while self.recent.front().is_some_and(|&at| at + Duration::from_secs(1) <= now) {
+            self.recent.pop_front();
         }
-        self.throttled[second] += 1;
-        false
+        let most = PER_SECOND as usize;
+        let admits = match self.window {
+            Window::Fixed => served < PER_SECOND,
+            Window::Sliding | Window::SlidingOverAll => self.recent.len() < most,
+        };
+        let counts = match self.window {
+            Window::Fixed => false,
+            Window::Sliding => admits,
+            Window::SlidingOverAll => true,
+        };
+        if counts {
+            self.recent.push_back(now);
+        }
+        self.calls[second] += 1;
+        self.throttled[second] += u32::from(!admits);
+        admits
     }
 }
 

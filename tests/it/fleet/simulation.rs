@@ -81,7 +81,7 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     fn new(fleet: &'a Fleet) -> Self {
         let outcome = Outcome {
-            limit: Limit::new(fleet.lasts),
+            limit: Limit::new(fleet.window, fleet.lasts),
             boots: Vec::new(),
             served: Vec::new(),
             wanted: Vec::new(),
