@@ -157,7 +157,10 @@ fn other_rules_of_freshness_make_another_table() {
     for other in [&no_reuse, &later, &no_spread] {
         assert_ne!(table(&[("", other)]), table(&[("", &own)]));
     }
-    assert!(no_reuse.calls_later > own.calls_later * 2, "each registry needs a session of its own");
+    assert!(
+        no_reuse.calls_later > own.calls_later / 2 * 3,
+        "each registry needs a session of its own"
+    );
     assert!(later.calls_later < own.calls_later, "logins live longer");
     assert!(no_spread.calls_later < own.calls_later, "more registries share a session");
     let shared = |shared_failure| {
