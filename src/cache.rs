@@ -25,7 +25,7 @@ use crate::cache::record::Record;
 use crate::cache::store::{Contents, Lock, Store, Unusable};
 use crate::clock::{self, Deadline};
 use crate::error::{Exit, Failure};
-use crate::freshness::SHARED_FAILURE;
+use crate::freshness::Rules;
 use crate::journal::Journal;
 use crate::random;
 
@@ -143,7 +143,7 @@ impl<'a> Cache<'a> {
 
     /// What is kept, or else what `make` makes of it; `make` runs in one process at a time.
     ///
-    /// A failure is shared with those who wait, and for [`SHARED_FAILURE`] with those who come.
+    /// A failure is shared with those who wait, and for [`Rules::shared_failure`] with those who come.
     /// Where one that may pass stands in the way of renewing something that is still good, the old
     /// thing is the result, and says so.
     ///
@@ -377,7 +377,7 @@ impl<'a> Cache<'a> {
 
     fn write_failure(&self, store: &Store, name: &str, round: u32, failure: &Failure) {
         let now = clock::since_boot();
-        let until = now + SHARED_FAILURE;
+        let until = now + Rules::DEFAULT.shared_failure;
         let record = Record { of: "", since: now, fresh_until: until, until, value: failure };
         self.write_record(store, &failure_name(name), round, &record, now);
     }
