@@ -27,6 +27,8 @@ pub enum Command {
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct DoctorOptions {
+    /// The image whose pull is followed; without one the configured hosts are.
+    pub image: Option<String>,
     /// Call nothing.
     pub config_only: bool,
     pub json: bool,
@@ -55,8 +57,9 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] refresh
       Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
       less than expiring-threshold left, and says in one line which. For a systemd timer.
-  aliyun-acr-credential-provider [--config FILE] doctor --config-only [--json]
-      Checks the configuration, calls nothing: every mistake at once, and what will bite later.
+  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--config-only] [--json]
+      Follows a pull of the image, or of the configured hosts, and says what would happen and what
+      is wrong; changes nothing. --config-only calls nothing: it checks the file, for CI.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -94,6 +97,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
             Arg::Long("config-only") if word == Some("doctor") => options.config_only = true,
+            Arg::Long("image") if word == Some("doctor") && options.image.is_none() => {
+                options.image = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+            }
             Arg::Long("json") if word == Some("doctor") => options.json = true,
             Arg::Value(value) => {
                 let value = value.string().map_err(wrong)?;
@@ -111,8 +117,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     }
     Ok(match word {
         Some("refresh") => Command::Refresh { config },
-        Some(_) if options.config_only => Command::Doctor { config, options },
-        Some(_) => return Err(UsageError::Wrong("`doctor` takes --config-only".to_owned())),
+        Some(_) => Command::Doctor { config, options },
         None => Command::Provide { config },
     })
 }
@@ -140,9 +145,10 @@ mod tests {
             parsed(&["refresh", "--config", "/c"]),
             Ok(Command::Refresh { config: Some("/c".into()) })
         );
-        let options = DoctorOptions { config_only: true, json: true };
+        let options =
+            DoctorOptions { config_only: true, json: true, image: Some("a/b".to_owned()) };
         assert_eq!(
-            parsed(&["doctor", "--config-only", "--json"]),
+            parsed(&["doctor", "--config-only", "--json", "--image", "a/b"]),
             Ok(Command::Doctor { config: None, options })
         );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));

@@ -2,5 +2,11 @@
 //!
 //! It reads and asks, and changes nothing.
 
+pub mod cache;
 pub mod configuration;
+pub mod kubelet;
+pub mod match_images;
+mod network;
+mod remedy;
 pub mod report;
+pub mod walk;

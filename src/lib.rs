@@ -44,6 +44,7 @@ pub mod tls;
 
 pub mod error;
 pub mod journal;
+pub mod policies;
 pub mod remedy;
 
 pub mod clock;

@@ -13,9 +13,11 @@ use aliyun_acr_credential_provider::aliyun::call::Network;
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
 use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions};
 use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
-use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings, Source};
-use aliyun_acr_credential_provider::doctor::configuration;
-use aliyun_acr_credential_provider::doctor::report::Report;
+use aliyun_acr_credential_provider::config::{
+    Config, ConfigError, Scope as Hosts, Settings, Source,
+};
+use aliyun_acr_credential_provider::doctor::report::{Report, Station};
+use aliyun_acr_credential_provider::doctor::{self, configuration, walk};
 use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::error::{Exit, Failure};
 use aliyun_acr_credential_provider::http::{Http, Routes};
@@ -104,7 +106,9 @@ fn run(
         Command::Refresh { config } => {
             refresh(config.as_deref(), environment, journal).map(Done::from)
         }
-        Command::Doctor { config, options } => Ok(doctor(config.as_deref(), &options, environment)),
+        Command::Doctor { config, options } => {
+            Ok(doctor(config.as_deref(), &options, environment, journal))
+        }
     }
 }
 
@@ -173,11 +177,39 @@ fn refresh(
 }
 
 /// Looks at everything that a pull would meet.
-fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environment) -> Done {
-    let config = Source::find(config, environment, user_file)
-        .and_then(|source| Config::of(source, environment));
+fn doctor(
+    config: Option<&Path>,
+    options: &DoctorOptions,
+    environment: &Environment,
+    journal: &Journal,
+) -> Done {
     let mut report = Report::default();
+    let found = Source::find(config, environment, user_file);
+    let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
+    let config = found.and_then(|source| Config::of(source, environment));
     report.add(configuration::station(&config));
+    if let (Ok(config), false) = (&config, options.config_only) {
+        let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
+            Hosts::Domains(domains) => domains.clone(),
+            _ => Vec::new(),
+        });
+        let images: Vec<String> =
+            options.image.clone().map_or_else(|| hosts.collect(), |image| vec![image]);
+        let parts = Parts::new(config, environment, journal);
+        for image in &images {
+            let deadline = Deadline::new(clock::instant(), config.settings.timeout);
+            let node = parts.node(&deadline, &Cache::off(journal));
+            walk::image(image, config, &node, &mut report);
+        }
+        if images.is_empty() {
+            report.add(Station::skipped("entry", "no host is configured by name: give --image"));
+        }
+        let kept = config.settings.cache_dir.as_ref();
+        let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
+        let cache = cache(config, scope, false, environment, journal);
+        report.add(doctor::cache::station(directory.as_deref(), &cache));
+        report.add(doctor::kubelet::station(Path::new("/proc"), &images));
+    }
     let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
     Done { text: Secret::new(text), exit: report.exit() }
 }

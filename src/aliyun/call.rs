@@ -126,6 +126,9 @@ impl Network<'_> {
             let duration = instant().saturating_duration_since(begun);
             self.journal.spent(hop.name(), duration);
             let took = duration.as_millis();
+            if let Some(date) = sent.as_ref().ok().and_then(|response| response.date) {
+                self.clock.see(date);
+            }
             let outcome = match sent {
                 Ok(response) => match judge(&response) {
                     Verdict::Done(value) => Try::Done(value),
