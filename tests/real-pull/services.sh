@@ -31,7 +31,7 @@ END
         "$programs/simulated-cloud" --overlay "$room/overlay.yaml" --registry-dir "$room" 2>"$room/cloud.log"
     }
     local urls
-    read -r -t 10 urls <&"${cloud[0]}"
+    read -r -t 30 urls <&"${cloud[0]}"
     url() { jq -r ".$1" <<<"$urls"; }
     realm=$(url registry)/auth
     # curl, docker-registry and containerd then know the cloud's authority.
@@ -60,7 +60,7 @@ END
 # A command to the cloud; its answer is in `answer`. Not for subshells, which have not the pipe.
 command_cloud() {
     printf '%s\n' "$*" >&"${cloud[1]}"
-    read -r -t 10 answer <&"${cloud[0]}"
+    read -r -t 30 answer <&"${cloud[0]}"
 }
 
 advance() {
@@ -121,7 +121,7 @@ END
 
 wait_for() {
     local tries
-    for ((tries = 0; tries < 100; tries++)); do
+    for ((tries = 0; tries < 300; tries++)); do
         "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
