@@ -240,6 +240,17 @@ impl Cloud {
         self.authority.as_ref().map(|authority| authority.pem.as_str())
     }
 
+    /// A certificate for the host names of all services, and its key, if the cloud serves TLS: for
+    /// a real registry in the place of this one.
+    pub fn server_pem(&self) -> Option<&str> {
+        self.authority.as_ref().map(|authority| authority.server_pem.as_str())
+    }
+
+    /// The certificate by which a registry knows the realm's tokens.
+    pub fn realm_pem(&self) -> &str {
+        &self.backend.token_signer.pem
+    }
+
     fn url(&self, service: Service, region: Option<&str>) -> String {
         let is_it =
             |port: &&Port| port.door.service == service && port.door.region.as_deref() == region;

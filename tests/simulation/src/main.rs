@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! simulated-cloud [--world FILE] [--overlay FILE] [--token-file PATH] [--calls-file PATH]
+//!                 [--registry-dir PATH]
 //! ```
 //!
 //! - stdout gets one line of JSON: the URLs `metadata`, `sts`, `cr`, `registry`, and with
@@ -10,15 +11,21 @@
 //! - `--token-file` gets a token of the service account `kube-system/aliyun-acr-credential-helper`,
 //!   by the first OIDC provider of the world.
 //! - `--calls-file` gets the calls when all is over, one to a line.
+//! - `--registry-dir` gets what a real registry needs to stand in for this one: `server.pem`, the
+//!   certificate of all host names with its key (needs `tls: true`), and `realm.pem`, the
+//!   certificate by which it knows the realm's tokens.
+//!
+//! A line on standard input is a command, and gets a line of JSON on stdout: `advance SECONDS` lets
+//! time pass for the services, `calls` lists the calls so far.
 //!
 //! Violations are told on stderr at the end, and make the exit code 1.
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use simulation::cloud::{Cloud, Description};
 
 type Failure = Box<dyn std::error::Error>;
@@ -46,6 +53,11 @@ fn run() -> Result<bool, Failure> {
             cloud.service_account_token(&provider, "kube-system", "aliyun-acr-credential-helper");
         fs::write(path, token.mint())?;
     }
+    if let Some(folder) = &arguments.registry_dir {
+        let server = cloud.server_pem().ok_or("--registry-dir needs a world with `tls: true`")?;
+        fs::write(folder.join("server.pem"), server)?;
+        fs::write(folder.join("realm.pem"), cloud.realm_pem())?;
+    }
     let ca = Certificate::write(&cloud)?;
     let line = json!({
         "metadata": cloud.metadata_url(),
@@ -55,7 +67,9 @@ fn run() -> Result<bool, Failure> {
         "ca": ca.as_ref().map(|certificate| &certificate.path),
     });
     println!("{line}");
-    io::copy(&mut io::stdin(), &mut io::sink())?;
+    for command in io::stdin().lines() {
+        println!("{}", obey(&cloud, &command?)?);
+    }
     if let Some(path) = &arguments.calls_file {
         let lines: String = cloud.call_lines().iter().map(|line| format!("{line}\n")).collect();
         fs::write(path, lines)?;
@@ -67,12 +81,25 @@ fn run() -> Result<bool, Failure> {
     Ok(violations.is_empty())
 }
 
+fn obey(cloud: &Cloud, command: &str) -> Result<Json, Failure> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    match words[..] {
+        ["advance", seconds] => {
+            cloud.advance(seconds.parse()?);
+            Ok(json!({"now": cloud.now().to_string()}))
+        }
+        ["calls"] => Ok(json!({"calls": cloud.call_lines()})),
+        _ => Err(format!("unknown command `{command}`").into()),
+    }
+}
+
 #[derive(Default)]
 struct Arguments {
     world: Option<PathBuf>,
     overlay: Option<PathBuf>,
     token_file: Option<PathBuf>,
     calls_file: Option<PathBuf>,
+    registry_dir: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -86,6 +113,7 @@ impl Arguments {
                 Some("--overlay") => &mut arguments.overlay,
                 Some("--token-file") => &mut arguments.token_file,
                 Some("--calls-file") => &mut arguments.calls_file,
+                Some("--registry-dir") => &mut arguments.registry_dir,
                 _ => return Err(format!("unknown argument {}", word.display()).into()),
             };
             let value = words.next().ok_or_else(|| format!("{} needs a value", word.display()))?;
@@ -106,7 +134,7 @@ impl Arguments {
     }
 }
 
-fn read(path: &PathBuf) -> Result<String, Failure> {
+fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use serde_json::Value as Json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
 
 struct Started {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     urls: Json,
 }
 
@@ -23,9 +25,17 @@ impl Started {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
         let urls = serde_json::from_str(&line).unwrap_or(Json::Null);
-        Self { child, urls }
+        Self { child, stdout, urls }
+    }
+
+    fn command(&mut self, command: &str) -> Json {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{command}").unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or(Json::Null)
     }
 
     fn get(&self, service: &str, path: &str) -> String {
@@ -90,6 +100,43 @@ fn the_certificate_is_there_while_it_runs() {
     assert!(cloud.urls["sts"].as_str().unwrap().starts_with("https://127.0.0.1:"));
     assert_eq!(cloud.end().0, Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn it_obeys_commands() {
+    let mut cloud = Started::with(&[]);
+    cloud.get("metadata", "/latest/meta-data/region-id");
+    assert_eq!(cloud.command("calls"), json!({"calls": ["metadata region -> 200"]}));
+    let time = |answer: &Json| answer["now"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let before = time(&cloud.command("advance 0"));
+    let after = time(&cloud.command("advance 3600"));
+    assert!(after >= before + SignedDuration::from_hours(1), "{before} {after}");
+    assert_eq!(cloud.command("frobnicate"), Json::Null);
+    assert_eq!(
+        cloud.end(),
+        (Some(2), "simulated-cloud: unknown command `frobnicate`\n".to_owned())
+    );
+}
+
+#[test]
+fn a_real_registry_gets_its_certificates() {
+    let overlay = scratch("registry-tls.yaml", "tls: true");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("registry");
+    fs::create_dir_all(&folder).unwrap();
+    let arguments = ["--registry-dir", folder.to_str().unwrap()];
+    let cloud =
+        Started::with(&[&arguments[..], &["--overlay", overlay.to_str().unwrap()]].concat());
+    assert_eq!(cloud.end().0, Some(0));
+    let kinds = |name| {
+        let pem = fs::read_to_string(folder.join(name)).unwrap();
+        pem.lines().filter(|line| line.starts_with("-----BEGIN")).map(str::to_owned).collect()
+    };
+    let (server, realm): (Vec<String>, Vec<String>) = (kinds("server.pem"), kinds("realm.pem"));
+    assert_eq!(server, ["-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----"]);
+    assert_eq!(realm, ["-----BEGIN CERTIFICATE-----"]);
+    let (code, told) = Started::with(&arguments).end();
+    assert_eq!(code, Some(2));
+    assert!(told.contains("--registry-dir needs a world with `tls: true`"), "{told}");
 }
 
 #[test]

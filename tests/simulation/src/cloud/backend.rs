@@ -15,6 +15,7 @@ use super::jwt::ProviderKeys;
 use super::leaks::SecretKind;
 use super::lock;
 use super::metadata::MetadataState;
+use super::registry::bearer::TokenSigner;
 use super::world::World;
 
 pub(super) struct Backend {
@@ -26,6 +27,7 @@ pub(super) struct Backend {
     pub(super) nonces: Nonces,
     pub(super) metadata: MetadataState,
     pub(super) provider_keys: ProviderKeys,
+    pub(super) token_signer: TokenSigner,
     pub(super) throttle: TokenBuckets,
     pub(super) counters: Counters,
     pub(super) stopping: Stopping,
@@ -49,6 +51,7 @@ impl Backend {
             nonces: Nonces::default(),
             metadata: MetadataState::default(),
             provider_keys: ProviderKeys::default(),
+            token_signer: TokenSigner::new()?,
             throttle: TokenBuckets::default(),
             counters: Counters::default(),
             stopping: Stopping::default(),

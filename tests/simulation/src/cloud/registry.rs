@@ -1,17 +1,18 @@
 //! The registry itself: its anonymous challenge, and the realm that the challenge names.
 
+pub(super) mod bearer;
 pub(super) mod hosts;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use self::bearer::Grant;
 use self::hosts::Named;
 use super::backend::{Backend, Trace};
-use super::clock::iso;
+use super::clock::{self, iso};
 use super::cr::{LoginRefused, Place};
 use super::description::Challenge;
-use super::entropy;
 use super::hop::Hop;
 use super::http::{Request, Response};
 use super::parameters;
@@ -24,6 +25,13 @@ pub(super) fn answer(backend: &Backend, request: &Request, trace: &mut Trace) ->
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/v2/") => challenge(backend, request, trace),
         ("GET", REALM_PATH) => realm(backend, request, trace),
+        ("POST", REALM_PATH) => {
+            // Clients try OAuth2's form first. Whether the real realm has it is not known, so that
+            // a client has to do without.
+            trace.hop = Hop::RegistryAuth;
+            trace.what = Some("by OAuth2".to_owned());
+            Response::new(404, "text/plain", "404 page not found\n")
+        }
         _ => Response::new(404, "text/plain", "404 page not found\n"),
     }
 }
@@ -77,6 +85,7 @@ fn service(named: &Named<'_>) -> String {
 }
 
 /// Changes a login for a bearer token: `GET <realm>?service=…&scope=repository:<ns>/<repo>:pull`.
+/// Whoever asks for more actions gets a token for `pull` alone.
 fn realm(backend: &Backend, request: &Request, trace: &mut Trace) -> Response {
     trace.hop = Hop::RegistryAuth;
     let query = parameters::decode(&request.query).unwrap_or_default();
@@ -85,7 +94,7 @@ fn realm(backend: &Backend, request: &Request, trace: &mut Trace) -> Response {
     };
     let repository = value("scope").and_then(|scope| {
         let (name, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
-        (actions == "pull").then_some(name)
+        actions.split(',').any(|action| action == "pull").then_some(name)
     });
     let (Some(service), Some(repository)) = (value("service"), repository) else {
         return Response::new(
@@ -103,12 +112,15 @@ fn realm(backend: &Backend, request: &Request, trace: &mut Trace) -> Response {
         .unwrap_or(Err(LoginRefused::Elsewhere));
     match allowed {
         Ok(()) => {
-            let token = entropy::alphanumeric(120);
+            // A real registry that reads the token goes by the machine's clock.
+            let issued = clock::machine();
+            let grant = Grant { user: &user, service, repository };
+            let token = backend.token_signer.sign(&grant, issued);
             let answer = json!({
                 "token": token,
                 "access_token": token,
-                "expires_in": 300,
-                "issued_at": iso(backend.clock.now()),
+                "expires_in": bearer::LIFE,
+                "issued_at": iso(issued),
             });
             Response::new(200, "application/json; charset=utf-8", answer.to_string())
         }

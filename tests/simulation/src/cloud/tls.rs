@@ -14,6 +14,8 @@ use super::world::World;
 
 pub(super) struct Authority {
     pub(super) pem: String,
+    /// The certificate of all host names, and its key.
+    pub(super) server_pem: String,
     pub(super) server: Arc<ServerConfig>,
 }
 
@@ -36,6 +38,7 @@ impl Authority {
         server.distinguished_name.push(DnType::CommonName, "simulated.aliyuncs.com");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = server.signed_by(&key, &issuer)?;
+        let server_pem = format!("{}{}", certificate.pem(), key.serialize_pem());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -43,7 +46,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { pem, server: Arc::new(config) })
+        Ok(Self { pem, server_pem, server: Arc::new(config) })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The registry's challenge and realm.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value as Json, json};
 
 use super::super::Cloud;
 use super::super::standard::{ACME, GLOBEX};
@@ -124,7 +125,10 @@ fn the_realm_takes_good_logins_only() {
     };
     let good = ask(ACME, &user, &password);
     assert_eq!(good.status, 200, "{}", good.body);
-    assert!(good.json()["token"].is_string());
+    assert_eq!(
+        access(&good),
+        json!([{"type": "repository", "name": "team/app", "actions": ["pull"]}])
+    );
     assert_eq!(last_call(&cloud), "GET realm team/app -> 200");
     assert_eq!(ask(ACME, &user, "wrong").status, 401);
     assert_eq!(ask("cri-acmedev000000001", &user, &password).status, 401);
@@ -136,4 +140,32 @@ fn the_realm_takes_good_logins_only() {
     assert_eq!(anonymous.status, 401);
     assert_eq!(get(&cloud.registry_url(), "/auth", &[]).status, 400);
     assert_eq!(violations(&cloud), [""; 0]);
+}
+
+#[test]
+fn the_realm_gives_no_more_than_pull() {
+    let cloud = Cloud::with("registry: {local-realm: true}");
+    let reply = get_token(&cloud, &image_puller(), ACME).send(&cloud.cr_url());
+    let (user, password) = login(&reply);
+    let ask = |actions: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let target = format!(
+            "/auth?service=registry.aliyuncs.com:cn-hangzhou:china:{ACME}\
+             &scope=repository:team/app:{actions}"
+        );
+        get(&cloud.registry_url(), &target, &[("Authorization", &basic)])
+    };
+    assert_eq!(access(&ask("pull,push"))[0]["actions"], json!(["pull"]));
+    for actions in ["push", "*", "pulls", ""] {
+        assert_eq!(ask(actions).status, 400, "{actions}");
+    }
+}
+
+/// What the token in the realm's answer permits.
+fn access(reply: &Reply) -> Json {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let answer = reply.json();
+    let claims = answer["token"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims: Json = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    claims["access"].clone()
 }
