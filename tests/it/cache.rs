@@ -5,6 +5,5 @@ mod crowd;
 mod damage;
 mod keep;
 mod kills;
-mod node;
 mod outage;
 mod refresh;

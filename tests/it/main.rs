@@ -2,6 +2,7 @@
 //!
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`doctor`]: what it finds, and that what it says to do helps.
 //! - [`faults`]: every fault at every hop, and what must come of it.
 //! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
@@ -25,10 +26,12 @@
 mod cache;
 mod configuration;
 mod corpus;
+mod doctor;
 mod faults;
 mod fleet;
 mod footprint;
 mod hosts_asked;
+mod node;
 mod readme;
 mod samples;
 mod scenario;

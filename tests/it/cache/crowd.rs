@@ -7,7 +7,7 @@ use std::time::Duration;
 use simulation::cloud::{Hop, standard};
 use simulation::kubelet::Exit;
 
-use super::node::{ACME, FOO, Node, entry};
+use crate::node::{ACME, FOO, Node, entry};
 
 /// As many as a node starts at boot for one registry.
 const CROWD: usize = 40;

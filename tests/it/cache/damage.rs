@@ -6,8 +6,8 @@ use std::path::Path;
 
 use simulation::kubelet::Exec;
 
-use super::node::{ACME, Node, request};
 use crate::PROGRAM;
+use crate::node::{ACME, Node, request};
 
 /// Somebody else on the machine.
 const NOBODY: Option<u32> = Some(65_534);

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use simulation::cloud::{Hop, SecretKind, standard};
 use simulation::kubelet::encode_request;
 
-use super::node::{ACME, FOO, Node, V1, entry};
+use crate::node::{ACME, FOO, Node, V1, entry};
 
 #[test]
 fn the_second_pull_asks_nobody() {

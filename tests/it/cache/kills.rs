@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::node::{ACME, Node};
+use crate::node::{ACME, Node};
 
 /// Processes that are killed; `KILLS` in the environment asks for more.
 const KILLS: u64 = 300;

@@ -2,7 +2,7 @@
 
 use simulation::cloud::{Hop, Service};
 
-use super::node::{ACME, Node};
+use crate::node::{ACME, Node};
 
 /// Fifty minutes into a login of an hour: it should be renewed.
 const DUE: i64 = 3000;
@@ -40,7 +40,7 @@ fn a_refusal_is_the_answer_though_the_old_login_lives() {
 fn a_cloud_that_hangs_costs_a_part_of_the_time() {
     let mut node = Node::new("{}");
     node.settings += "  timeout: 9s\n";
-    node.configure(&super::node::entry(
+    node.configure(&crate::node::entry(
         ACME,
         simulation::cloud::standard::ACME,
         simulation::cloud::standard::PULLER,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use simulation::cloud::{Hop, Service, standard};
 
-use super::node::{ACME, FOO, Node, entry};
+use crate::node::{ACME, FOO, Node, entry};
 
 #[test]
 fn a_pull_finds_its_login_ready() {

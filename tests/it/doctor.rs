@@ -1,0 +1,295 @@
+//! What doctor says, and that doing what it says helps.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value as Json, json};
+use simulation::cloud::standard;
+use simulation::kubelet::{Exec, Exit};
+
+use crate::PROGRAM;
+use crate::node::{ACME, FOO, Node, entry};
+
+/// The registry of the simulation, with a realm that can be reached.
+const WELL: &str = "{registry: {local-realm: true}}";
+
+/// What doctor found: exit code and document.
+fn doctor(node: &Node, arguments: &[&str]) -> (i32, Json) {
+    let arguments = [&["doctor", "--json"], arguments].concat();
+    let outcome = node.exec(&arguments).run(&[]).unwrap();
+    let Exit::Code(code) = outcome.exit else { panic!("{}", outcome.exit) };
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    assert_eq!(node.cloud.leaks(&text), [], "{text}");
+    assert_eq!(outcome.stderr, b"", "{}", String::from_utf8_lossy(&outcome.stderr));
+    let document: Json = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["exit"], code);
+    (code, document)
+}
+
+fn station<'d>(document: &'d Json, name: &str) -> &'d Json {
+    let stations = document["stations"].as_array().unwrap();
+    stations.iter().find(|station| station["name"] == name).unwrap()
+}
+
+fn lines(station: &Json, key: &str) -> String {
+    let lines = station[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    lines.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The policy that a remedy of the failed station gives, behind some words.
+fn policy(station: &Json, before: &str) -> Json {
+    let remedies = station["remedies"].as_array().unwrap();
+    let remedy = remedies.iter().find_map(|remedy| remedy.as_str().unwrap().strip_prefix(before));
+    let remedy = remedy.unwrap_or_else(|| panic!("{before} in {remedies:?}"));
+    serde_json::from_str(remedy.split_once('\n').unwrap().1).unwrap()
+}
+
+#[test]
+fn a_good_day_takes_a_line_for_each_station() {
+    let node = Node::new(WELL);
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!(code, 0);
+    assert_eq!(document["result"], "ok", "{document:#}");
+    let stations = document["stations"].as_array().unwrap();
+    let names: Vec<&str> =
+        stations.iter().map(|station| station["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "configuration",
+            "entry",
+            "identity",
+            "endpoints",
+            "clock",
+            "role",
+            "token",
+            "registry",
+            "cache",
+            "kubelet"
+        ]
+    );
+    let role = lines(station(&document, "role"), "details");
+    assert!(role.starts_with("acs:ram::2000000000000002:role/acr-puller/"), "{role}");
+    assert!(lines(station(&document, "token"), "details").contains("cr_temp_user"));
+    let text = node.exec(&["doctor"]).run(&[]).unwrap();
+    assert!(!text.stdout.contains(&0x1b), "no colour where there is no terminal");
+    assert!(!node.cache().exists(), "it changes nothing");
+}
+
+/// It ends as the pull does, and the same station is named.
+#[test]
+fn it_ends_with_the_code_of_the_pull() {
+    for (overlay, name) in [
+        ("{node: {role: null}}", "identity"),
+        ("{faults: {assume-role: [{connection: reset}]}}", "role"),
+        ("{faults: {get-authorization-token: [{instead: html}]}}", "token"),
+    ] {
+        let node = Node::new(overlay);
+        let (code, document) = doctor(&node, &[]);
+        assert_eq!(code, node.refused(ACME).0, "{overlay}");
+        assert_eq!(station(&document, name)["status"], "failed", "{document:#}");
+        assert_eq!(document["result"], "failed");
+    }
+}
+
+/// The policies that it says to add are taken as they are, and then the pull works.
+#[test]
+fn the_trust_policy_that_it_gives_helps() {
+    let role = |policy: &Json| {
+        json!({"accounts": {standard::REGISTRY_ACCOUNT: {"roles": {"acr-puller": {"trust": policy}}}}})
+            .to_string()
+    };
+    let node = Node::new(&role(&json!({"Version": "1", "Statement": []})));
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!(code, 4);
+    let trust =
+        policy(station(&document, "role"), &format!("trust policy of {}:", standard::PULLER));
+    assert_eq!(trust["Statement"][0]["Principal"]["RAM"][0], standard::WORKER_ROLE);
+    node.cloud.change(&role(&trust)).unwrap();
+    node.pull(ACME);
+}
+
+#[test]
+fn the_pull_policy_that_it_gives_helps() {
+    let node = Node::new("{}");
+    node.configure(&entry(ACME, standard::ACME, standard::WITHOUT_RIGHTS));
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!(code, 5);
+    let before = format!("policy for {}:", standard::WITHOUT_RIGHTS);
+    let pull = policy(station(&document, "token"), &before);
+    let roles = json!({"acr-without-rights": {"policies": {"pull": pull}}});
+    let overlay = json!({"accounts": {standard::REGISTRY_ACCOUNT: {"roles": roles}}});
+    node.cloud.change(&overlay.to_string()).unwrap();
+    node.pull(ACME);
+}
+
+#[test]
+fn the_trust_policy_for_a_service_account_helps() {
+    let role = |policy: &Json| {
+        json!({"accounts": {standard::CLUSTER_ACCOUNT: {"roles": {"acr-rrsa": {"trust": policy}}}}})
+            .to_string()
+    };
+    let mut node = Node::new(&role(&json!({"Version": "1", "Statement": []})));
+    let token = node.folder.join("token");
+    let subject = ("kube-system", "acr-credential-provider-token");
+    let minted = node.cloud.service_account_token(standard::OIDC_PROVIDER, subject.0, subject.1);
+    fs::write(&token, minted.mint()).unwrap();
+    node.settings = format!("{}  oidcTokenFile: {}\n", node.settings, token.display());
+    node.configure_all(&format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
+        standard::ACME,
+        standard::RRSA_ROLE,
+        standard::OIDC_PROVIDER,
+        standard::PULLER
+    ));
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!(code, 3);
+    let before = format!("trust policy of {}:", standard::RRSA_ROLE);
+    let trust = policy(station(&document, "identity"), &before);
+    node.cloud.change(&role(&trust)).unwrap();
+    node.pull(ACME);
+}
+
+#[test]
+fn it_says_which_entry_an_image_meets_and_why_not_the_others() {
+    let node = Node::new(WELL);
+    let entries = [
+        entry("img.example.com", standard::ACME_DEV, standard::PULLER),
+        format!("  - regionId: cn-hangzhou\n    assumeRoleARN: {}\n", standard::PULLER),
+        entry(ACME, standard::ACME, standard::PULLER),
+    ];
+    node.configure(&entries.concat());
+    let (_, document) = doctor(&node, &["--image", &format!("{ACME}/team/app:v1")]);
+    let details = lines(station(&document, "entry"), "details");
+    assert_eq!(
+        details,
+        format!(
+            "{ACME} is {}, by entry 3 (line 8)\nnot entry 1 (line 2): it names img.example.com\nnot entry 2 (line 6): it is for the Personal Edition",
+            standard::ACME
+        )
+    );
+    let (code, document) = doctor(&node, &["--image", &format!("{FOO}/team/app")]);
+    assert_eq!(code, 0, "it is not ours: a pull gets no login, and that is no failure");
+    let entry = station(&document, "entry");
+    assert_eq!(entry["status"], "warning");
+    assert!(lines(entry, "remedies").contains(&format!("domains: {FOO}")));
+}
+
+#[test]
+fn a_clock_that_is_off_and_a_wrong_instance_are_told() {
+    let node = Node::new(WELL);
+    node.cloud.advance(600);
+    node.configure(&entry(ACME, standard::ACME_DEV, standard::PULLER));
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!(code, 0);
+    let clock = station(&document, "clock");
+    assert_eq!(clock["status"], "warning", "{document:#}");
+    let registry = station(&document, "registry");
+    assert!(
+        lines(registry, "details")
+            .contains(&format!("the registry says that it is {}", standard::ACME)),
+        "{registry:#}"
+    );
+}
+
+#[test]
+fn the_cache_is_told_and_not_touched() {
+    let node = Node::new(WELL);
+    node.pull(ACME);
+    let (_, document) = doctor(&node, &[]);
+    let details = lines(station(&document, "cache"), "details");
+    assert!(details.contains("1 of 1 logins"), "{details}");
+    assert!(details.contains(ACME), "{details}");
+    fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (_, document) = doctor(&node, &[]);
+    assert_eq!(station(&document, "cache")["status"], "warning");
+    assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o777);
+}
+
+/// What will bite, each with what to do.
+#[test]
+fn the_configuration_is_checked_without_any_call() {
+    let node = Node::new("{}");
+    let good = entry(ACME, standard::ACME, standard::PULLER);
+    for (entries, says) in [
+        (format!("{good}    expireDuration: 7200\n"), "`expireDuration` 7200 needs a role"),
+        (
+            format!("{good}{}", entry(ACME, standard::ACME_DEV, standard::PULLER)),
+            "the first answers",
+        ),
+        (good.replace("cn-hangzhou\n", "cn-shanghai\n"), "`regionId` says cn-shanghai"),
+        (
+            format!(
+                "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
+                standard::ACME,
+                standard::ACCESS_KEY_ID,
+                standard::ACCESS_KEY_SECRET
+            ),
+            "a long-lived AccessKey",
+        ),
+    ] {
+        node.configure(&entries);
+        let (code, document) = doctor(&node, &["--config-only"]);
+        assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
+        let details = lines(station(&document, "configuration"), "details");
+        assert!(details.contains(says), "{details}");
+    }
+    node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
+    let (code, document) = doctor(&node, &["--config-only"]);
+    assert_eq!(code, 2);
+    let details = lines(station(&document, "configuration"), "details");
+    assert_eq!(details.lines().count(), 3, "every mistake at once: {details}");
+    assert!(details.lines().all(|line| line.contains("config.yaml:")), "{details}");
+    assert_eq!(node.cloud.calls(), []);
+}
+
+/// A kubelet is played by a script of that name in a process namespace of its own.
+#[test]
+fn the_running_kubelet_is_looked_at() {
+    let node = Node::new(WELL);
+    let folder = node.folder.display();
+    let kubelet = node.folder.join("kubelet");
+    fs::write(&kubelet, "#!/bin/sh\nwhile :; do sleep 1; done\n").unwrap();
+    fs::set_permissions(&kubelet, fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = node.folder.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let config = node.folder.join("provider.yaml");
+    let write = |name: &str, pattern: &str| {
+        fs::write(&config, format!("apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: {name}\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"{pattern}\"]\n    defaultCacheDuration: 0s\n")).unwrap();
+    };
+    let look = |flags: &str| {
+        let script = format!(
+            "'{}' {flags} & sleep 0.3; '{PROGRAM}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
+            kubelet.display(),
+            node.config().display()
+        );
+        let mut exec = Exec::new("/usr/bin/unshare");
+        exec.args = ["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", &script]
+            .map(str::to_owned)
+            .to_vec();
+        exec.config_env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let outcome = exec.run(&[]).unwrap();
+        let document: Json = serde_json::from_slice(&outcome.stdout)
+            .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
+        let station = station(&document, "kubelet").clone();
+        (station["status"].as_str().unwrap().to_owned(), lines(&station, "details"))
+    };
+    let flags = format!(
+        "--image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir {folder}/bin"
+    );
+    write("aliyun-acr-credential-provider", "*.*.cr.aliyuncs.com");
+    let (status, details) = look("--v=2");
+    assert!(details.contains("has not both"), "{status}: {details}");
+    let (_, details) = look(&flags);
+    assert!(details.contains("No such file"), "the binary: {details}");
+    fs::copy(PROGRAM, bin.join("aliyun-acr-credential-provider")).unwrap();
+    let (status, details) = look(&flags);
+    assert_eq!(status, "ok", "{details}");
+    write("aliyun-acr-credential-provider", "*.cr.aliyuncs.com");
+    let (_, details) = look(&flags);
+    assert!(details.contains("matchImages has no pattern"), "{details}");
+    write("other", "*.*.cr.aliyuncs.com");
+    let (_, details) = look(&flags);
+    assert!(details.contains("no provider named"), "{details}");
+}
