@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 //!
+//! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`faults`]: every fault at every hop, and what must come of it.
 //! - [`footprint`]: size and memory of the release build.
@@ -20,6 +21,7 @@
     clippy::unwrap_used
 )]
 
+mod boot_time;
 mod configuration;
 mod corpus;
 mod faults;
