@@ -13,6 +13,8 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_seconds: Cell<i64>,
+    /// By how many seconds a service's clock was ahead of this machine's when last seen.
+    seen: Cell<Option<i64>>,
 }
 
 impl Clock {
@@ -23,6 +25,18 @@ impl Clock {
         let local = Timestamp::now();
         Timestamp::from_second(local.as_second().saturating_add(self.offset_seconds.get()))
             .unwrap_or(local)
+    }
+
+    /// Notes what a service's clock says.
+    pub fn see(&self, service: Timestamp) {
+        let local = self.now().as_second().saturating_sub(self.offset_seconds.get());
+        self.seen.set(Some(service.as_second().saturating_sub(local)));
+    }
+
+    /// By how many seconds a service's clock was last ahead of this machine's.
+    #[must_use]
+    pub fn seen(&self) -> Option<i64> {
+        self.seen.get()
     }
 
     /// Takes the service's time for ours. Returns by how many seconds the clock was off.

@@ -45,6 +45,9 @@ pub struct Failure {
     pub message: String,
     pub causes: Vec<String>,
     pub hint: Option<String>,
+    /// The service's own code, if it refused with one.
+    #[serde(default)]
+    pub code: Option<String>,
     /// It says nothing of what the caller may do: the same call may well succeed later.
     pub may_pass: bool,
 }
@@ -52,7 +55,14 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hint: None, may_pass: false }
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            code: None,
+            may_pass: false,
+        }
     }
 
     #[must_use]
@@ -115,7 +125,11 @@ impl Failure {
             CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
                 .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
         };
-        Self { may_pass: error.may_pass(), ..failure }
+        let code = match error {
+            CallError::Refused { refusal, .. } => Some(refusal.code.clone()),
+            _ => None,
+        };
+        Self { may_pass: error.may_pass(), code, ..failure }
     }
 
     fn refused(
@@ -177,7 +191,8 @@ fn unreachable_hint(hop: Hop, host: &str) -> String {
         Hop::MetadataToken
         | Hop::MetadataRoleName
         | Hop::MetadataRoleDocument
-        | Hop::MetadataRegion => {
+        | Hop::MetadataRegion
+        | Hop::MetadataAccount => {
             "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
                 .to_owned()
         }
@@ -202,6 +217,7 @@ fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
             | Hop::MetadataRoleName
             | Hop::MetadataRoleDocument
             | Hop::MetadataRegion
+            | Hop::MetadataAccount
     );
     match (refusal.status, refusal.code.as_str()) {
         (407, _) => "put user name and password into HTTPS_PROXY, or name the host in NO_PROXY",

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::names::{Region, RoleArn, is_role_name};
-use crate::aliyun::sts::{self, SessionRequest};
+use crate::aliyun::sts::{self, About, SessionRequest};
 use crate::aliyun::{Credentials, Hop};
 use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
 use crate::error::{Exit, Failure};
@@ -62,6 +62,8 @@ pub struct Identity {
     pub owner: String,
     /// When the pod's token ends; no answer may outlive it.
     pub ends: Option<Timestamp>,
+    /// What the service said of the session, if it was just made.
+    pub about: Option<About>,
 }
 
 /// Whether what an identity obtains may be kept on the node. What a pod's own token obtains is
@@ -114,6 +116,7 @@ pub fn establish(
             credentials: credentials.clone(),
             owner: format!("the owner of AccessKey {}", masked(&credentials.access_key_id)),
             ends: None,
+            about: None,
         }),
         IdentitySource::WorkerRole => worker_role(node),
         IdentitySource::Oidc(oidc) => {
@@ -144,7 +147,7 @@ fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     };
     let credentials =
         metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
-    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None })
+    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None, about: None })
 }
 
 fn from_token_file(
@@ -261,7 +264,8 @@ fn exchange(
     .map_err(|error| {
         Failure::of_call(Exit::Identity, hop, &format!("{hop} of {role}"), &error, &facts)
     })?;
-    Ok(Identity { credentials: session.credentials, owner: role.to_string(), ends: None })
+    let about = Some(session.about);
+    Ok(Identity { credentials: session.credentials, owner: role.to_string(), ends: None, about })
 }
 
 /// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.
@@ -285,6 +289,12 @@ fn read_token(path: &Path) -> Result<Secret, Failure> {
         .hint(hint));
     }
     Ok(token)
+}
+
+/// What the token file's claims say, for messages.
+#[must_use]
+pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
+    jwt::claims(read_token(&oidc.token_file).ok()?.expose())
 }
 
 /// A pattern with `*` for any characters, anchored at both ends.

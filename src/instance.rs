@@ -116,15 +116,14 @@ impl Lookup<'_, '_> {
     /// The registry's own word; that it gives none is no failure.
     fn challenge(&self) -> Option<InstanceId> {
         let base_url = self.node.settings.endpoints.registry.as_deref();
-        challenge::instance_behind(&self.node.network, self.host, base_url).unwrap_or_else(
+        let challenge = challenge::ask(&self.node.network, self.host, base_url);
+        challenge.map_or_else(
             |error| {
-                self.node.network.journal.info(format!(
-                    "{} at {}: {error}",
-                    Hop::RegistryChallenge,
-                    self.host
-                ));
+                let hop = Hop::RegistryChallenge;
+                self.node.network.journal.info(format!("{hop} at {}: {error}", self.host));
                 None
             },
+            |challenge| challenge.instance,
         )
     }
 

@@ -12,6 +12,7 @@ pub struct Claims {
     pub audience: Vec<String>,
     pub expires: Option<Timestamp>,
     pub subject: Option<String>,
+    pub issuer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -22,6 +23,8 @@ struct Payload {
     exp: Option<f64>,
     #[serde(default)]
     sub: Option<String>,
+    #[serde(default)]
+    iss: Option<String>,
 }
 
 /// One audience or several, RFC 7519 section 4.1.3.
@@ -52,7 +55,7 @@ pub fn claims(token: &str) -> Option<Claims> {
     };
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and such a time is refused")]
     let expires = payload.exp.and_then(|seconds| Timestamp::from_second(seconds as i64).ok());
-    Some(Claims { audience, expires, subject: payload.sub })
+    Some(Claims { audience, expires, subject: payload.sub, issuer: payload.iss })
 }
 
 #[cfg(test)]

@@ -11,9 +11,13 @@ use std::process::exit;
 
 use aliyun_acr_credential_provider::aliyun::call::Network;
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
-use aliyun_acr_credential_provider::cli::{self, Command};
+use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions};
 use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
-use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings, Source};
+use aliyun_acr_credential_provider::config::{
+    Config, ConfigError, Scope as Hosts, Settings, Source,
+};
+use aliyun_acr_credential_provider::doctor::report::{Report, Station};
+use aliyun_acr_credential_provider::doctor::{self, configuration, walk};
 use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::error::{Exit, Failure};
 use aliyun_acr_credential_provider::http::{Http, Routes};
@@ -52,8 +56,8 @@ fn main() {
     let level = log_level(&environment, &journal);
     let outcome = run(start, &environment, &journal);
     let code = match outcome {
-        Ok(answer) => match write_answer(&answer) {
-            Ok(()) => 0,
+        Ok(Done { text, exit }) => match write_answer(&text) {
+            Ok(()) => i32::from(exit),
             Err(error) => {
                 say(&Failure::new(
                     Exit::Unexpected,
@@ -74,18 +78,37 @@ fn main() {
     exit(code);
 }
 
+/// What goes to stdout, and what the process ends with.
+struct Done {
+    text: Secret,
+    exit: u8,
+}
+
+impl From<Secret> for Done {
+    fn from(text: Secret) -> Self {
+        Self { text, exit: 0 }
+    }
+}
+
 fn run(
     start: std::time::Instant,
     environment: &Environment,
     journal: &Journal,
-) -> Result<Secret, Failure> {
+) -> Result<Done, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the one reading of the arguments")]
     let arguments = std::env::args_os().skip(1);
     match cli::parse(arguments).map_err(|error| usage(&error.to_string()))? {
-        Command::Help => Ok(Secret::new(cli::HELP)),
-        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION))),
-        Command::Provide { config } => answer(start, config.as_deref(), environment, journal),
-        Command::Refresh { config } => refresh(config.as_deref(), environment, journal),
+        Command::Help => Ok(Secret::new(cli::HELP).into()),
+        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION)).into()),
+        Command::Provide { config } => {
+            answer(start, config.as_deref(), environment, journal).map(Done::from)
+        }
+        Command::Refresh { config } => {
+            refresh(config.as_deref(), environment, journal).map(Done::from)
+        }
+        Command::Doctor { config, options } => {
+            Ok(doctor(config.as_deref(), &options, environment, journal))
+        }
     }
 }
 
@@ -134,6 +157,7 @@ fn refresh(
     {
         return Ok(Secret::new("another refresh is under way\n"));
     }
+    cache.sweep();
     let parts = Parts::new(&config, environment, journal);
     let mut outcome = Outcome::default();
     for host in refresh::due(&cache) {
@@ -150,6 +174,44 @@ fn refresh(
         None => Ok(Secret::new(format!("{line}\n"))),
         Some((_, failure)) => Err(failure.caused_by(line)),
     }
+}
+
+/// Looks at everything that a pull would meet.
+fn doctor(
+    config: Option<&Path>,
+    options: &DoctorOptions,
+    environment: &Environment,
+    journal: &Journal,
+) -> Done {
+    let mut report = Report::default();
+    let found = Source::find(config, environment, user_file);
+    let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
+    let config = found.and_then(|source| Config::of(source, environment));
+    report.add(configuration::station(&config));
+    if let (Ok(config), false) = (&config, options.config_only) {
+        let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
+            Hosts::Domains(domains) => domains.clone(),
+            _ => Vec::new(),
+        });
+        let images: Vec<String> =
+            options.image.clone().map_or_else(|| hosts.collect(), |image| vec![image]);
+        let parts = Parts::new(config, environment, journal);
+        for image in &images {
+            let deadline = Deadline::new(clock::instant(), config.settings.timeout);
+            let node = parts.node(&deadline, &Cache::off(journal));
+            walk::image(image, config, &node, &mut report);
+        }
+        if images.is_empty() {
+            report.add(Station::skipped("entry", "no host is configured by name: give --image"));
+        }
+        let kept = config.settings.cache_dir.as_ref();
+        let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
+        let cache = cache(config, scope, false, environment, journal);
+        report.add(doctor::cache::station(directory.as_deref(), &cache));
+        report.add(doctor::kubelet::station(Path::new("/proc"), &images));
+    }
+    let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
+    Done { text: Secret::new(text), exit: report.exit() }
 }
 
 /// What all logins of a run share.

@@ -46,6 +46,11 @@ pub struct Login {
 }
 
 impl Login {
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        &self.user_name
+    }
+
     /// What the kubelet is told of it while `left` of its life is left.
     #[must_use]
     pub fn token(self, left: Duration) -> RegistryToken {

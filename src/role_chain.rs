@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aliyun::names::InstanceId;
@@ -13,7 +12,7 @@ use crate::cache::{Cache, Key, Kind, Made};
 use crate::clock;
 use crate::config::{AssumedRole, Entry, IdentitySource};
 use crate::error::{Exit, Failure};
-use crate::freshness;
+use crate::freshness::Rules;
 use crate::identity::{self, FirstSession, Identity, Requester};
 use crate::remedy::Facts;
 use crate::secret::{self, Secret};
@@ -74,6 +73,18 @@ impl<'a, 'n> Sessions<'a, 'n> {
         })
     }
 
+    /// The identity alone, with which [`Sessions::session`] begins.
+    ///
+    /// # Errors
+    ///
+    /// With exit code 3, or 6 when time ran out.
+    pub fn identity(&self, entry: &Entry, purpose: Purpose<'_>) -> Result<Identity, Failure> {
+        match entry.role {
+            Some(_) => self.first(entry, MIN_DURATION, None),
+            None => self.session(entry, purpose),
+        }
+    }
+
     fn first(
         &self,
         entry: &Entry,
@@ -115,15 +126,16 @@ impl<'a, 'n> Sessions<'a, 'n> {
     ) -> Result<Identity, Failure> {
         let life = Duration::from_secs(u64::from(duration));
         // What a pod's token bounds is never kept, so the bound is only in what was just made.
-        let ends = Cell::new(None);
+        let (ends, about) = (Cell::new(None), RefCell::new(None));
         let kept = self.cache.fetch(key, self.requester.node.network.deadline, || {
             let begun = clock::since_boot();
             let identity = make()?;
             ends.set(identity.ends);
-            let fresh_until = begun + freshness::session_worth(life);
+            about.replace(identity.about.clone());
+            let fresh_until = begun + Rules::DEFAULT.session_worth(life);
             KeptSession::of(identity).map(|value| Made { value, fresh_until, until: fresh_until })
         })?;
-        Ok(kept.value.identity(ends.get()))
+        Ok(Identity { ends: ends.get(), about: about.into_inner(), ..kept.value.into() })
     }
 
     fn once(
@@ -149,14 +161,16 @@ impl KeptSession {
             .ok_or_else(|| Failure::new(Exit::Unexpected, "a session without SecurityToken"))?;
         Ok(Self { access_key_id, access_key_secret, security_token, owner })
     }
+}
 
-    fn identity(self, ends: Option<Timestamp>) -> Identity {
+impl From<KeptSession> for Identity {
+    fn from(kept: KeptSession) -> Self {
         let credentials = Credentials {
-            access_key_id: self.access_key_id,
-            access_key_secret: self.access_key_secret,
-            security_token: Some(self.security_token),
+            access_key_id: kept.access_key_id,
+            access_key_secret: kept.access_key_secret,
+            security_token: Some(kept.security_token),
         };
-        Identity { credentials, owner: self.owner, ends }
+        Self { credentials, owner: kept.owner, ends: None, about: None }
     }
 }
 
@@ -186,7 +200,8 @@ fn assume(
         sts::assume_role(network, requester.sts(entry)?, &caller.credentials, &request)
             .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
     let owner = role.arn.to_string();
-    Ok(Identity { credentials: session.credentials, owner, ends: caller.ends })
+    let about = Some(session.about);
+    Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
 }
 
 /// The narrowest session policy for a purpose: the session can do no more than this, whatever the

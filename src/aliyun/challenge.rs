@@ -9,18 +9,28 @@ use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::names::InstanceId;
 use crate::http::{Method, Request, Response, Route};
 
-/// Asks the registry at `host` which instance it is; none if it says nothing of the kind.
+/// What a registry says of itself to somebody without credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenge {
+    /// The HTTP status; 401 is right.
+    pub status: u16,
+    /// Where logins are exchanged for pull tokens.
+    pub realm: Option<String>,
+    pub instance: Option<InstanceId>,
+}
+
+/// Asks the registry at `host` what it is.
 ///
 /// `base_url` replaces `https://<host>` as the address; the host is named in the request all the same.
 ///
 /// # Errors
 ///
 /// When nothing answers. Any answer is a result.
-pub fn instance_behind(
+pub fn ask(
     network: &Network<'_>,
     host: &str,
     base_url: Option<&str>,
-) -> Result<Option<InstanceId>, CallError> {
+) -> Result<Challenge, CallError> {
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
     network.call(
         Hop::RegistryChallenge,
@@ -35,19 +45,28 @@ pub fn instance_behind(
             route: Route::Cloud,
         },
         |response: &Response| {
-            let challenge = response.www_authenticate.as_deref();
-            Verdict::Done(challenge.filter(|_| response.status == 401).and_then(instance_in))
+            let said = response.www_authenticate.as_deref().filter(|_| response.status == 401);
+            Verdict::Done(Challenge {
+                status: response.status,
+                realm: said.and_then(realm_in),
+                instance: said.and_then(instance_in),
+            })
         },
     )
 }
 
+fn bearer(challenge: &str) -> Option<&str> {
+    let (scheme, parameters) = challenge.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(parameters)
+}
+
+fn realm_in(challenge: &str) -> Option<String> {
+    parameter(bearer(challenge)?, "realm").map(str::to_owned)
+}
+
 /// The instance id in a challenge: the fourth field of its `service`.
 fn instance_in(challenge: &str) -> Option<InstanceId> {
-    let (scheme, parameters) = challenge.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let service = parameter(parameters, "service")?;
+    let service = parameter(bearer(challenge)?, "service")?;
     let mut fields = service.split(':');
     if fields.next() != Some("registry.aliyuncs.com") {
         return None;

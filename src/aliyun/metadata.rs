@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::names::{Region, is_role_name};
+use crate::aliyun::names::{Region, is_account_id, is_role_name};
 use crate::aliyun::refusal::{Refusal, printable};
 use crate::aliyun::{Credentials, Hop};
 use crate::http::{Method, Request, Response, Route};
@@ -103,6 +103,22 @@ impl<'a> Metadata<'a> {
         let text = self.text(Hop::MetadataRegion, "/latest/meta-data/region-id", "no region")?;
         Region::parse(text.trim())
             .ok_or_else(|| Kind::Malformed("region id").at(Hop::MetadataRegion))
+    }
+
+    /// The account that the instance belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When the service does not answer or answers with something else.
+    pub fn account(&self) -> Result<String, MetadataError> {
+        let hop = Hop::MetadataAccount;
+        let text = self.text(hop, "/latest/meta-data/owner-account-id", "no account")?;
+        let account = text.trim();
+        if is_account_id(account) {
+            Ok(account.to_owned())
+        } else {
+            Err(Kind::Malformed("account id").at(hop))
+        }
     }
 
     /// The region of this node, if the service gives it at once: for choices that can be made

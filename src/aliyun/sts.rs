@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
+use crate::aliyun::refusal::printable;
 use crate::aliyun::rpc::{self, Action};
 use crate::aliyun::{Credentials, Hop};
 use crate::secret::Secret;
@@ -34,12 +35,24 @@ pub struct SessionRequest<'a> {
 #[derive(Debug)]
 pub struct Session {
     pub credentials: Credentials,
+    pub about: About,
+}
+
+/// What the service says of a session; nothing depends on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// `acs:ram::<account>:assumed-role/<role>/<session name>`.
+    pub arn: Option<String>,
+    /// When it ends, by the service's clock.
+    pub expires: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SessionAnswer {
     credentials: SessionCredentials,
+    #[serde(default)]
+    assumed_role_user: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +64,8 @@ struct SessionCredentials {
     access_key_secret: Secret,
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
+    #[serde(default)]
+    expiration: serde_json::Value,
 }
 
 /// `AssumeRole`, signed.
@@ -109,7 +124,15 @@ fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D
 }
 
 fn session(answer: SessionAnswer) -> Session {
+    let text = |value: &serde_json::Value| {
+        value.as_str().map(|text| printable(text, &[])).filter(|text| !text.is_empty())
+    };
+    let about = About {
+        arn: answer.assumed_role_user.get("Arn").and_then(text),
+        expires: text(&answer.credentials.expiration),
+    };
     Session {
+        about,
         credentials: Credentials {
             access_key_id: answer.credentials.access_key_id.expose().to_owned(),
             access_key_secret: answer.credentials.access_key_secret,

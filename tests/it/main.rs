@@ -1,8 +1,10 @@
 //! The integration tests, one binary.
 //!
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
+//! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`faults`]: every fault at every hop, and what must come of it.
+//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
@@ -22,9 +24,11 @@
 )]
 
 mod boot_time;
+mod cache;
 mod configuration;
 mod corpus;
 mod faults;
+mod fleet;
 mod footprint;
 mod hosts_asked;
 mod readme;

@@ -1,0 +1,12 @@
+//! What would happen, and what is wrong: the stations of a pull one by one, for a person.
+//!
+//! It reads and asks, and changes nothing.
+
+pub mod cache;
+pub mod configuration;
+pub mod kubelet;
+pub mod match_images;
+mod network;
+mod remedy;
+pub mod report;
+pub mod walk;
