@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 //!
+//! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`doctor`]: what it finds, and that what it says to do helps.
@@ -23,6 +24,7 @@
     clippy::unwrap_used
 )]
 
+mod boot_time;
 mod cache;
 mod configuration;
 mod corpus;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use simulation::cloud::SecretKind;
 use simulation::kubelet::{Credential, Exit, GoDuration, Response};
 
+use super::case::Case;
 use super::run::{Ran, V1};
-use super::table::{Case, Expected};
+use super::table::{Expected, Login};
 
 /// How much longer than its timeout a run may take on a busy machine.
 const ALLOWANCE: Duration = Duration::from_secs(5);
@@ -52,13 +53,13 @@ pub(super) fn broken_promises(ran: &Ran<'_>) -> Vec<String> {
 
 /// Where a run is not as its row says.
 pub(super) fn differing(case: &Case<'_>, ran: &Ran<'_>) -> Vec<String> {
-    let Expected { exit, calls, says, named, cache_duration } = case.expected;
-    let Ran { journey, cloud, outcome, .. } = ran;
+    let Expected { exit, calls, says, named, cache_duration, login } = &case.expected;
+    let Ran { journey, outcome, .. } = ran;
     let mut wrong = Vec::new();
     if outcome.exit != Exit::Code(*exit) {
         wrong.push(format!("{}, expected {exit}", outcome.exit));
     }
-    let seen = cloud.calls().iter().filter(|call| call.hop == case.place()).count();
+    let seen = ran.calls.iter().filter(|call| call.hop == case.place()).count();
     if !(calls.least..=calls.most).contains(&seen) {
         wrong.push(format!("{seen} calls, expected {} to {}", calls.least, calls.most));
     }
@@ -68,35 +69,54 @@ pub(super) fn differing(case: &Case<'_>, ran: &Ran<'_>) -> Vec<String> {
     if !said {
         wrong.push(format!("the first line is expected to say {says:?}"));
     }
+    // A renewal may take a third of the time while something old is still good.
+    if *login == Login::Old && outcome.duration >= ran.timeout {
+        wrong.push(format!("it took {:.1?}, all of its time", outcome.duration));
+    }
     let host = journey.image.split('/').next().unwrap();
+    let named = named.as_ref().unwrap_or(&journey.named);
     if *exit == 0 {
         let cache_duration = cache_duration.as_ref().unwrap_or(&journey.cache_duration);
         match outcome.answer(V1) {
-            Ok(answer) => wrong.extend(unlike(ran, &answer, host, cache_duration)),
+            Ok(answer) => wrong.extend(unlike(ran, &answer, host, cache_duration, *login)),
             Err(_) => wrong.push("there is no answer".to_owned()),
         }
-    } else {
-        let named = named.as_ref().unwrap_or(&journey.named);
-        if !first.starts_with(&format!("error: no login for {host}: ")) || !first.contains(named) {
-            wrong.push(format!("the first line is expected to name {host} and {named}"));
-        }
+    }
+    let opening = match (exit, login) {
+        (0, Login::New) => return wrong,
+        (0, Login::Old) => format!("warning: the login of {host} "),
+        _ => format!("error: no login for {host}: "),
+    };
+    if !first.starts_with(&opening) || !first.contains(named) {
+        wrong.push(format!("the first line is expected to name {host} and {named}"));
     }
     wrong
 }
 
-/// Where an answer is not a login for `host` that pulls and may be kept for so long.
-fn unlike(ran: &Ran<'_>, answer: &Response, host: &str, cache_duration: &str) -> Vec<String> {
+/// Where an answer is not the right login for `host`, one that pulls and may be kept for so long.
+fn unlike(
+    ran: &Ran<'_>,
+    answer: &Response,
+    host: &str,
+    cache_duration: &str,
+    right: Login,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let most = GoDuration::parse(cache_duration).unwrap().nanoseconds();
     // The time that the run took is gone from the login's life, and seconds are rounded twice.
     let gone = i64::try_from(ran.outcome.duration.as_nanos()).unwrap() + 2_000_000_000;
-    let is = answer.cache_duration.map_or(-1, GoDuration::nanoseconds);
+    let is = answer.cache_duration.map_or(i64::MIN, GoDuration::nanoseconds);
     if is > most || is < most - gone {
         wrong.push(format!("cacheDuration {:?}, expected {cache_duration}", answer.cache_duration));
     }
     let auth = answer.auth.clone().unwrap_or_default();
     match auth.get(host).filter(|_| auth.len() == 1) {
-        Some(login) => wrong.extend(refusal(ran, login)),
+        Some(login) => {
+            wrong.extend(refusal(ran, login));
+            if (ran.old.as_ref() == Some(&login.password)) != (right == Login::Old) {
+                wrong.push(format!("it is not the {right:?} login"));
+            }
+        }
         None => wrong.push(format!("auth for {:?}, expected {host}", auth.keys())),
     }
     wrong

@@ -6,8 +6,9 @@ use std::fs;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use simulation::cloud::Hop;
 
+use super::case::{Case, When};
+use super::renewal;
 use crate::TESTS;
 
 /// What the table must have, so that no part of it can go unnoticed.
@@ -73,6 +74,9 @@ pub(super) struct Journey {
     pub(super) pulls: Option<String>,
     #[serde(default)]
     pub(super) pulls_personal: Option<String>,
+    /// The node knows the hop's result for longer than a login lives.
+    #[serde(default)]
+    pub(super) remembered: bool,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +91,12 @@ pub(super) struct Fault {
     pub(super) timeout: Timeout,
     #[serde(default)]
     pub(super) no_once: Option<String>,
+    /// The service says no, in its own words.
+    #[serde(default)]
+    pub(super) refusal: bool,
+    /// What is said of it even by a run that does not visit the hop.
+    #[serde(default)]
+    pub(super) noticed_anyway: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -94,11 +104,13 @@ pub(super) struct Fault {
 pub(super) struct Timeout {
     pub(super) always: String,
     pub(super) once: String,
+    pub(super) renewal: String,
 }
 
 impl Default for Timeout {
     fn default() -> Self {
-        Self { always: "10s".to_owned(), once: "10s".to_owned() }
+        let usual = || "10s".to_owned();
+        Self { always: usual(), once: usual(), renewal: usual() }
     }
 }
 
@@ -109,12 +121,15 @@ struct Row {
     always: Option<Expected>,
     #[serde(default)]
     once: Option<Expected>,
+    /// Where it is not what `renewal` makes of `always`.
+    #[serde(default)]
+    due: Option<Expected>,
     /// Why there is nothing to expect.
     #[serde(default)]
     senseless: Option<String>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Expected {
     pub(super) exit: i32,
@@ -125,6 +140,18 @@ pub(super) struct Expected {
     pub(super) named: Option<String>,
     #[serde(default)]
     pub(super) cache_duration: Option<String>,
+    #[serde(default)]
+    pub(super) login: Login,
+}
+
+/// Which login there is, if there is one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Login {
+    #[default]
+    New,
+    /// The one that the node had.
+    Old,
 }
 
 /// `2` or `1-3`.
@@ -148,22 +175,21 @@ impl TryFrom<Json> for Calls {
     }
 }
 
+/// Rows by hop and fault that are run with an even older login, too.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Later {
+    ending: BTreeMap<String, Vec<String>>,
+    ended: BTreeMap<String, Vec<String>>,
+}
+
 pub(super) struct Tables {
     pub(super) journeys: BTreeMap<String, Journey>,
     pub(super) faults: BTreeMap<String, Fault>,
     rows: BTreeMap<String, BTreeMap<String, Row>>,
-    /// Why a row does not hold yet, by hop and fault.
-    deviations: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// One run: a fault at a hop, on all calls or on the first.
-pub(super) struct Case<'t> {
-    pub(super) hop: &'t str,
-    pub(super) fault: &'t str,
-    pub(super) once: bool,
-    pub(super) expected: &'t Expected,
-    /// The row is known not to hold.
-    pub(super) deviates: bool,
+    later: Later,
+    /// Why a run is not yet as it should be, by its name.
+    deviations: BTreeMap<String, String>,
 }
 
 fn read<T: DeserializeOwned>(name: &str) -> T {
@@ -177,6 +203,7 @@ impl Tables {
             journeys: read("hops"),
             faults: read("faults"),
             rows: read("table"),
+            later: read("later"),
             deviations: read("deviations"),
         }
     }
@@ -200,7 +227,7 @@ impl Tables {
         }
         for (hop, rows) in &self.rows {
             let told = rows.iter().filter_map(|(fault, row)| {
-                let wrong = self.faults.get(fault).and_then(|of| row.gap(of))?;
+                let wrong = row.gap(self.journeys.get(hop)?, self.faults.get(fault)?)?;
                 Some(format!("{hop}, {fault}: {wrong}"))
             });
             gaps.extend(told);
@@ -209,48 +236,95 @@ impl Tables {
         let about = about.chain(self.faults.iter().map(|(name, fault)| (name, &fault.about)));
         let silent = about.filter(|(_, about)| about.trim().is_empty());
         gaps.extend(silent.map(|(name, _)| format!("{name} says not what it is about")));
-        for (hop, deviations) in &self.deviations {
-            for fault in deviations.keys() {
-                let row = self.rows.get(hop).and_then(|rows| rows.get(fault));
-                if row.is_none_or(|row| row.always.is_none()) {
-                    gaps.push(format!("deviations.yaml: nothing is expected of {hop}, {fault}"));
-                }
+        for (name, rows) in [("ending", &self.later.ending), ("ended", &self.later.ended)] {
+            if rows.is_empty() {
+                gaps.push(format!("later.yaml: {name} has no rows"));
             }
+            let pairs = rows.iter().flat_map(|(hop, of)| of.iter().map(move |fault| (hop, fault)));
+            let idle = pairs.filter(|(hop, fault)| self.always(hop, fault).is_none());
+            gaps.extend(
+                idle.map(|(hop, fault)| {
+                    format!("later.yaml: nothing is expected of {hop}, {fault}")
+                }),
+            );
         }
+        let names = self.names();
+        let idle = self.deviations.keys().filter(|name| !names.contains(*name));
+        gaps.extend(idle.map(|name| format!("deviations.yaml: there is no run `{name}`")));
         gaps
     }
 
-    pub(super) fn cases(&self) -> Vec<Case<'_>> {
-        let rows = self.rows.iter().flat_map(|(hop, rows)| {
-            rows.iter().map(move |(fault, row)| (hop.as_str(), fault.as_str(), row))
-        });
-        let both = rows.flat_map(|(hop, fault, row)| {
-            let deviates = self.deviations.get(hop).is_some_and(|of| of.contains_key(fault));
-            let case = move |once, expected| Case { hop, fault, once, expected, deviates };
-            let always = row.always.iter().map(move |expected| case(false, expected));
-            always.chain(row.once.iter().map(move |expected| case(true, expected)))
+    /// The names of all runs.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.cold().iter().chain(&self.with_an_old_login()).map(Case::name).collect()
+    }
+
+    /// The runs on a cold node.
+    pub(super) fn cold(&self) -> Vec<Case<'_>> {
+        let both = self.rows().flat_map(|(hop, fault, row)| {
+            let always = row.always.iter().map(|expected| (When::Always, expected));
+            let once = row.once.iter().map(|expected| (When::Once, expected));
+            let case = move |(when, expected): (_, &Expected)| {
+                self.case(hop, fault, when, expected.clone())
+            };
+            always.chain(once).map(case)
         });
         both.collect()
     }
-}
 
-impl Case<'_> {
-    /// `assume-role reset once`.
-    pub(super) fn name(&self) -> String {
-        format!("{} {} {}", self.hop, self.fault, if self.once { "once" } else { "always" })
+    /// The runs on a node that has a login already.
+    pub(super) fn with_an_old_login(&self) -> Vec<Case<'_>> {
+        let runs = self.rows().flat_map(|(hop, fault, row)| {
+            let is_in = |rows: &BTreeMap<String, Vec<String>>| {
+                rows.get(hop).is_some_and(|faults| faults.iter().any(|name| name == fault))
+            };
+            let mut moments = vec![When::Due];
+            moments.extend(is_in(&self.later.ending).then_some(When::Ending));
+            moments.extend(is_in(&self.later.ended).then_some(When::Ended));
+            let always = row.always.as_ref();
+            let of = move |always, when| {
+                let derived =
+                    renewal::expected(&self.journeys[hop], &self.faults[fault], always, when);
+                let written = row.due.clone().filter(|_| when == When::Due);
+                self.case(hop, fault, when, written.unwrap_or(derived))
+            };
+            moments.into_iter().filter_map(move |when| always.map(|always| of(always, when)))
+        });
+        runs.collect()
     }
 
-    /// The hop as the cloud knows it.
-    pub(super) fn place(&self) -> Hop {
-        serde_json::from_value(self.hop.into()).unwrap()
+    fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
+        self.rows.iter().flat_map(|(hop, rows)| {
+            rows.iter().map(move |(fault, row)| (hop.as_str(), fault.as_str(), row))
+        })
+    }
+
+    fn always(&self, hop: &str, fault: &str) -> Option<&Expected> {
+        self.rows.get(hop)?.get(fault)?.always.as_ref()
+    }
+
+    fn case<'t>(
+        &'t self,
+        hop: &'t str,
+        fault: &'t str,
+        when: When,
+        expected: Expected,
+    ) -> Case<'t> {
+        let mut case = Case { hop, fault, when, expected, deviates: false };
+        case.deviates = self.deviations.contains_key(&case.name());
+        case
     }
 }
 
 impl Row {
-    fn gap(&self, fault: &Fault) -> Option<&'static str> {
+    fn gap(&self, journey: &Journey, fault: &Fault) -> Option<&'static str> {
+        let derived = |always| renewal::expected(journey, fault, always, When::Due);
+        if self.due.is_some() && self.due == self.always.as_ref().map(derived) {
+            return Some("`due` is as the rules have it");
+        }
         let single = Calls { least: 1, most: 1 };
         match (&self.always, &self.once, &self.senseless) {
-            (None, None, Some(reason)) if !reason.trim().is_empty() => None,
+            (None, None, Some(reason)) if !reason.trim().is_empty() && self.due.is_none() => None,
             (Some(_), Some(_), None) if fault.no_once.is_some() => {
                 Some("this fault does not pass after a call, so there is no `once`")
             }
