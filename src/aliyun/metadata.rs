@@ -159,7 +159,7 @@ impl<'a> Metadata<'a> {
         let body = self.get(hop, &path, &absent)?;
         let document: RoleDocument =
             serde_json::from_slice(&body).map_err(|_| Kind::Malformed("role document").at(hop))?;
-        let code = document.code.unwrap_or_default();
+        let code = document.code.ok_or_else(|| Kind::Malformed("role document").at(hop))?;
         if code != "Success" {
             return Err(Kind::NotSuccess(printable(&code, &[])).at(hop));
         }
@@ -260,6 +260,7 @@ fn status_only(status: u16) -> Refusal {
         code: String::new(),
         message: None,
         request_id: None,
+        is_bare: true,
         policy_type: None,
         same_string_to_sign: None,
     }

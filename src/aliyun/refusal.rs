@@ -23,6 +23,8 @@ pub struct Refusal {
     /// The service's words, unless they echo what was signed.
     pub message: Option<String>,
     pub request_id: Option<String>,
+    /// The service's refusals have no code: the status is all there is.
+    pub is_bare: bool,
     /// Which kind of policy denied, as the service tells it (`AccessDeniedDetail.PolicyType`).
     pub policy_type: Option<String>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
@@ -44,10 +46,10 @@ impl Refusal {
     }
 
     /// It says nothing of what the caller may do: the service failed, is overrun, doubts the
-    /// caller's clock, or it was not the service that spoke.
+    /// caller's clock, or, where refusals have codes, it was not the service that spoke.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        self.code.is_empty()
+        (self.code.is_empty() && !self.is_bare)
             || self.is_throttling()
             || self.is_passing()
             || self.is_clock()
@@ -156,6 +158,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id: envelope.request_id.map(|id| identifier(&id)).filter(|id| !id.is_empty()),
+        is_bare: false,
         policy_type: envelope.policy_type.map(|policy| identifier(&policy)),
     })
 }
