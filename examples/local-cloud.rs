@@ -130,8 +130,10 @@ acr-registry-info:
     {identity}
 credential-provider:
   oidcTokenFile: {}/token
+  cacheDir: {}/cache
   endpoints: {{metadata: \"{}\", sts: \"{}\", cr: \"{}\", registry: \"{}\"}}
 ",
+        folder.display(),
         folder.display(),
         cloud.metadata_url(),
         cloud.sts_url(),

@@ -12,6 +12,10 @@ pub enum Command {
     Provide {
         config: Option<PathBuf>,
     },
+    /// Renew ahead of time what the node's cache holds too little of.
+    Refresh {
+        config: Option<PathBuf>,
+    },
     Help,
     Version,
 }
@@ -36,6 +40,9 @@ Kubelet credential provider for Alibaba Cloud Container Registry (ACR).
 Usage:
   aliyun-acr-credential-provider [--config FILE]
       Reads a CredentialProviderRequest on stdin and answers on stdout, as the kubelet calls it.
+  aliyun-acr-credential-provider [--config FILE] refresh
+      Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
+      less than expiring-threshold left, and says in one line which. For a systemd timer.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -58,6 +65,7 @@ Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 ident
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(arguments);
     let mut config = None;
+    let mut refresh = false;
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             Arg::Long("config") if config.is_some() => {
@@ -70,15 +78,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
             Arg::Value(word) => {
                 let word = word.string().map_err(wrong)?;
-                return Err(match word.as_str() {
-                    "get" | "store" | "erase" | "list" => UsageError::DockerHelper(word),
-                    _ => UsageError::Wrong(format!("unknown command `{word}`")),
-                });
+                match word.as_str() {
+                    "refresh" if !refresh => refresh = true,
+                    "get" | "store" | "erase" | "list" => {
+                        return Err(UsageError::DockerHelper(word));
+                    }
+                    _ => return Err(UsageError::Wrong(format!("unknown command `{word}`"))),
+                }
             }
             other => return Err(wrong(other.unexpected())),
         }
     }
-    Ok(Command::Provide { config })
+    Ok(if refresh { Command::Refresh { config } } else { Command::Provide { config } })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
@@ -99,9 +110,20 @@ mod tests {
         assert_eq!(parsed(&[]), Ok(Command::Provide { config: None }));
         assert_eq!(parsed(&["--config", "/c"]), Ok(Command::Provide { config: Some("/c".into()) }));
         assert_eq!(parsed(&["--config=/c"]), Ok(Command::Provide { config: Some("/c".into()) }));
+        assert_eq!(parsed(&["refresh"]), Ok(Command::Refresh { config: None }));
+        assert_eq!(
+            parsed(&["refresh", "--config", "/c"]),
+            Ok(Command::Refresh { config: Some("/c".into()) })
+        );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["get"]), Err(UsageError::DockerHelper("get".to_owned())));
-        for wrong in [&["--config"][..], &["--nope"], &["x"], &["--config", "a", "--config", "b"]] {
+        for wrong in [
+            &["--config"][..],
+            &["--nope"],
+            &["x"],
+            &["refresh", "refresh"],
+            &["--config", "a", "--config", "b"],
+        ] {
             assert!(matches!(parsed(wrong), Err(UsageError::Wrong(_))), "{wrong:?}");
         }
     }

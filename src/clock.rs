@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Wall-clock time, corrected by what a service said of it.
 ///
@@ -32,6 +33,15 @@ impl Clock {
     }
 }
 
+/// Time since the machine started, sleep included. Nobody can set it, and it is the same for all
+/// processes of the machine (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
+#[must_use]
+pub fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
+}
+
 /// A monotonic instant, for time spent.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one reading of monotonic time")]
@@ -46,21 +56,30 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_secs(5);
 ///
 /// The kubelet kills a plugin after 60 seconds and then logs only that it did
 /// (`plugin.go`, `ExecPlugin`), so ours must come first to be read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Deadline {
     start: Instant,
-    total: Duration,
+    total: Cell<Duration>,
 }
 
 impl Deadline {
     #[must_use]
     pub fn new(start: Instant, total: Duration) -> Self {
-        Self { start, total }
+        Self { start, total: Cell::new(total) }
     }
 
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.total
+        self.total.get()
+    }
+
+    /// Does something that is worth only a part of the time that is left.
+    pub fn within_share<T>(&self, share: u32, work: impl FnOnce() -> T) -> T {
+        let whole = self.total.get();
+        self.total.set(self.elapsed() + self.left() / share.max(1));
+        let result = work();
+        self.total.set(whole);
+        result
     }
 
     #[must_use]
@@ -70,7 +89,7 @@ impl Deadline {
 
     #[must_use]
     pub fn left(&self) -> Duration {
-        self.total.saturating_sub(self.elapsed())
+        self.total.get().saturating_sub(self.elapsed())
     }
 
     /// How long one attempt may take: a third of the whole, so that a hop whose first
@@ -78,6 +97,6 @@ impl Deadline {
     /// what is left.
     #[must_use]
     pub fn attempt(&self) -> Duration {
-        self.left().min((self.total / 3).max(SHORTEST_ATTEMPT))
+        self.left().min((self.total.get() / 3).max(SHORTEST_ATTEMPT))
     }
 }

@@ -52,6 +52,15 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// A configuration file as it was found.
+#[derive(Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+    /// Its group or others can read or write it.
+    pub open_to_others: bool,
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -64,31 +73,18 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the configuration: the file that was asked for, or else the first that is there.
+    /// The meaning of a file, or of none.
     ///
     /// # Errors
     ///
-    /// A file that was named and is not there, one that cannot be read, and every mistake in it.
-    pub fn load(
-        asked: Option<&Path>,
-        environment: &Environment,
-        user_file: Option<PathBuf>,
-    ) -> Result<Self, ConfigError> {
-        let named =
-            asked.map(Path::to_owned).or_else(|| environment.get(PATH_VARIABLE).map(PathBuf::from));
-        let found = match named {
-            Some(path) => Some(path),
-            None => [Some(PathBuf::from(SYSTEM_PATH)), user_file]
-                .into_iter()
-                .flatten()
-                .find(|path| path.exists()),
-        };
-        let Some(path) = found else {
-            return Self::resolve(None, "", false, environment);
-        };
-        let (text, open_to_others) =
-            read(&path).map_err(|detail| ConfigError::Unreadable { path: path.clone(), detail })?;
-        Self::resolve(Some(path), &text, open_to_others, environment)
+    /// Every mistake in it.
+    pub fn of(source: Option<Source>, environment: &Environment) -> Result<Self, ConfigError> {
+        match source {
+            None => Self::resolve(None, "", false, environment),
+            Some(Source { path, text, open_to_others }) => {
+                Self::resolve(Some(path), &text, open_to_others, environment)
+            }
+        }
     }
 
     /// The meaning of a file's text. `open_to_others` says whether its group or others can read it.
@@ -133,6 +129,31 @@ impl Config {
                     notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
                 Ok(Self { path, entries, settings, expiring_threshold, warnings })
             }
+        }
+    }
+}
+
+impl Source {
+    /// Reads the file that was asked for, or else the first that is there; none if none is.
+    ///
+    /// # Errors
+    ///
+    /// A file that was named and is not there, and one that cannot be read.
+    pub fn find(
+        asked: Option<&Path>,
+        environment: &Environment,
+        user_file: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let named =
+            asked.map(Path::to_owned).or_else(|| environment.get(PATH_VARIABLE).map(PathBuf::from));
+        let there = |path: &PathBuf| path.exists();
+        let found = named
+            .or_else(|| Some(PathBuf::from(SYSTEM_PATH)).filter(there))
+            .or_else(|| user_file().filter(there));
+        let Some(path) = found else { return Ok(None) };
+        match read(&path) {
+            Ok((text, open_to_others)) => Ok(Some(Self { path, text, open_to_others })),
+            Err(detail) => Err(ConfigError::Unreadable { path, detail }),
         }
     }
 }

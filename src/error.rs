@@ -12,6 +12,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aliyun::Hop;
 use crate::aliyun::call::CallError;
 use crate::aliyun::refusal::Refusal;
@@ -22,7 +24,7 @@ use crate::remedy::{self, Facts};
 const MAX_LINE: usize = 1000;
 
 /// Exit codes, part of the contract with users. To the kubelet all but 0 are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// Something that should not be possible.
     Unexpected = 1,
@@ -36,19 +38,21 @@ pub enum Exit {
     OutOfTime = 6,
 }
 
-/// No answer, and why.
-#[derive(Debug, Clone)]
+/// No answer, and why. Holds no secret, so that it can be kept for others who ask the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
     pub causes: Vec<String>,
     pub hint: Option<String>,
+    /// It says nothing of what the caller may do: the same call may well succeed later.
+    pub may_pass: bool,
 }
 
 impl Failure {
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None, may_pass: false }
     }
 
     #[must_use]
@@ -63,6 +67,13 @@ impl Failure {
         self
     }
 
+    /// Says that it may pass.
+    #[must_use]
+    pub fn passing(mut self) -> Self {
+        self.may_pass = true;
+        self
+    }
+
     /// Says for which registry there is no login.
     #[must_use]
     pub fn for_host(mut self, host: &str) -> Self {
@@ -74,7 +85,7 @@ impl Failure {
     /// `AssumeRole of acs:ram::1:role/puller`.
     #[must_use]
     pub fn of_call(exit: Exit, hop: Hop, subject: &str, error: &CallError, facts: &Facts) -> Self {
-        match error {
+        let failure = match error {
             CallError::Refused { host, refusal } => {
                 Self::refused(exit, hop, subject, host, refusal, facts)
             }
@@ -103,7 +114,8 @@ impl Failure {
             }
             CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
                 .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
-        }
+        };
+        Self { may_pass: error.may_pass(), ..failure }
     }
 
     fn refused(

@@ -64,6 +64,32 @@ pub struct Identity {
     pub ends: Option<Timestamp>,
 }
 
+/// Whether what an identity obtains may be kept on the node. What a pod's own token obtains is
+/// the pod's alone; and a temporary AccessKey does not say whose it is.
+#[must_use]
+pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
+    match source {
+        IdentitySource::AccessKey(credentials) => credentials.security_token.is_none(),
+        IdentitySource::Oidc(oidc) => pod.token.is_none() || oidc.pod_identity == PodIdentity::Off,
+        IdentitySource::WorkerRole => true,
+    }
+}
+
+/// What tells an identity from others, without any secret.
+#[must_use]
+pub fn key(source: &IdentitySource) -> String {
+    match source {
+        IdentitySource::AccessKey(credentials) => {
+            format!("AccessKey {}", credentials.access_key_id)
+        }
+        IdentitySource::Oidc(oidc) => {
+            let role = oidc.role.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("OIDC {role} {} {}", oidc.provider, oidc.token_file.display())
+        }
+        IdentitySource::WorkerRole => "worker role".to_owned(),
+    }
+}
+
 /// What the first session is to be, where it is a role session.
 #[derive(Debug, Clone, Copy)]
 pub struct FirstSession<'a> {

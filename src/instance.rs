@@ -22,6 +22,19 @@ pub struct Target<'c> {
     pub instance: Option<InstanceId>,
 }
 
+impl<'c> Target<'c> {
+    /// What a claim says by itself, without anybody being asked.
+    #[must_use]
+    pub fn of_claim(claim: &Claim<'c>) -> Option<Self> {
+        let Claim::Entry(entry) = *claim else { return None };
+        match entry.instances.as_slice() {
+            [] => Some(Self { entry, instance: None }),
+            [only] => Some(Self { entry, instance: Some(only.clone()) }),
+            _ => None,
+        }
+    }
+}
+
 /// A host, and the means to learn its instance.
 pub struct Lookup<'a, 'n> {
     pub host: &'a str,
@@ -40,10 +53,9 @@ impl Lookup<'_, '_> {
     pub fn target<'c>(&self, claim: Claim<'c>) -> Result<Option<Target<'c>>, Failure> {
         match claim {
             Claim::None => Ok(None),
-            Claim::Entry(entry) => match entry.instances.as_slice() {
-                [] => Ok(Some(Target { entry, instance: None })),
-                [only] => Ok(Some(Target { entry, instance: Some(only.clone()) })),
-                _ => self.one_of(entry).map(Some),
+            Claim::Entry(entry) => match Target::of_claim(&claim) {
+                Some(target) => Ok(Some(target)),
+                None => self.one_of(entry).map(Some),
             },
             Claim::ByInstance(entries) => self.by_instance(&entries),
             Claim::ByName(entry, name) => {
@@ -185,7 +197,8 @@ impl Lookup<'_, '_> {
         self.known_region(entry).map_or_else(|| self.node.region(), |region| Ok(region.clone()))
     }
 
-    fn known_region<'r>(&'r self, entry: &'r Entry) -> Option<&'r Region> {
+    /// The region that the entry or the host names.
+    pub fn known_region<'r>(&'r self, entry: &'r Entry) -> Option<&'r Region> {
         entry.region.as_ref().or_else(|| self.form.map(RegistryHost::region))
     }
 }

@@ -93,6 +93,10 @@ impl Journal {
     /// One entry is one line, whatever was put into it.
     fn add(&self, level: Level, line: &str) {
         let line = line.replace(|c: char| c.is_control(), " ");
-        self.lines.borrow_mut().push((level, line));
+        let mut lines = self.lines.borrow_mut();
+        // A file that is not as it should be is met at every look.
+        if level > Level::Warn || !lines.contains(&(level, line.clone())) {
+            lines.push((level, line));
+        }
     }
 }

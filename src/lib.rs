@@ -8,15 +8,19 @@
 //!    which instance is behind it.
 //! 3. [`identity`] establishes who asks, [`role_chain`] assumes the role in the registry's account,
 //!    [`registry_token`] gets the login.
-//! 4. [`provide`] is that way as a whole; only it knows the stations.
+//! 4. [`provide`] is that way as a whole; only it knows the stations. [`shortcut`] answers from
+//!    the node's cache without going it, [`refresh`] goes it ahead of time.
 //!
-//! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire.
+//! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire,
+//! [`cache`] what the machine keeps from one run to the next.
 //! [`error`] and [`remedy`] are what a person reads when it fails.
 
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod provide;
+pub mod refresh;
+pub mod shortcut;
 
 pub mod config;
 pub mod identity;
@@ -29,6 +33,7 @@ pub mod role_chain;
 pub mod selection;
 
 pub mod aliyun;
+pub mod cache;
 pub mod http;
 pub mod node;
 pub mod retry;
@@ -41,6 +46,7 @@ pub mod remedy;
 pub mod clock;
 pub mod duration;
 pub mod environment;
+pub mod freshness;
 pub mod jwt;
 pub mod machine;
 pub mod random;

@@ -10,18 +10,22 @@ use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use aliyun_acr_credential_provider::aliyun::call::Network;
+use aliyun_acr_credential_provider::cache::{Cache, Scope};
 use aliyun_acr_credential_provider::cli::{self, Command};
 use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
-use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings};
+use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings, Source};
 use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::error::{Exit, Failure};
 use aliyun_acr_credential_provider::http::{Http, Routes};
+use aliyun_acr_credential_provider::identity::Pod;
 use aliyun_acr_credential_provider::journal::{Journal, Level};
 use aliyun_acr_credential_provider::kubelet::{self, RequestError};
-use aliyun_acr_credential_provider::machine::Machine;
+use aliyun_acr_credential_provider::machine::{self, Machine};
 use aliyun_acr_credential_provider::node::Node;
-use aliyun_acr_credential_provider::provide::provide;
+use aliyun_acr_credential_provider::provide::{learnt, login, provide};
+use aliyun_acr_credential_provider::refresh::{self, Outcome};
 use aliyun_acr_credential_provider::secret::Secret;
+use aliyun_acr_credential_provider::shortcut;
 use aliyun_acr_credential_provider::tls::Trust;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -81,6 +85,7 @@ fn run(
         Command::Help => Ok(Secret::new(cli::HELP)),
         Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION))),
         Command::Provide { config } => answer(start, config.as_deref(), environment, journal),
+        Command::Refresh { config } => refresh(config.as_deref(), environment, journal),
     }
 }
 
@@ -93,18 +98,126 @@ fn answer(
     let request = read_stdin()?;
     let request = kubelet::read_request(&request)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let config = Config::load(config, environment, user_file())
-        .map_err(|error| bad_configuration(&error))?;
+    let source = find(config, environment)?;
+    let scope = scope(source.as_ref(), environment);
+    if let Some(scope) = &scope
+        && let Some(answer) =
+            shortcut::answer(&request, source.as_ref(), environment, is_root(), scope)
+    {
+        journal.debug("answered from the node's cache");
+        return Ok(answer);
+    }
+    let config = load(source, environment, journal)?;
+    let cache = cache(&config, scope, true, environment, journal);
+    let parts = Parts::new(&config, environment, journal);
+    let deadline = Deadline::new(start, config.settings.timeout);
+    provide(&request, &config, &parts.node(&deadline, &cache), &cache)
+}
+
+/// Renews logins ahead of time, one after another; says in one line what came of it.
+fn refresh(
+    config: Option<&Path>,
+    environment: &Environment,
+    journal: &Journal,
+) -> Result<Secret, Failure> {
+    let source = find(config, environment)?;
+    let scope = scope(source.as_ref(), environment);
+    let config = load(source, environment, journal)?;
+    if config.settings.cache_dir.is_none() {
+        return Err(Failure::new(Exit::Usage, "there is nothing to refresh: the cache is off")
+            .hint("take `cacheDir: off` out of the configuration, or disable the timer"));
+    }
+    let cache = cache(&config, scope, false, environment, journal);
+    let lock = cache.alone("refresh");
+    if let Ok(None) = lock
+        && cache.is_on()
+    {
+        return Ok(Secret::new("another refresh is under way\n"));
+    }
+    let parts = Parts::new(&config, environment, journal);
+    let mut outcome = Outcome::default();
+    for host in refresh::due(&cache) {
+        let deadline = Deadline::new(clock::instant(), config.settings.timeout);
+        let served = login(&host, &Pod::default(), &config, &parts.node(&deadline, &cache), &cache);
+        let result = served.and_then(|served| match served.and_then(|served| served.stale) {
+            Some(failure) => Err(failure.for_host(&host)),
+            None => Ok(()),
+        });
+        outcome.add(host, result);
+    }
+    let line = outcome.line();
+    match outcome.failed.into_iter().next() {
+        None => Ok(Secret::new(format!("{line}\n"))),
+        Some((_, failure)) => Err(failure.caused_by(line)),
+    }
+}
+
+/// What all logins of a run share.
+struct Parts<'a> {
+    config: &'a Config,
+    environment: &'a Environment,
+    journal: &'a Journal,
+    http: Http,
+    clock: Clock,
+}
+
+impl<'a> Parts<'a> {
+    fn new(config: &'a Config, environment: &'a Environment, journal: &'a Journal) -> Self {
+        let http = Http::new(routes(&config.settings, environment));
+        Self { config, environment, journal, http, clock: Clock::default() }
+    }
+
+    fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
+        let Self { http, clock, journal, .. } = self;
+        let network = Network { http, clock, deadline, journal };
+        let (settings, environment) = (&self.config.settings, self.environment);
+        Node::new(network, settings, environment, Machine::read(), learnt(cache))
+    }
+}
+
+fn find(config: Option<&Path>, environment: &Environment) -> Result<Option<Source>, Failure> {
+    Source::find(config, environment, user_file).map_err(|error| bad_configuration(&error))
+}
+
+fn load(
+    source: Option<Source>,
+    environment: &Environment,
+    journal: &Journal,
+) -> Result<Config, Failure> {
+    let config = Config::of(source, environment).map_err(|error| bad_configuration(&error))?;
     let path = config.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     journal.debug(format!("configuration: {path}"));
     for warning in &config.warnings {
         journal.warn(warning.clone());
     }
-    let http = Http::new(routes(&config.settings, environment));
-    let clock = Clock::default();
-    let deadline = Deadline::new(start, config.settings.timeout);
-    let network = Network { http: &http, clock: &clock, deadline, journal };
-    provide(&request, &config, &Node::new(network, &config.settings, environment, Machine::read()))
+    Ok(config)
+}
+
+fn scope(source: Option<&Source>, environment: &Environment) -> Option<Scope> {
+    Some(shortcut::scope(source, environment, &machine::boot_id()?))
+}
+
+fn cache<'j>(
+    config: &Config,
+    scope: Option<Scope>,
+    by_pull: bool,
+    environment: &Environment,
+    journal: &'j Journal,
+) -> Cache<'j> {
+    let Some(configured) = &config.settings.cache_dir else { return Cache::off(journal) };
+    let directory = shortcut::directory(configured, environment, is_root());
+    match (directory, scope) {
+        (Some(directory), Some(scope)) => Cache::new(directory, scope, by_pull, journal),
+        (None, _) => {
+            journal.info("no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory");
+            Cache::off(journal)
+        }
+        (_, None) => {
+            journal
+                .warn("no cache: the kernel does not tell one start of this machine from another");
+            Cache::off(journal)
+        }
+    }
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
@@ -150,9 +263,13 @@ fn bad_configuration(error: &ConfigError) -> Failure {
     }
 }
 
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// The file of a user who is not root.
 fn user_file() -> Option<PathBuf> {
-    if rustix::process::geteuid().is_root() {
+    if is_root() {
         return None;
     }
     let directories = directories::BaseDirs::new()?;

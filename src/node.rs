@@ -5,6 +5,8 @@
 
 use std::cell::OnceCell;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aliyun::Hop;
 use crate::aliyun::call::{self, Patience};
 use crate::aliyun::endpoint::{self, Endpoint};
@@ -21,6 +23,14 @@ const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
 /// And for the region of one.
 const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 
+/// What one run finds out of the machine and its network, and the next may start from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    region: Option<Region>,
+    /// Hosts that could not be connected to while another one for the same service could.
+    unreachable: Vec<String>,
+}
+
 /// The machine, and what has been found out of it so far.
 pub struct Node<'a> {
     pub network: call::Network<'a>,
@@ -32,6 +42,7 @@ pub struct Node<'a> {
     sts: OnceCell<Endpoint>,
     /// One host is asked for in a run, and it is in one region.
     cr: OnceCell<Endpoint>,
+    learnt: Learnt,
 }
 
 impl<'a> Node<'a> {
@@ -41,17 +52,33 @@ impl<'a> Node<'a> {
         settings: &'a Settings,
         environment: &'a Environment,
         machine: Machine,
+        learnt: Learnt,
     ) -> Self {
+        let region = learnt.region.clone().map_or_else(OnceCell::new, |region| Some(region).into());
         Self {
             network,
             settings,
             environment,
             machine,
             metadata: OnceCell::new(),
-            region: OnceCell::new(),
+            region,
             sts: OnceCell::new(),
             cr: OnceCell::new(),
+            learnt,
         }
+    }
+
+    /// What the next run may start from, if it is more than this one started from.
+    #[must_use]
+    pub fn learnt(&self) -> Option<Learnt> {
+        let endpoints = [self.sts.get(), self.cr.get()];
+        let given_up = endpoints.into_iter().flatten().flat_map(Endpoint::given_up);
+        let mut unreachable = self.learnt.unreachable.clone();
+        unreachable.extend(given_up.map(str::to_owned));
+        unreachable.sort();
+        unreachable.dedup();
+        let learnt = Learnt { region: self.region.get().cloned().flatten(), unreachable };
+        (learnt != self.learnt).then_some(learnt)
     }
 
     /// The role name that configuration or environment give, which saves asking for it.
@@ -92,6 +119,7 @@ impl<'a> Node<'a> {
             Kind::Call(error) => {
                 Failure::of_call(Exit::Identity, *hop, hop.name(), error, &Facts::default())
             }
+            Kind::Malformed(_) => Failure::new(Exit::Identity, format!("{hop}: {kind}")).passing(),
             other => Failure::new(Exit::Identity, format!("{hop}: {other}")),
         };
         let failure = match kind {
@@ -179,7 +207,7 @@ impl<'a> Node<'a> {
             let network = self.settings.network.unwrap_or(endpoint::Network::Auto);
             let auto = network == endpoint::Network::Auto;
             let same_region = auto && self.region_if_known().as_ref() == Some(&region);
-            Endpoint::cr(&region, network, same_region)
+            Endpoint::cr(&region, network, same_region).without(&self.learnt.unreachable)
         };
         Ok(self.cr.get_or_init(|| endpoint))
     }
@@ -219,7 +247,7 @@ impl<'a> Node<'a> {
         }
         let on_cloud_node = self.machine == Machine::AlibabaCloud
             || self.metadata.get().is_some_and(Metadata::has_answered);
-        Ok(Endpoint::sts(region, network, on_cloud_node))
+        Ok(Endpoint::sts(region, network, on_cloud_node).without(&self.learnt.unreachable))
     }
 
     /// The node's region, if that takes no more than asking a metadata service that is there.

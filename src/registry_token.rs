@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::aliyun::Hop;
-use crate::aliyun::acr::{self, Login};
+use crate::aliyun::acr;
 use crate::aliyun::endpoint::Endpoint;
-
 use crate::clock::Clock;
 use crate::error::{Exit, Failure};
+use crate::freshness;
 use crate::identity::Identity;
 use crate::instance::Target;
 use crate::node::Node;
 use crate::remedy::Facts;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// No login lives longer than the longest role session, in milliseconds.
 const LONGEST_LIFE: i64 = 43_200_000;
@@ -30,7 +31,31 @@ pub struct RegistryToken {
     pub cache_seconds: u64,
 }
 
-/// Asks for the login of an instance, or of the Personal Edition registry.
+/// A login as it is kept, with what was configured for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Login {
+    user_name: String,
+    #[serde(serialize_with = "secret::expose")]
+    password: Secret,
+    /// Seconds.
+    expire_duration: u32,
+    /// What is kept back of its life.
+    margin: Duration,
+    /// The host it was first asked for.
+    pub host: String,
+}
+
+impl Login {
+    /// What the kubelet is told of it while `left` of its life is left.
+    #[must_use]
+    pub fn token(self, left: Duration) -> RegistryToken {
+        let cache_seconds = freshness::cache_seconds(left, self.margin, self.expire_duration);
+        RegistryToken { user_name: self.user_name, password: self.password, cache_seconds }
+    }
+}
+
+/// Asks for the login of an instance, or of the Personal Edition registry. The second value is
+/// what it had left to live when the service issued it.
 ///
 /// # Errors
 ///
@@ -40,7 +65,8 @@ pub fn fetch(
     endpoint: &Endpoint,
     caller: &Identity,
     target: &Target<'_>,
-) -> Result<RegistryToken, Failure> {
+    host: &str,
+) -> Result<(Login, Duration), Failure> {
     let instance = target.instance.as_ref();
     let (hop, login) = match instance {
         Some(instance) => (
@@ -66,49 +92,34 @@ pub fn fetch(
             Exit::RegistryToken,
             format!("{subject}: the answer has an empty user name or password"),
         )
-        .hint("try again; tell the vendor's support if it stays"));
+        .hint("try again; tell the vendor's support if it stays")
+        .passing());
     }
     let now = service_time(&login, node.network.clock);
     let end = caller.ends.map_or(login.expires, |end| end.min(login.expires));
     let left = end.as_millisecond() - now.as_millisecond();
     if left <= 0 {
         return Err(Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
-            .hint("check this machine's clock, and whether something between it and the service caches answers"));
+            .hint("check this machine's clock, and whether something between it and the service caches answers")
+            .passing());
     }
-    let cache_seconds = cache_seconds(left, node.settings.margin, target.entry.expire_duration);
-    Ok(RegistryToken { user_name: login.user_name, password: login.password, cache_seconds })
+    let login = Login {
+        user_name: login.user_name,
+        password: login.password,
+        expire_duration: target.entry.expire_duration,
+        margin: node.settings.margin,
+        host: host.to_owned(),
+    };
+    Ok((login, Duration::from_millis(left.unsigned_abs())))
 }
 
 /// What the service's clock said when it issued the login.
 ///
 /// An answer without a usable `Date`, or one by which the login would outlive every possible
 /// session, leaves our own clock.
-fn service_time(login: &Login, clock: &Clock) -> Timestamp {
+fn service_time(login: &acr::Login, clock: &Clock) -> Timestamp {
     let possible = |date: &Timestamp| {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
     login.issued.filter(possible).unwrap_or_else(|| clock.now())
-}
-
-/// `min(expireDuration, time left − margin)`, whole seconds, never negative. `left` is in milliseconds.
-fn cache_seconds(left: i64, margin: Duration, expire_duration: u32) -> u64 {
-    let left = u64::try_from(left).unwrap_or(0) / 1000;
-    left.saturating_sub(margin.as_secs()).min(u64::from(expire_duration))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MARGIN: Duration = Duration::from_secs(30);
-
-    #[test]
-    fn cache_seconds_end_before_the_login_does() {
-        assert_eq!(cache_seconds(3_600_000, MARGIN, 3600), 3570);
-        assert_eq!(cache_seconds(3_599_999, MARGIN, 3600), 3569);
-        assert_eq!(cache_seconds(43_200_000, MARGIN, 3600), 3600);
-        assert_eq!(cache_seconds(43_200_000, MARGIN, 43_200), 43_170);
-        assert_eq!(cache_seconds(29_000, MARGIN, 3600), 0);
-        assert_eq!(cache_seconds(-1, MARGIN, 3600), 0);
-    }
 }

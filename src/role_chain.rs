@@ -1,14 +1,22 @@
 //! From the first credentials to those that may ask for the registry's login.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
-use crate::aliyun::Hop;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::aliyun::names::InstanceId;
 use crate::aliyun::sts::{self, MIN_DURATION, SessionRequest};
-use crate::config::{AssumedRole, Entry};
+use crate::aliyun::{Credentials, Hop};
+use crate::cache::{Cache, Key, Kind, Made};
+use crate::clock;
+use crate::config::{AssumedRole, Entry, IdentitySource};
 use crate::error::{Exit, Failure};
+use crate::freshness;
 use crate::identity::{self, FirstSession, Identity, Requester};
 use crate::remedy::Facts;
+use crate::secret::{self, Secret};
 
 /// What a session with `sessionPolicy: pull-only` is for.
 #[derive(Debug, Clone, Copy)]
@@ -23,17 +31,25 @@ pub enum Purpose<'a> {
 /// session that finds an instance and one that pulls from it may differ in their policies.
 pub struct Sessions<'a, 'n> {
     requester: Requester<'a, 'n>,
-    first: RefCell<Vec<(Key, Identity)>>,
-    assumed: RefCell<Vec<(Key, Identity)>>,
+    cache: &'a Cache<'a>,
+    made: RefCell<Vec<(Key, Identity)>>,
 }
 
-/// An entry's name, and the policy of the session.
-type Key = (String, Option<String>);
+/// A session as it is kept on the node.
+#[derive(Serialize, Deserialize)]
+struct KeptSession {
+    access_key_id: String,
+    #[serde(serialize_with = "secret::expose")]
+    access_key_secret: Secret,
+    #[serde(serialize_with = "secret::expose")]
+    security_token: Secret,
+    owner: String,
+}
 
 impl<'a, 'n> Sessions<'a, 'n> {
     #[must_use]
-    pub fn new(requester: Requester<'a, 'n>) -> Self {
-        Self { requester, first: RefCell::default(), assumed: RefCell::default() }
+    pub fn new(requester: Requester<'a, 'n>, cache: &'a Cache<'a>) -> Self {
+        Self { requester, cache, made: RefCell::default() }
     }
 
     /// Establishes an entry's identity and assumes the role in the registry's account, if it
@@ -44,42 +60,104 @@ impl<'a, 'n> Sessions<'a, 'n> {
     /// With exit code 3 for the identity, 4 for the role, 6 when time ran out.
     pub fn session(&self, entry: &Entry, purpose: Purpose<'_>) -> Result<Identity, Failure> {
         let policy = entry.pull_only.then(|| policy(purpose));
+        let policy = policy.as_deref();
         let Some(role) = &entry.role else {
-            return self.establish(entry, entry.expire_duration, policy);
+            return self.first(entry, entry.expire_duration, policy);
         };
-        once(&self.assumed, entry, policy, |policy| {
+        let external_id = role.external_id.as_deref().unwrap_or_default();
+        let key = [role.arn.as_str(), external_id];
+        self.kept(entry, &key, entry.expire_duration, policy, || {
             // A first session that is only there to assume the next one is asked for the
             // shortest life.
-            let caller = self.establish(entry, MIN_DURATION, None)?;
+            let caller = self.first(entry, MIN_DURATION, None)?;
             assume(entry, role, policy, &caller, &self.requester)
         })
     }
 
-    fn establish(
+    fn first(
         &self,
         entry: &Entry,
         duration: u32,
-        policy: Option<String>,
+        policy: Option<&str>,
     ) -> Result<Identity, Failure> {
-        once(&self.first, entry, policy, |policy| {
-            identity::establish(entry, &self.requester, FirstSession { duration, policy })
-        })
+        let establish =
+            || identity::establish(entry, &self.requester, FirstSession { duration, policy });
+        match entry.identity {
+            IdentitySource::Oidc(_) => self.kept(entry, &[], duration, policy, establish),
+            // The metadata service gives its credentials at no cost, and an AccessKey is there.
+            IdentitySource::WorkerRole | IdentitySource::AccessKey(_) => {
+                self.once(Key::new(Kind::Session, &[&identity::key(&entry.identity)]), establish)
+            }
+        }
+    }
+
+    /// A session that this run has, or the node's cache has, or that is made now.
+    fn kept(
+        &self,
+        entry: &Entry,
+        role: &[&str],
+        duration: u32,
+        policy: Option<&str>,
+        make: impl FnOnce() -> Result<Identity, Failure>,
+    ) -> Result<Identity, Failure> {
+        let (caller, seconds) = (identity::key(&entry.identity), duration.to_string());
+        let session = [&caller, &entry.session_name, &seconds, policy.unwrap_or_default()];
+        let key = Key::new(Kind::Session, &[&session[..], role].concat());
+        self.once(key.clone(), || self.on_node(&key, duration, make))
+    }
+
+    /// A session that the node's cache has, or that is made now.
+    fn on_node(
+        &self,
+        key: &Key,
+        duration: u32,
+        make: impl FnOnce() -> Result<Identity, Failure>,
+    ) -> Result<Identity, Failure> {
+        let life = Duration::from_secs(u64::from(duration));
+        // What a pod's token bounds is never kept, so the bound is only in what was just made.
+        let ends = Cell::new(None);
+        let kept = self.cache.fetch(key, self.requester.node.network.deadline, || {
+            let begun = clock::since_boot();
+            let identity = make()?;
+            ends.set(identity.ends);
+            let fresh_until = begun + freshness::session_worth(life);
+            KeptSession::of(identity).map(|value| Made { value, fresh_until, until: fresh_until })
+        })?;
+        Ok(kept.value.identity(ends.get()))
+    }
+
+    fn once(
+        &self,
+        key: Key,
+        make: impl FnOnce() -> Result<Identity, Failure>,
+    ) -> Result<Identity, Failure> {
+        if let Some((_, identity)) = self.made.borrow().iter().find(|(made, _)| *made == key) {
+            return Ok(identity.clone());
+        }
+        let identity = make()?;
+        self.made.borrow_mut().push((key, identity.clone()));
+        Ok(identity)
     }
 }
 
-fn once(
-    known: &RefCell<Vec<(Key, Identity)>>,
-    entry: &Entry,
-    policy: Option<String>,
-    make: impl FnOnce(Option<&str>) -> Result<Identity, Failure>,
-) -> Result<Identity, Failure> {
-    let key = (entry.name.clone(), policy);
-    if let Some((_, identity)) = known.borrow().iter().find(|(made, _)| *made == key) {
-        return Ok(identity.clone());
+impl KeptSession {
+    /// A session always has a `SecurityToken`.
+    fn of(identity: Identity) -> Result<Self, Failure> {
+        let Identity { credentials, owner, .. } = identity;
+        let Credentials { access_key_id, access_key_secret, security_token } = credentials;
+        let security_token = security_token
+            .ok_or_else(|| Failure::new(Exit::Unexpected, "a session without SecurityToken"))?;
+        Ok(Self { access_key_id, access_key_secret, security_token, owner })
     }
-    let identity = make(key.1.as_deref())?;
-    known.borrow_mut().push((key, identity.clone()));
-    Ok(identity)
+
+    fn identity(self, ends: Option<Timestamp>) -> Identity {
+        let credentials = Credentials {
+            access_key_id: self.access_key_id,
+            access_key_secret: self.access_key_secret,
+            security_token: Some(self.security_token),
+        };
+        Identity { credentials, owner: self.owner, ends }
+    }
 }
 
 fn assume(

@@ -35,6 +35,16 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// For `serialize_with`: one more place where the text leaves the type, into a file that only its
+/// owner can read.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn expose<S: serde::Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}
+
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::new)

@@ -18,6 +18,18 @@ pub enum Claim<'c> {
     ByName(&'c Entry, String),
 }
 
+impl<'c> Claim<'c> {
+    /// Every entry that may come to answer.
+    #[must_use]
+    pub fn entries(&self) -> Vec<&'c Entry> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Entry(entry) | Self::ByName(entry, _) => vec![entry],
+            Self::ByInstance(entries) => entries.clone(),
+        }
+    }
+}
+
 /// Finds the entry for a host, in the order of the configuration; a host that an entry names
 /// comes before one that would be found from an instance.
 ///

@@ -18,7 +18,7 @@ use crate::retry::{self, Reason};
 pub struct Network<'a> {
     pub http: &'a Http,
     pub clock: &'a Clock,
-    pub deadline: Deadline,
+    pub deadline: &'a Deadline,
     pub journal: &'a Journal,
 }
 
@@ -62,7 +62,7 @@ impl Patience {
 
     /// For a shortcut, whose answer can be had in another way: two tries, a third of the whole.
     #[must_use]
-    pub fn shortcut(deadline: Deadline) -> Self {
+    pub fn shortcut(deadline: &Deadline) -> Self {
         Self { attempt: deadline.total() / 6, tries: 2 }
     }
 }
@@ -208,7 +208,7 @@ fn failed<T>(endpoint: &Endpoint, host: &str, error: HttpError, tries: u32) -> T
             Try::Once("cannot be connected to; trying the next host")
         }
         HttpError::Connect(_) | HttpError::Timeout(_) | HttpError::Broken(_) => {
-            let detail = match endpoint.given_up().as_str() {
+            let detail = match endpoint.given_up().join(", ").as_str() {
                 "" => error.to_string(),
                 others => format!("{error}; {others} cannot be connected to either"),
             };
@@ -230,6 +230,16 @@ fn not_the_service(host: &str, detail: String) -> CallError {
 }
 
 impl CallError {
+    /// Whether it says nothing of what the caller may do.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.may_pass(),
+            Self::Unreachable { .. } | Self::NotTheService { .. } | Self::OutOfTime { .. } => true,
+            Self::Setup(_) => false,
+        }
+    }
+
     /// Without the number of tries.
     fn detail(&self) -> String {
         match self {

@@ -146,12 +146,17 @@ impl Endpoint {
         more
     }
 
-    /// The hosts that could not be connected to, joined by commas.
+    /// The hosts that could not be connected to.
     #[must_use]
-    pub fn given_up(&self) -> String {
-        let hosts: Vec<&str> =
-            self.candidates.iter().take(self.passed.get()).map(Candidate::host).collect();
-        hosts.join(", ")
+    pub fn given_up(&self) -> Vec<&str> {
+        self.candidates.iter().take(self.passed.get()).map(Candidate::host).collect()
+    }
+
+    /// Moves past hosts that an earlier run could not connect to.
+    #[must_use]
+    pub fn without(self, unreachable: &[String]) -> Self {
+        while unreachable.iter().any(|host| host == self.current().host()) && self.next() {}
+        self
     }
 
     fn choose(network: Network, try_vpc: bool, vpc: String, public: Vec<String>) -> Self {

@@ -1,9 +1,10 @@
 //! What Alibaba Cloud calls things, checked for form once and trusted afterwards.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A region id such as `cn-hangzhou`. It becomes part of host names, so it is a strict label.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Region(String);
 
 impl Region {
@@ -35,7 +36,7 @@ impl fmt::Display for Region {
 }
 
 /// The id of an Enterprise Edition instance, `cri-…`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InstanceId(String);
 
 impl InstanceId {

@@ -43,6 +43,17 @@ impl Refusal {
         self.status >= 500 || server_side.contains(&self.code.as_str())
     }
 
+    /// It says nothing of what the caller may do: the service failed, is overrun, doubts the
+    /// caller's clock, or it was not the service that spoke.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.code.is_empty()
+            || self.is_throttling()
+            || self.is_passing()
+            || self.is_clock()
+            || self.is_nonce()
+    }
+
     /// The time stamp was more than 15 minutes off.
     #[must_use]
     pub fn is_clock(&self) -> bool {

@@ -90,7 +90,7 @@ fn no_foreign_host_is_answered() {
         &config,
         format!(
             "acr-registry-info:\n  - instanceId: cri-acme\n    regionId: cn-hangzhou\n  - regionId: cn-hangzhou\n\
-             credential-provider:\n  endpoints: {{sts: \"{nobody}\", cr: \"{nobody}\", metadata: \"{nobody}\", registry: \"{nobody}\"}}\n"
+             credential-provider:\n  cacheDir: off\n  endpoints: {{sts: \"{nobody}\", cr: \"{nobody}\", metadata: \"{nobody}\", registry: \"{nobody}\"}}\n"
         ),
     )
     .unwrap();

@@ -41,6 +41,7 @@ fn a_cold_run_takes_little_memory() {
     assumeRoleARN: {}
 credential-provider:
   caFile: {}
+  cacheDir: off
   endpoints: {{metadata: \"{}\", sts: \"{}\", cr: \"{}\", registry: \"{}\"}}
 ",
         standard::ACME,

@@ -104,8 +104,9 @@ fn run(
     } else {
         format!("  endpoints: {{metadata: \"{}\"}}\n", cloud.metadata_url())
     };
-    let text =
-        format!("acr-registry-info:\n  - {entry}\ncredential-provider:\n{settings}{endpoints}");
+    let text = format!(
+        "acr-registry-info:\n  - {entry}\ncredential-provider:\n  cacheDir: off\n{settings}{endpoints}"
+    );
     fs::write(&config, text).unwrap();
     let mut exec = Exec::new(PROGRAM);
     exec.args = vec!["--config".into(), config.to_string_lossy().into_owned()];

@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 //!
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`faults`]: every fault at every hop, and what must come of it.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
@@ -21,6 +22,7 @@
 
 mod configuration;
 mod corpus;
+mod faults;
 mod footprint;
 mod hosts_asked;
 mod readme;

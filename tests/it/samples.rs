@@ -122,6 +122,7 @@ acr-registry-info:
     domains: acme-registry.cn-hangzhou.cr.aliyuncs.com
     {identity}
 credential-provider:
+  cacheDir: off
   oidcTokenFile: {}/sample-token
   endpoints: {{metadata: \"{}\", sts: \"{}\", cr: \"{}\"}}
 ",

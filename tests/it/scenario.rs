@@ -214,6 +214,7 @@ impl Run {
             return given.unwrap_or_default();
         };
         let path = self.dir.join("config.yaml");
+        let config = with_own_cache(&config);
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
         let mode = u32::from_str_radix(mode, 8).unwrap();
@@ -427,4 +428,18 @@ impl Run {
             wrong.push(format!("{file} is\n{is}\n  expected\n{}", expected.trim_end()));
         }
     }
+}
+
+/// Each run has a cache of its own. Where `credential-provider` comes last, as it mostly does, the
+/// setting goes behind it; other scenarios say it themselves if they get as far as the cache.
+fn with_own_cache(config: &str) -> String {
+    let top = |line: &&str| line.starts_with(|c: char| c.is_ascii_alphabetic());
+    let last = config.lines().rfind(top);
+    let comes_last = last.is_some_and(|line| line.starts_with("credential-provider:"));
+    if config.contains("cacheDir") || !comes_last {
+        return config.to_owned();
+    }
+    let blanks = config.lines().last().map_or(0, |line| line.len() - line.trim_start().len());
+    let indent = " ".repeat(blanks.min(2));
+    format!("{}\n{indent}cacheDir: ${{dir}}/own-cache\n", config.trim_end())
 }

@@ -116,7 +116,7 @@ fn unlisted_regions_follow_the_pattern() {
     assert_eq!(sts.current().url, "https://sts.cn-newplace-1.aliyuncs.com");
     assert!(sts.next());
     assert_eq!(sts.current().url, "https://sts.aliyuncs.com");
-    assert_eq!(sts.given_up(), "sts.cn-newplace-1.aliyuncs.com");
+    assert_eq!(sts.given_up(), ["sts.cn-newplace-1.aliyuncs.com"]);
     let cr = Endpoint::cr(&region, Network::Vpc, false);
     assert_eq!(cr.current().url, "https://cr-vpc.cn-newplace-1.aliyuncs.com");
     assert_eq!(Endpoint::sts(None, Network::Auto, true).current().url, "https://sts.aliyuncs.com");

@@ -33,7 +33,8 @@ pub enum Hop {
 }
 
 impl Hop {
-    pub(super) fn service(self) -> Option<Service> {
+    /// The service that has it; none for what no service knows.
+    pub fn service(self) -> Option<Service> {
         match self {
             Self::MetadataToken
             | Self::MetadataRoleName

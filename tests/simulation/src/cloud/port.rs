@@ -90,12 +90,25 @@ impl Port {
         if let State::Up { .. } = *state {
             self.stop_accepting(&mut state);
             self.end_connections();
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&self.address.into())?;
-            *state = State::Down(socket);
+            *state = State::Down(self.bind_again()?);
         }
         Ok(())
+    }
+
+    /// A process that is being started by another thread has a copy of the old listener until it
+    /// runs its own program, so the port may be taken for a moment.
+    fn bind_again(&self) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        for _ in 0..1000 {
+            match socket.bind(&self.address.into()) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                bound => return bound.map(|()| socket),
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
     }
 
     fn accept_on(&self, listener: TcpListener) -> io::Result<State> {

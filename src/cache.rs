@@ -1,0 +1,456 @@
+//! What this node has fetched and may use again, and who fetches it when many ask at once.
+//!
+//! The kubelet runs one process for each image, in parallel, since it learns only from an answer
+//! which images share one. So processes meet here: one takes the lock of a key and fetches, the
+//! others wait for what comes of it, a failure included. Nothing in here knows what is kept.
+//!
+//! A name begins with the configuration's place and contents, so that a changed configuration
+//! finds nothing of what was there before, and clears it away. Times are those of the clock that
+//! counts from the machine's start: nobody can set it, and another start is another scope.
+
+mod record;
+pub mod store;
+
+use std::cell::{Cell, OnceCell};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use zeroize::Zeroizing;
+
+pub use record::{Kept, Key, Kind, Made, Scope};
+
+use crate::cache::record::Record;
+use crate::cache::store::{Contents, Lock, Store, Unusable};
+use crate::clock::{self, Deadline};
+use crate::error::{Exit, Failure};
+use crate::freshness::SHARED_FAILURE;
+use crate::journal::Journal;
+use crate::random;
+
+/// A login that no pull has used for so long is not renewed ahead of time any more, and goes once
+/// it has ended.
+pub const USED_LATELY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How closely uses are noted: a pull that comes sooner after another writes nothing.
+const USE_NOTED: Duration = Duration::from_secs(10 * 60);
+
+/// Pauses between two looks at a lock that another process holds.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+
+/// Fetching may have this part of the deadline while something old is still good.
+const RENEWAL_SHARE: u32 = 3;
+
+/// How the name of a file ends that holds the failure of the last attempt.
+const FAILED: &str = ".failed";
+
+/// The cache of one run. Without a directory it keeps nothing and nobody waits.
+pub struct Cache<'a> {
+    /// None where nothing is kept.
+    directory: Option<PathBuf>,
+    /// Opened when first needed: a request for a foreign host leaves no trace.
+    store: OnceCell<Option<Store>>,
+    scope: Scope,
+    journal: &'a Journal,
+    /// Boot time: what is younger was made while this run was waiting for it.
+    started: Duration,
+    /// Boot time: what is older is not believed.
+    not_before: Cell<Duration>,
+    /// Something that an earlier run had learnt was used.
+    remembered: Cell<bool>,
+    swept: OnceCell<()>,
+    /// A pull has asked, not a renewal ahead of time.
+    by_pull: bool,
+}
+
+/// Who fetches.
+enum Turn<T> {
+    /// We do; how many before us were waited for in vain, and the lock.
+    Ours(u32, Lock),
+    /// Another process has.
+    Theirs(Kept<T>),
+    TheirFailure(Failure),
+    /// Nobody can be kept from it: there are no locks.
+    Unlocked,
+}
+
+impl<'a> Cache<'a> {
+    /// The cache in a directory, which is made if need be. One that cannot be used is told, and
+    /// then nothing is kept.
+    #[must_use]
+    pub fn new(directory: PathBuf, scope: Scope, by_pull: bool, journal: &'a Journal) -> Self {
+        Self { directory: Some(directory), by_pull, ..Self::over(None, scope, journal) }
+    }
+
+    /// No cache.
+    #[must_use]
+    pub fn off(journal: &'a Journal) -> Self {
+        Self::over(None, Scope::new(&[], &[]), journal)
+    }
+
+    fn over(store: Option<Store>, scope: Scope, journal: &'a Journal) -> Self {
+        Self {
+            directory: None,
+            store: store.map_or_else(OnceCell::new, |store| OnceCell::from(Some(store))),
+            scope,
+            journal,
+            started: clock::since_boot(),
+            not_before: Cell::new(Duration::ZERO),
+            remembered: Cell::new(false),
+            swept: OnceCell::new(),
+            by_pull: true,
+        }
+    }
+
+    /// Only looks: a directory that is not there, or not to be used, is none.
+    #[must_use]
+    pub fn at_a_glance(path: &Path, scope: Scope, journal: &'a Journal) -> Option<Self> {
+        let store = Store::open(path).ok()??;
+        Some(Self::over(Some(store), scope, journal))
+    }
+
+    /// From now on nothing that is there already is believed. False if nothing of it has been used.
+    pub fn distrust(&self) -> bool {
+        self.not_before.set(clock::since_boot() + Duration::from_millis(1));
+        self.remembered.replace(false)
+    }
+
+    /// What is kept under a key, as long as it is good for anything.
+    #[must_use]
+    pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<Kept<T>> {
+        let kept = self.read(&self.scope.name(key), Some(key))?.1;
+        (clock::since_boot() < kept.until && kept.since >= self.not_before.get()).then_some(kept)
+    }
+
+    /// What is kept under a key if it is fresh, with the use noted.
+    #[must_use]
+    pub fn get_fresh<T: DeserializeOwned>(&self, key: &Key) -> Option<Kept<T>> {
+        let (contents, kept) = self.read(&self.scope.name(key), Some(key))?;
+        let now = clock::since_boot();
+        let believed = kept.since >= self.not_before.get();
+        let fresh = now < kept.fresh_until || kept.since >= self.started;
+        if !(believed && fresh && now < kept.until) {
+            return None;
+        }
+        if self.by_pull && key.kind == Kind::Login && now.saturating_sub(kept.used) >= USE_NOTED {
+            contents.touch(now);
+        }
+        if kept.since < self.started && key.kind != Kind::Login {
+            self.remembered.set(true);
+        }
+        Some(kept)
+    }
+
+    /// What is kept, or else what `make` makes of it; `make` runs in one process at a time.
+    ///
+    /// A failure is shared with those who wait, and for [`SHARED_FAILURE`] with those who come.
+    /// Where one that may pass stands in the way of renewing something that is still good, the old
+    /// thing is the result, and says so.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `make`, of this run or of another's; exit code 6 when another process had the
+    /// lock for all of the time.
+    pub fn fetch<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        deadline: &Deadline,
+        make: impl FnOnce() -> Result<Made<T>, Failure>,
+    ) -> Result<Kept<T>, Failure> {
+        if let Some(kept) = self.get_fresh(key) {
+            return Ok(kept);
+        }
+        let old = self.get::<T>(key);
+        let share = if old.is_some() { RENEWAL_SHARE } else { 1 };
+        let outcome = deadline.within_share(share, || self.fetch_once(key, deadline, make));
+        match (outcome, old) {
+            (Err(failure), Some(old)) if failure.may_pass && !old.left().is_zero() => {
+                Ok(Kept { stale: Some(failure), ..old })
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Keeps something unless another process is about to.
+    pub fn put<T: Serialize>(&self, key: &Key, made: Made<T>) {
+        let Some(store) = self.store() else { return };
+        let name = self.scope.name(key);
+        if let Ok(Some(_lock)) = store.try_lock(&lock_name(&name, 0)) {
+            self.write(store, key, &name, 0, made);
+        }
+    }
+
+    /// Forgets what is kept under a key.
+    pub fn forget(&self, key: &Key) {
+        if let Some(store) = self.there() {
+            store.remove(&self.scope.name(key));
+        }
+    }
+
+    /// All logins of this configuration.
+    #[must_use]
+    pub fn logins<T: DeserializeOwned>(&self) -> Vec<Kept<T>> {
+        let Some(store) = self.there() else { return Vec::new() };
+        let prefix = format!("{}{}-", self.scope.prefix(), Kind::Login.name());
+        let mut names = store.names();
+        // A dot begins what stands beside a login: locks, failures, files not yet in place.
+        names.retain(|name| name.starts_with(&prefix) && !name.contains('.'));
+        names.sort();
+        names.iter().filter_map(|name| Some(self.read(name, None)?.1)).collect()
+    }
+
+    /// A lock that one process of this configuration has at a time; none if another has it.
+    ///
+    /// # Errors
+    ///
+    /// When there are no locks.
+    pub fn alone(&self, what: &str) -> Result<Option<Lock>, Unusable> {
+        let name = format!("{}-{what}.lock", self.scope.place);
+        self.store().map_or(Ok(None), |store| store.try_lock(&name))
+    }
+
+    /// Whether there is a directory to keep things in.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.store().is_some()
+    }
+
+    /// The directory, made if need be.
+    fn store(&self) -> Option<&Store> {
+        let directory = self.directory.as_ref();
+        self.open(|| directory.map(|directory| Store::make(directory).map(Some)))
+    }
+
+    /// The directory if it is there: looking leaves no trace.
+    fn there(&self) -> Option<&Store> {
+        let directory = self.directory.as_ref();
+        self.open(|| directory.map(|directory| Store::open(directory)))
+    }
+
+    fn open(
+        &self,
+        open: impl FnOnce() -> Option<Result<Option<Store>, Unusable>>,
+    ) -> Option<&Store> {
+        if self.store.get().is_none() {
+            let found = match open()? {
+                Ok(None) => return None,
+                Ok(found) => found,
+                Err(why) => {
+                    let place = self.directory.as_deref().unwrap_or(Path::new("")).display();
+                    self.journal.warn(format!("the cache `{place}` is not used: {why}"));
+                    None
+                }
+            };
+            return self.store.get_or_init(|| found).as_ref();
+        }
+        self.store.get()?.as_ref()
+    }
+
+    fn fetch_once<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        deadline: &Deadline,
+        fetch: impl FnOnce() -> Result<Made<T>, Failure>,
+    ) -> Result<Kept<T>, Failure> {
+        let turn = self.store().map(|store| (store, self.turn(store, key, deadline)));
+        let (store, round, _lock) = match turn {
+            None | Some((_, Ok(Turn::Unlocked))) => return fetch().map(Kept::from),
+            Some((_, Ok(Turn::Theirs(kept)))) => return Ok(kept),
+            Some((_, Err(failure) | Ok(Turn::TheirFailure(failure)))) => return Err(failure),
+            Some((store, Ok(Turn::Ours(round, lock)))) => (store, round, lock),
+        };
+        self.swept.get_or_init(|| self.sweep(store));
+        let name = self.scope.name(key);
+        match fetch() {
+            Ok(made) => {
+                store.remove(&failure_name(&name));
+                Ok(Kept::from(self.write(store, key, &name, round, made)))
+            }
+            Err(failure) => {
+                self.write_failure(store, &name, round, &failure);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Waits until it is our turn to fetch, or another process has. One that holds the lock for
+    /// half of our time is taken for stuck, and the next in line goes past it, once.
+    fn turn<T: DeserializeOwned>(
+        &self,
+        store: &Store,
+        key: &Key,
+        deadline: &Deadline,
+    ) -> Result<Turn<T>, Failure> {
+        let name = self.scope.name(key);
+        let patience = deadline.left() / 2;
+        let begun = clock::instant();
+        let mut pause = FIRST_PAUSE;
+        let mut round = 0;
+        loop {
+            let lock = match store.try_lock(&lock_name(&name, round)) {
+                Ok(lock) => lock,
+                Err(why) => {
+                    self.journal.warn(format!(
+                        "the cache cannot be locked: {why}; several processes may fetch the same"
+                    ));
+                    return Ok(Turn::Unlocked);
+                }
+            };
+            // What the last holder made or met is looked for with the lock in hand, too.
+            if let Some(kept) = self.get_fresh(key) {
+                return Ok(Turn::Theirs(kept));
+            }
+            if let Some(failure) = self.shared_failure(&name) {
+                return Ok(Turn::TheirFailure(failure));
+            }
+            if let Some(lock) = lock {
+                return Ok(Turn::Ours(round, lock));
+            }
+            let waited = clock::instant().saturating_duration_since(begun);
+            if deadline.left() <= pause {
+                self.journal.spent("waiting for another process", waited);
+                return Err(Failure::new(
+                    Exit::OutOfTime,
+                    "out of time waiting for another process of this program, which is fetching the same",
+                )
+                .hint("look for a process of this program that hangs, and end it")
+                .passing());
+            }
+            if waited >= patience {
+                round = 1;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * part(random::number()));
+        }
+    }
+
+    fn shared_failure(&self, name: &str) -> Option<Failure> {
+        let (_, kept) = self.read::<Failure>(&failure_name(name), None)?;
+        let now = clock::since_boot();
+        let young = now < kept.until || kept.since >= self.started;
+        if !young || kept.since < self.not_before.get() {
+            return None;
+        }
+        let ago = now.saturating_sub(kept.since).as_millis();
+        self.journal.info(format!("another process has asked {ago} ms ago, and failed"));
+        Some(kept.value)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        key: Option<&Key>,
+    ) -> Option<(Contents, Kept<T>)> {
+        let contents = match self.there()?.read(name) {
+            Ok(contents) => contents?,
+            Err(why) => {
+                self.journal.warn(format!("`{name}` in the cache is not used: {why}"));
+                return None;
+            }
+        };
+        let record: Record<String, T> = serde_json::from_slice(&contents.body).ok()?;
+        if key.is_some_and(|key| record.of != key.of) {
+            return None;
+        }
+        let Record { since, fresh_until, until, value, .. } = record;
+        let used = contents.used;
+        Some((contents, Kept { value, since, fresh_until, until, used, stale: None }))
+    }
+
+    fn write<T: Serialize>(
+        &self,
+        store: &Store,
+        key: &Key,
+        name: &str,
+        round: u32,
+        made: Made<T>,
+    ) -> Made<T> {
+        let now = clock::since_boot();
+        let used = match store.read(name) {
+            Ok(Some(before)) if !self.by_pull => before.used,
+            _ => now,
+        };
+        let Made { value, fresh_until, until } = made;
+        let record = Record { of: key.of.as_str(), since: now, fresh_until, until, value: &value };
+        self.write_record(store, name, round, &record, used);
+        Made { value, fresh_until, until }
+    }
+
+    fn write_failure(&self, store: &Store, name: &str, round: u32, failure: &Failure) {
+        let now = clock::since_boot();
+        let until = now + SHARED_FAILURE;
+        let record = Record { of: "", since: now, fresh_until: until, until, value: failure };
+        self.write_record(store, &failure_name(name), round, &record, now);
+    }
+
+    fn write_record<T: Serialize>(
+        &self,
+        store: &Store,
+        name: &str,
+        round: u32,
+        record: &Record<&str, T>,
+        used: Duration,
+    ) {
+        // Strings and numbers only: it cannot fail.
+        let body = Zeroizing::new(serde_json::to_vec(record).unwrap_or_default());
+        if let Err(why) = store.write(name, &format!("{name}.new{round}"), &body, used) {
+            self.journal.warn(format!("nothing can be kept in the cache: {why}"));
+        }
+    }
+
+    /// Clears away what the configuration no longer has, and what is good for nothing any more.
+    fn sweep(&self, store: &Store) {
+        let now = clock::since_boot();
+        let place = format!("{}-", self.scope.place);
+        let scope = self.scope.prefix();
+        for name in store.names() {
+            let Some(rest) = name.strip_prefix(&place) else { continue };
+            if !name.starts_with(&scope) {
+                // What stands alone behind the place is a lock of all its configurations.
+                if rest.contains('-') {
+                    store.remove(&name);
+                }
+            } else if is_over(store, &name, now) {
+                store.remove(&name);
+                store.remove(&failure_name(&name));
+                store.remove(&lock_name(&name, 0));
+                store.remove(&lock_name(&name, 1));
+            }
+        }
+    }
+}
+
+/// Whether a file's contents are good for nothing any more. A login that ended a while ago still
+/// tells that it should be renewed ahead of time.
+fn is_over(store: &Store, name: &str, now: Duration) -> bool {
+    let Ok(Some(contents)) = store.read(name) else { return false };
+    let record = serde_json::from_slice(&contents.body);
+    let ended = record.is_ok_and(|record: Record<IgnoredAny, IgnoredAny>| record.until <= now);
+    let is_login = name.contains(Kind::Login.name()) && !name.ends_with(FAILED);
+    ended && (!is_login || now.saturating_sub(contents.used) >= USED_LATELY)
+}
+
+fn lock_name(name: &str, round: u32) -> String {
+    format!("{name}.lock{round}")
+}
+
+fn failure_name(name: &str) -> String {
+    format!("{name}{FAILED}")
+}
+
+/// 0 to 1.
+fn part(random: u64) -> f64 {
+    let [.., high] = random.to_le_bytes();
+    f64::from(high) / f64::from(u8::MAX)
+}
+
+/// Where the cache is when the configuration does not say: root's runtime directory, or the one
+/// that the user's session has.
+#[must_use]
+pub fn default_directory(is_root: bool, runtime_directory: Option<&str>) -> Option<PathBuf> {
+    const NAME: &str = "aliyun-acr-credential-provider";
+    let parent = if is_root { Some("/run") } else { runtime_directory };
+    parent.map(Path::new).filter(|parent| parent.is_absolute()).map(|parent| parent.join(NAME))
+}

@@ -1,0 +1,155 @@
+//! What is kept: the names, the keys and the form of what stands in the files.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+
+use crate::cache::store::hex;
+use crate::clock;
+use crate::error::Failure;
+
+/// Whose configuration, and which: the first half of every name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The same for every content of one configuration file.
+    pub(super) place: String,
+    pub(super) content: String,
+}
+
+impl Scope {
+    /// `place` tells the configurations of one machine apart; `content` is everything that what
+    /// is fetched depends on.
+    #[must_use]
+    pub fn new(place: &[&[u8]], content: &[&[u8]]) -> Self {
+        Self { place: digest(place, 12), content: digest(content, 20) }
+    }
+
+    /// How the names begin that belong to the configuration as it is now.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}-{}-", self.place, self.content)
+    }
+
+    /// The name of the file for a key.
+    pub(super) fn name(&self, key: &Key) -> String {
+        let of = digest(&[key.of.as_bytes()], 20);
+        format!("{}{}-{of}", self.prefix(), key.kind.name())
+    }
+}
+
+/// Hexadecimal digits of a digest over parts that cannot run into one another.
+fn digest(parts: &[&[u8]], digits: usize) -> String {
+    let mut sha = Sha1::new();
+    for part in parts {
+        sha.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        sha.update(part);
+    }
+    hex(&sha.finalize()).chars().take(digits).collect()
+}
+
+/// What kinds of things are kept; part of the file's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A registry's login.
+    Login,
+    /// A role session.
+    Session,
+    /// Which entry and instance stand behind a registry host.
+    Host,
+    /// What the node has learnt of itself and its network.
+    Node,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Session => "session",
+            Self::Host => "host",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// What something is kept under: everything that tells it from others of its kind, in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    pub(super) kind: Kind,
+    pub(super) of: String,
+}
+
+impl Key {
+    /// The parts must hold no secret: they stand in the file.
+    #[must_use]
+    pub fn new(kind: Kind, parts: &[&str]) -> Self {
+        let quoted: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
+        Self { kind, of: quoted.join(" ") }
+    }
+}
+
+/// Something that was just made, and how long it is good.
+#[derive(Debug)]
+pub struct Made<T> {
+    pub value: T,
+    /// Boot time from which on it should be made anew.
+    pub fresh_until: Duration,
+    /// Boot time from which on it is good for nothing.
+    pub until: Duration,
+}
+
+impl<T> From<Made<T>> for Kept<T> {
+    fn from(made: Made<T>) -> Self {
+        let Made { value, fresh_until, until } = made;
+        let now = clock::since_boot();
+        Self { value, since: now, fresh_until, until, used: now, stale: None }
+    }
+}
+
+/// Something that is good, and since when.
+#[derive(Debug)]
+pub struct Kept<T> {
+    pub value: T,
+    /// Boot times.
+    pub since: Duration,
+    pub fresh_until: Duration,
+    pub until: Duration,
+    pub used: Duration,
+    /// Why it is still this one, though it should have been made anew.
+    pub stale: Option<Failure>,
+}
+
+impl<T> Kept<T> {
+    /// What is left of it.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.until.saturating_sub(clock::since_boot())
+    }
+}
+
+/// A file's contents.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record<K, T> {
+    /// The key in clear: the name has only a digest of it.
+    pub of: K,
+    #[serde(with = "milliseconds")]
+    pub since: Duration,
+    #[serde(with = "milliseconds")]
+    pub fresh_until: Duration,
+    #[serde(with = "milliseconds")]
+    pub until: Duration,
+    pub value: T,
+}
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

@@ -1,0 +1,84 @@
+//! How long what was fetched is worth keeping: numbers only, no clock, no file and no network.
+//!
+//! Durations are what is left, or what is wanted, at the moment that a caller asks about.
+
+use std::time::Duration;
+
+/// A login is renewed once it has less than this part of its life left, however large the
+/// configured threshold is: else a long threshold would renew a short-lived login all the time.
+const LARGEST_SHARE: u32 = 3;
+
+/// Up to a tenth of the threshold is taken off at random, so that nodes that fetched together do
+/// not renew together.
+const SPREAD: u32 = 10;
+
+/// A role session is used again while no more than this part of it is over: a login lives no
+/// longer than the session that asked for it.
+const SESSION_USED_UP: u32 = 10;
+
+/// How long the kubelet may keep a login that should have been renewed and could not be.
+pub const STALE_ANSWER: Duration = Duration::from_secs(5 * 60);
+
+/// For how long others take over a failure instead of asking again: longer than it takes to start
+/// all the processes of a burst, shorter than the kubelet's shortest pause between two pulls (10 s).
+pub const SHARED_FAILURE: Duration = Duration::from_secs(3);
+
+/// What a login may have left before it is renewed. `random` is uniform over all of `u64`.
+#[must_use]
+pub fn renew_below(life: Duration, threshold: Duration, random: u64) -> Duration {
+    let most = threshold.min(life / LARGEST_SHARE);
+    let nanos = (most / SPREAD).as_nanos() * u128::from(random) / u128::from(u64::MAX);
+    most.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+}
+
+/// How long a role session that lives for `life` is worth another login.
+#[must_use]
+pub fn session_worth(life: Duration) -> Duration {
+    life / SESSION_USED_UP
+}
+
+/// What the kubelet is told: `min(expireDuration, time left − margin)` in whole seconds, never
+/// negative.
+#[must_use]
+pub fn cache_seconds(left: Duration, margin: Duration, expire_duration: u32) -> u64 {
+    let left = left.as_secs();
+    left.saturating_sub(margin.as_secs()).min(u64::from(expire_duration))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARGIN: Duration = Duration::from_secs(30);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn cache_seconds_end_before_the_login_does() {
+        let told = |milliseconds, expire_duration| {
+            cache_seconds(Duration::from_millis(milliseconds), MARGIN, expire_duration)
+        };
+        assert_eq!(told(3_600_000, 3600), 3570);
+        assert_eq!(told(3_599_999, 3600), 3569);
+        assert_eq!(told(43_200_000, 3600), 3600);
+        assert_eq!(told(43_200_000, 43_200), 43_170);
+        assert_eq!(told(29_000, 3600), 0);
+        assert_eq!(told(0, 3600), 0);
+    }
+
+    #[test]
+    fn renewal_begins_at_the_threshold_or_a_little_later_and_never_before_two_thirds() {
+        let quarter = seconds(900);
+        assert_eq!(renew_below(seconds(3600), quarter, 0), quarter);
+        assert_eq!(renew_below(seconds(3600), quarter, u64::MAX), seconds(810));
+        assert_eq!(renew_below(seconds(900), quarter, 0), seconds(300));
+        assert_eq!(renew_below(seconds(3600), Duration::ZERO, 7), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_session_is_used_again_in_the_first_tenth_of_its_life() {
+        assert_eq!(session_worth(seconds(3600)), seconds(360));
+    }
+}

@@ -1,0 +1,79 @@
+//! `tests/faults`: every fault at every hop, and what must come of it. The README there says how the
+//! table is read.
+//!
+//! - [`table`]: the table as written, and whether it is complete.
+//! - [`run`]: one run of the program on a cloud with a fault.
+//! - [`check`]: whether what came of it is what the row says, and what no run may ever do.
+
+mod check;
+mod run;
+mod table;
+
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+use std::thread;
+
+use self::table::{Case, Tables};
+
+/// Most of a run is waiting, so more of them at a time than there are cores.
+const AT_A_TIME: usize = 12;
+
+#[test]
+fn the_table_is_complete() {
+    let tables = Tables::read();
+    let gaps = tables.gaps();
+    assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+}
+
+/// Runs all rows, or those whose name (`assume-role reset once`) contains `FAULT`.
+#[test]
+fn every_row_holds() {
+    let only = std::env::var("FAULT").unwrap_or_default();
+    let tables = Tables::read();
+    let mut cases = tables.cases();
+    cases.retain(|case| case.name().contains(&only));
+    assert!(!cases.is_empty(), "no row is named like `{only}`");
+    let count = cases.len();
+    let failures = in_parallel(&tables, cases);
+    println!("{count} faults met");
+    let failed = failures.len();
+    assert!(failed == 0, "{failed} of {count} rows do not hold:\n\n{}", failures.join("\n\n"));
+}
+
+fn in_parallel(tables: &Tables, cases: Vec<Case<'_>>) -> Vec<String> {
+    let queue = Mutex::new(cases.into_iter());
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = queue.lock().unwrap().next() else { return };
+                    let wrong = catch_unwind(|| wrong_with(&case, tables))
+                        .unwrap_or_else(|_| vec!["the test itself panicked, see above".to_owned()]);
+                    if !wrong.is_empty() {
+                        let told = format!("{}:\n  {}", case.name(), wrong.join("\n  "));
+                        failures.lock().unwrap().push(told);
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    failures
+}
+
+fn wrong_with(case: &Case<'_>, tables: &Tables) -> Vec<String> {
+    let ran = run::run(case, tables);
+    let mut wrong = check::broken_promises(&ran);
+    let differing = check::differing(case, &ran);
+    match (case.deviates, differing.is_empty()) {
+        (false, _) => wrong.extend(differing),
+        (true, false) => {}
+        (true, true) => wrong.push("it holds: take it out of deviations.yaml".to_owned()),
+    }
+    if !wrong.is_empty() {
+        wrong.push(format!("stderr is\n{}", ran.outcome.stderr_text()));
+    }
+    wrong
+}
