@@ -16,7 +16,8 @@
 #   a C compiler for both targets           Zig, with pip, into --tools; requirements.txt pins it
 #
 # ring's C code is compiled by Zig. Everything is linked by the linker that comes with Rust, against
-# the musl that comes with Rust: Zig's own linking gives binaries that are not position-independent.
+# the musl that comes with Rust: that makes the amd64 binary position-independent, which Zig's own
+# linking does not. For arm64 Rust makes static binaries at fixed addresses only.
 set -eu
 
 NAME=aliyun-acr-credential-provider
@@ -150,7 +151,7 @@ build() {
 check() {
     form=$(file --brief "$binary")
     case "$form" in
-    *static-pie\ linked*) ;;
+    *static-pie\ linked* | *statically\ linked*) ;;
     *) die "$binary is not static: $form" ;;
     esac
     bytes=$(wc -c <"$binary")

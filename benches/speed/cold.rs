@@ -1,0 +1,103 @@
+//! An answer that has to be fetched: over TLS, to loopback, so that what is left is our own.
+
+use std::error::Error;
+
+use crate::ecr::Ecr;
+use crate::from_cache::{counted, row};
+use crate::link;
+use crate::process::{Contestant, Cost, Program, medians};
+use crate::report::{Report, ratio};
+use crate::subject::{Identity, Subject, Way};
+
+const ROUNDS: usize = 200;
+
+/// Of the helper's wall and processor time.
+const OF_HELPER: f64 = 0.5;
+
+pub fn measure(
+    report: &mut Report,
+    subject: &Subject,
+    ecr: Option<&Ecr>,
+) -> Result<(), Box<dyn Error>> {
+    report.section(
+        "a cold answer",
+        &format!(
+            "medians of {ROUNDS} runs each, in turn; caches are emptied before each run, and written by it.
+             One call over TLS to loopback, for both through a proxy on loopback"
+        ),
+    );
+    let straight = subject.straight()?;
+    let proxied = Way { sts: straight.sts, cr: link::proxy(straight.cr)? };
+    let through_proxy = Program {
+        env: vec![("HTTPS_PROXY".to_owned(), format!("http://{}", proxied.cr))],
+        ..subject.program(Identity::AccessKey, proxied)?
+    };
+    let mut ours = cold(subject, Identity::AccessKey, proxied, &through_proxy);
+    let mut contestants: Vec<Contestant<'_>> = vec![("AccessKey, through a proxy", &mut ours)];
+    let mut helper = || {
+        let ecr = ecr.ok_or("not installed")?;
+        ecr.forget()?;
+        ecr.program.cost()
+    };
+    let asked = ecr.map(Ecr::calls);
+    if let Some(ecr) = ecr {
+        ecr.program.answer()?;
+        contestants.push(("docker-credential-ecr-login, through a proxy", &mut helper));
+    }
+    let before = subject.seen();
+    let costs = medians(ROUNDS, &mut contestants)?;
+    for ((name, _), cost) in contestants.iter().zip(&costs) {
+        row(report, name, *cost);
+    }
+    let seen = subject.seen().since(before);
+    counted(report, "each run calls once", seen.requests + seen.metadata, ROUNDS);
+    if let (Some(ecr), Some(asked)) = (ecr, asked) {
+        counted(report, "docker-credential-ecr-login, too", ecr.calls() - asked, ROUNDS);
+    }
+    match costs[..] {
+        [ours, helper] => {
+            report.at_most("of its processor time", ratio(ours.cpu, helper.cpu), OF_HELPER, " ×");
+            report.at_most("of its wall time", ratio(ours.wall, helper.wall), OF_HELPER, " ×");
+        }
+        _ => report.not_run("half of docker-credential-ecr-login", "it is not installed"),
+    }
+    longer_ways(report, subject, straight)
+}
+
+/// Without a limit: what more hops cost.
+fn longer_ways(report: &mut Report, subject: &Subject, way: Way) -> Result<(), Box<dyn Error>> {
+    report.section("cold answers of each identity", "without a proxy; no limit, for comparison");
+    let programs = Identity::ALL.map(|identity| Ok((identity, subject.program(identity, way)?)));
+    let programs: Vec<(Identity, Program)> =
+        programs.into_iter().collect::<Result<_, Box<dyn Error>>>()?;
+    let mut runs: Vec<_> =
+        programs.iter().map(|(identity, program)| cold(subject, *identity, way, program)).collect();
+    let mut contestants: Vec<Contestant<'_>> = programs
+        .iter()
+        .zip(&mut runs)
+        .map(|((identity, _), run)| (identity.name(), run as &mut dyn FnMut() -> _))
+        .collect();
+    let before = subject.seen();
+    let costs = medians(ROUNDS, &mut contestants)?;
+    for ((name, _), cost) in contestants.iter().zip(&costs) {
+        row(report, name, *cost);
+    }
+    let seen = subject.seen().since(before);
+    let expected = Identity::ALL.map(|identity| identity.calls().times(ROUNDS));
+    let expected = expected.into_iter().reduce(|all, one| all.and(one));
+    report.holds("no call or connection too many", Some(seen) == expected, &format!("{seen:?}"));
+    Ok(())
+}
+
+/// Runs a program after emptying its cache; that is not timed.
+fn cold<'a>(
+    subject: &'a Subject,
+    identity: Identity,
+    way: Way,
+    program: &'a Program,
+) -> impl FnMut() -> Result<Cost, Box<dyn Error>> + 'a {
+    move || {
+        subject.forget(identity, way)?;
+        program.cost()
+    }
+}

@@ -1,0 +1,117 @@
+//! Running a program to its end, and what that cost.
+
+use std::error::Error;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// A program with everything that it is given. The environment is empty but for `env`.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    pub path: PathBuf,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// A file, so that nobody has to feed a pipe while the clock runs.
+    pub stdin: Option<PathBuf>,
+}
+
+/// What one run cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// From before the start to after the end.
+    pub wall: Duration,
+    /// On all processors, in user mode and in the kernel.
+    pub cpu: Duration,
+}
+
+impl Program {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    pub fn command(&self, path: impl Into<PathBuf>) -> Result<Command, Box<dyn Error>> {
+        let mut command = Command::new(path.into());
+        command.env_clear().envs(self.env.iter().cloned());
+        command.stdin(match &self.stdin {
+            Some(file) => Stdio::from(File::open(file)?),
+            None => Stdio::null(),
+        });
+        Ok(command)
+    }
+
+    /// Runs it, with nobody looking at what it says. A failure is an error.
+    pub fn cost(&self) -> Result<Cost, Box<dyn Error>> {
+        let mut command = self.command(&self.path)?;
+        command.args(&self.args).stdout(Stdio::null()).stderr(Stdio::null());
+        // The process has no other children while it waits for this one.
+        let before = cpu_of_children()?;
+        let start = now();
+        let status = command.spawn()?.wait()?;
+        let wall = start.elapsed();
+        let cpu = cpu_of_children()? - before;
+        if !status.success() {
+            return Err(format!("{}: {status}: {}", self.path.display(), self.complaint()).into());
+        }
+        Ok(Cost { wall, cpu })
+    }
+
+    /// Runs it and takes what it prints.
+    pub fn answer(&self) -> Result<String, Box<dyn Error>> {
+        let output = self.command(&self.path)?.args(&self.args).output()?;
+        if !output.status.success() {
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("{}: {}: {complaint}", self.path.display(), output.status).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn complaint(&self) -> String {
+        self.answer().err().map_or_else(|| "not again".to_owned(), |error| error.to_string())
+    }
+}
+
+fn cpu_of_children() -> Result<Duration, Box<dyn Error>> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let microseconds =
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(u64::try_from(microseconds)?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process has no other clock to be measured by")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// One of the things that are compared: run once for each call.
+pub type Contestant<'a> = (&'a str, &'a mut dyn FnMut() -> Result<Cost, Box<dyn Error>>);
+
+/// Runs all in turn, A B C A B C …, so that whatever else the machine does meets all alike, and
+/// gives the medians of each.
+pub fn medians(
+    rounds: usize,
+    contestants: &mut [Contestant<'_>],
+) -> Result<Vec<Cost>, Box<dyn Error>> {
+    let mut costs = vec![Vec::with_capacity(rounds); contestants.len()];
+    for _ in 0..rounds {
+        for ((name, run), costs) in contestants.iter_mut().zip(&mut costs) {
+            costs.push(run().map_err(|error| format!("{name}: {error}"))?);
+        }
+    }
+    Ok(costs
+        .iter()
+        .map(|costs| Cost {
+            wall: median(costs.iter().map(|cost| cost.wall)),
+            cpu: median(costs.iter().map(|cost| cost.cpu)),
+        })
+        .collect())
+}
+
+pub fn median(values: impl Iterator<Item = Duration>) -> Duration {
+    let mut values: Vec<Duration> = values.collect();
+    values.sort();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

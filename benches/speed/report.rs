@@ -1,0 +1,68 @@
+//! What is printed: a table for each measure, and what holds or does not.
+
+use std::time::Duration;
+
+#[derive(Default)]
+pub struct Report {
+    kept: usize,
+    broken: Vec<String>,
+}
+
+impl Report {
+    pub fn section(&self, title: &str, about: &str) {
+        println!("\n== {title}");
+        for line in about.lines() {
+            println!("   {}", line.trim());
+        }
+        println!();
+    }
+
+    pub fn row(&self, name: &str, cells: &[String]) {
+        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>14}")).collect();
+        println!("   {name:<52}{}", cells.concat());
+    }
+
+    pub fn at_most(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
+        self.verdict(what, value <= limit, &format!("{value:.2}{unit}, limit {limit:.2}{unit}"));
+    }
+
+    pub fn at_least(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
+        self.verdict(what, value >= limit, &format!("{value:.2}{unit}, at least {limit:.2}{unit}"));
+    }
+
+    pub fn holds(&mut self, what: &str, holds: bool, detail: &str) {
+        self.verdict(what, holds, detail);
+    }
+
+    fn verdict(&mut self, what: &str, holds: bool, detail: &str) {
+        let mark = if holds { "ok    " } else { "BROKEN" };
+        println!("   {mark} {what}: {detail}");
+        if holds {
+            self.kept += 1;
+        } else {
+            self.broken.push(format!("{what}: {detail}"));
+        }
+    }
+
+    pub fn not_run(&mut self, what: &str, why: &str) {
+        println!("   NOT RUN {what}: {why}");
+        self.broken.push(format!("NOT RUN {what}: {why}"));
+    }
+
+    /// Whether every limit was looked at and holds.
+    pub fn close(&self) -> bool {
+        println!("\n{} limits hold, {} do not", self.kept, self.broken.len());
+        for line in &self.broken {
+            println!("  {line}");
+        }
+        self.broken.is_empty()
+    }
+}
+
+pub fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+pub fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
