@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -127,8 +129,8 @@ fn is_whole(request: &[u8]) -> bool {
 
 /// A login for twelve hours, as long as a real one is.
 fn answer() -> String {
-    // "AWS:" and a password as long as the real ones.
-    let token = format!("QVdTO{}", "mFkZVVw".repeat(260));
+    // The password is as long as a real one.
+    let token = STANDARD.encode(format!("AWS:{}", "MadeUpPassword".repeat(130)));
     let ends = jiff::Timestamp::now().as_second() + 12 * 60 * 60;
     format!(
         r#"{{"authorizationData":[{{"authorizationToken":"{token}","expiresAt":{ends}.0,"proxyEndpoint":"https://{REGISTRY}"}}]}}"#
