@@ -1,11 +1,13 @@
 #!/bin/sh
 # Builds what a release consists of: static binaries, checksums, bills of material, licences.
 #
-#   release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR]
+#   release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR] [--keep-symbols yes]
 #
-#   --arch    one architecture only (default: both)
-#   --out     where the results go (default: target/dist)
-#   --tools   where the tools below go (default: target/tools)
+#   --arch           one architecture only (default: both)
+#   --out            where the results go (default: target/dist)
+#   --tools          where the tools below go (default: target/tools)
+#   --keep-symbols   for profilers, not for a release: leaves the names of functions in, and takes
+#                    the vDSO's address from libc, since valgrind hides it from nobody else
 #
 # The same commit and the same compiler give the same bytes, in any folder. SOURCE_DATE_EPOCH dates
 # the bills of material; left out, it is the time of the commit.
@@ -47,12 +49,15 @@ main() {
     source=$(cd "$(dirname "$0")/.." && pwd -P)
     out=$source/target/dist
     tools=$source/target/tools
+    strip=symbols
+    features=
     while [ $# -gt 0 ]; do
-        [ $# -gt 1 ] || die "usage: release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR]"
+        [ $# -gt 1 ] || die "\`$1\` is no option with a value; see the head of release/build.sh"
         case "$1" in
         --arch) archs=$2 ;;
         --out) out=$2 ;;
         --tools) tools=$2 ;;
+        --keep-symbols) strip=debuginfo features=rustix/use-libc-auxv ;;
         *) die "unknown option \`$1\`" ;;
         esac
         shift 2
@@ -89,7 +94,8 @@ main() {
 settle_environment() {
     unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET \
         RUSTC_WRAPPER CFLAGS CPPFLAGS LDFLAGS
-    export LC_ALL=C TZ=UTC
+    for name in $(env | sed -n 's/^\(CARGO_PROFILE_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+    export LC_ALL=C TZ=UTC CARGO_PROFILE_RELEASE_STRIP=$strip
     umask 022
     if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
         SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) ||
@@ -142,7 +148,7 @@ build() {
     binary=$out/$NAME-linux-$1
     say "$target"
     cargo zigbuild --quiet --release --locked --package "$NAME" --bin "$NAME" --target "$target" \
-        --target-dir "$source/target"
+        --target-dir "$source/target" --features "$features"
     cp "$source/target/$target/release/$NAME" "$binary"
     check "$1"
     python3 release/sbom.py "$target" >"$binary.cdx.json"

@@ -3,11 +3,10 @@
 use std::error::Error;
 
 use crate::ecr::Ecr;
-use crate::from_cache::{counted, row};
 use crate::link;
-use crate::process::{Contestant, Cost, Program, medians};
-use crate::report::{Report, ratio};
-use crate::subject::{Identity, Subject, Way};
+use crate::process::{Contestant, Cost, Program, compare};
+use crate::report::{self, Report, ratio};
+use crate::subject::{Calls, Identity, Subject, Way};
 
 const ROUNDS: usize = 200;
 
@@ -19,7 +18,7 @@ pub fn measure(
     subject: &Subject,
     ecr: Option<&Ecr>,
 ) -> Result<(), Box<dyn Error>> {
-    report.section(
+    report::section(
         "a cold answer",
         &format!(
             "medians of {ROUNDS} runs each, in turn; caches are emptied before each run, and written by it.
@@ -45,17 +44,16 @@ pub fn measure(
         contestants.push(("docker-credential-ecr-login, through a proxy", &mut helper));
     }
     let before = subject.seen();
-    let costs = medians(ROUNDS, &mut contestants)?;
-    for ((name, _), cost) in contestants.iter().zip(&costs) {
-        row(report, name, *cost);
-    }
+    let costs = compare(ROUNDS, &mut contestants)?;
+    report::costs(&contestants, &costs);
     let seen = subject.seen().since(before);
-    counted(report, "each run calls once", seen.requests + seen.metadata, ROUNDS);
+    report.calls("each run calls once", seen.requests + seen.metadata, ROUNDS);
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
-        counted(report, "docker-credential-ecr-login, too", ecr.calls() - asked, ROUNDS);
+        report.calls("docker-credential-ecr-login, too", ecr.calls() - asked, ROUNDS);
     }
-    match costs[..] {
+    match &costs[..] {
         [ours, helper] => {
+            let (ours, helper) = (ours.median, helper.median);
             report.at_most("of its processor time", ratio(ours.cpu, helper.cpu), OF_HELPER, " ×");
             report.at_most("of its wall time", ratio(ours.wall, helper.wall), OF_HELPER, " ×");
         }
@@ -66,7 +64,7 @@ pub fn measure(
 
 /// Without a limit: what more hops cost.
 fn longer_ways(report: &mut Report, subject: &Subject, way: Way) -> Result<(), Box<dyn Error>> {
-    report.section("cold answers of each identity", "without a proxy; no limit, for comparison");
+    report::section("cold answers of each identity", "without a proxy; no limit, for comparison");
     let programs = Identity::ALL.map(|identity| Ok((identity, subject.program(identity, way)?)));
     let programs: Vec<(Identity, Program)> =
         programs.into_iter().collect::<Result<_, Box<dyn Error>>>()?;
@@ -78,13 +76,11 @@ fn longer_ways(report: &mut Report, subject: &Subject, way: Way) -> Result<(), B
         .map(|((identity, _), run)| (identity.name(), run as &mut dyn FnMut() -> _))
         .collect();
     let before = subject.seen();
-    let costs = medians(ROUNDS, &mut contestants)?;
-    for ((name, _), cost) in contestants.iter().zip(&costs) {
-        row(report, name, *cost);
-    }
+    let costs = compare(ROUNDS, &mut contestants)?;
+    report::costs(&contestants, &costs);
     let seen = subject.seen().since(before);
     let expected = Identity::ALL.map(|identity| identity.calls().times(ROUNDS));
-    let expected = expected.into_iter().reduce(|all, one| all.and(one));
+    let expected = expected.into_iter().reduce(Calls::and);
     report.holds("no call or connection too many", Some(seen) == expected, &format!("{seen:?}"));
     Ok(())
 }

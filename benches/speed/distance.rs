@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::link;
 use crate::process::{median, now};
-use crate::report::{Report, ms};
+use crate::report::{self, Report, ms};
 use crate::subject::{Calls, Identity, Subject, Way};
 
 const ROUNDS: usize = 20;
@@ -29,7 +29,7 @@ const BEYOND: f64 = 0.10;
 
 pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Error>> {
     let round_trip = 2 * ONE_WAY;
-    report.section(
+    report::section(
         "with STS and ACR far away",
         &format!(
             "{ONE_WAY:?} each way to STS and to ACR, by a relay that also counts TCP's handshake;
@@ -39,7 +39,7 @@ pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Err
     control(report, round_trip)?;
     let straight = subject.straight()?;
     let (near, far) = (relayed(straight, Duration::ZERO)?, relayed(straight, ONE_WAY)?);
-    report.row("", &["round trips", "these alone", "near", "far", "beyond"].map(str::to_owned));
+    report::row("", &["round trips", "these alone", "near", "far", "beyond"].map(str::to_owned));
     for identity in Identity::ALL {
         let (mut walls_near, mut walls_far) = (Vec::new(), Vec::new());
         let before = subject.seen();
@@ -55,7 +55,7 @@ pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Err
         let alone = round_trip * u32::try_from(trips)?;
         let (near, far) = (median(walls_near.into_iter()), median(walls_far.into_iter()));
         let beyond = far.as_secs_f64() / alone.as_secs_f64() - 1.0;
-        report.row(
+        report::row(
             identity.name(),
             &[trips.to_string(), ms(alone), ms(near), ms(far), format!("{:.1} %", beyond * 100.0)],
         );
@@ -89,7 +89,7 @@ fn control(report: &mut Report, round_trip: Duration) -> Result<(), Box<dyn Erro
         times.push(start.elapsed() / 2);
     }
     let measured = median(times.into_iter());
-    report.row("control: a round trip over the relay", &[ms(measured)]);
+    report::row("control: a round trip over the relay", &[ms(measured)]);
     let off = measured.as_secs_f64() / round_trip.as_secs_f64() - 1.0;
     report.holds(
         "the relay delays as it should",

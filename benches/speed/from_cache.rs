@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use crate::ecr::Ecr;
-use crate::process::{Contestant, Cost, Program, medians};
-use crate::report::{Report, ms, ratio};
+use crate::process::{Contestant, Program, compare};
+use crate::report::{self, Report, ratio};
 use crate::subject::{Identity, Subject};
 
 const ROUNDS: usize = 300;
@@ -19,7 +19,7 @@ pub fn measure(
     subject: &Subject,
     ecr: Option<&Ecr>,
 ) -> Result<(), Box<dyn Error>> {
-    report.section(
+    report::section(
         "an answer from the node's cache",
         &format!("worker role with role; medians of {ROUNDS} runs each, in turn"),
     );
@@ -33,12 +33,7 @@ pub fn measure(
     );
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
         ecr.program.answer()?;
-        counted(
-            report,
-            "docker-credential-ecr-login's first run calls once",
-            ecr.calls() - asked,
-            1,
-        );
+        report.calls("docker-credential-ecr-login's first run calls once", ecr.calls() - asked, 1);
     }
     let asked = ecr.map(Ecr::calls);
 
@@ -50,37 +45,27 @@ pub fn measure(
     if ecr.is_some() {
         contestants.push(("docker-credential-ecr-login, from its cache", &mut helper));
     }
-    let costs = medians(ROUNDS, &mut contestants)?;
-    for ((name, _), cost) in contestants.iter().zip(&costs) {
-        row(report, name, *cost);
-    }
+    let costs = compare(ROUNDS, &mut contestants)?;
+    report::costs(&contestants, &costs);
 
     let seen = subject.seen().since(seen);
-    counted(report, "answers from the cache call nobody", seen.requests + seen.metadata, 0);
+    report.calls("answers from the cache call nobody", seen.requests + seen.metadata, 0);
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
-        counted(report, "nor does docker-credential-ecr-login", ecr.calls() - asked, 0);
+        report.calls("nor does docker-credential-ecr-login", ecr.calls() - asked, 0);
     }
     let what = "wall time of /bin/true";
-    if let [nothing, ours, ..] = costs[..] {
-        report.at_most(what, ratio(ours.wall, nothing.wall), OVER_TRUE, " ×");
+    if let [nothing, ours, ..] = &costs[..] {
+        report.at_most(what, ratio(ours.median.wall, nothing.median.wall), OVER_TRUE, " ×");
     }
     let what = "faster than docker-credential-ecr-login";
-    match costs[..] {
+    match &costs[..] {
         [_, ours, helper] => {
-            report.at_least(what, ratio(helper.wall, ours.wall), UNDER_HELPER, " ×")
+            let faster = ratio(helper.median.wall, ours.median.wall);
+            report.at_least(what, faster, UNDER_HELPER, " ×");
         }
         _ => report.not_run(what, "it is not installed"),
     }
     Ok(())
-}
-
-/// A number of calls that must be met exactly.
-pub fn counted(report: &mut Report, what: &str, calls: usize, expected: usize) {
-    report.holds(what, calls == expected, &format!("{calls} calls"));
-}
-
-pub fn row(report: &Report, name: &str, cost: Cost) {
-    report.row(name, &[format!("wall {}", ms(cost.wall)), format!("cpu {}", ms(cost.cpu))]);
 }
 
 /// What an answer has between the quotes behind `"password":`.

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use crate::peak_memory::{high_water_mark, peak};
 use crate::process::Program;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::subject::{Identity, Subject};
 
 /// Runs of each; the largest counts.
@@ -15,7 +15,7 @@ const FROM_CACHE_MIB: f64 = 4.0;
 const COLD_MIB: f64 = 10.0;
 
 pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Error>> {
-    report.section(
+    report::section(
         "most resident memory",
         &format!("VmHWM as the process ends; the largest of {RUNS} runs"),
     );
@@ -26,12 +26,8 @@ pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Err
     let before = subject.seen();
     let kept = largest(|| peak(&program))?;
     let calls = subject.seen().since(before);
-    show(report, "from the cache", kept);
-    report.holds(
-        "from the cache without a call",
-        calls.requests + calls.metadata == 0,
-        &format!("{} calls", calls.requests + calls.metadata),
-    );
+    show("from the cache", kept);
+    report.calls("from the cache without a call", calls.requests + calls.metadata, 0);
     report.at_most("from the cache", mib(kept), FROM_CACHE_MIB, " MiB");
     for identity in Identity::ALL {
         let program = subject.program(identity, way)?;
@@ -39,7 +35,7 @@ pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Err
             subject.forget(identity, way)?;
             peak(&program)
         })?;
-        show(report, &format!("cold, {}", identity.name()), cold);
+        show(&format!("cold, {}", identity.name()), cold);
         report.at_most(&format!("cold, {}", identity.name()), mib(cold), COLD_MIB, " MiB");
     }
     Ok(())
@@ -59,9 +55,9 @@ fn controls(report: &mut Report) -> Result<(), Box<dyn Error>> {
     };
     let sixteen = peak(&sixteen)?;
     drop(black_box(ballast));
-    show(report, "control: this benchmark itself", parent);
-    show(report, "control: /bin/true", nothing);
-    show(report, "control: dd with a buffer of 16 MiB", sixteen);
+    show("control: this benchmark itself", parent);
+    show("control: /bin/true", nothing);
+    show("control: dd with a buffer of 16 MiB", sixteen);
     report.holds(
         "the method does not count the parent",
         nothing * 10 < parent,
@@ -79,8 +75,8 @@ fn largest(mut peak: impl FnMut() -> Result<u64, Box<dyn Error>>) -> Result<u64,
     (0..RUNS).try_fold(0, |largest, _| Ok(peak()?.max(largest)))
 }
 
-fn show(report: &Report, name: &str, kibibytes: u64) {
-    report.row(name, &[format!("{kibibytes} KiB")]);
+fn show(name: &str, kibibytes: u64) {
+    report::row(name, &[format!("{kibibytes} KiB")]);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no process has so much memory")]

@@ -52,7 +52,7 @@ impl Program {
         let start = now();
         let status = command.spawn()?.wait()?;
         let wall = start.elapsed();
-        let cpu = cpu_of_children()? - before;
+        let cpu = cpu_of_children()?.saturating_sub(before);
         if !status.success() {
             return Err(format!("{}: {status}: {}", self.path.display(), self.complaint()).into());
         }
@@ -89,29 +89,40 @@ pub fn now() -> Instant {
 /// One of the things that are compared: run once for each call.
 pub type Contestant<'a> = (&'a str, &'a mut dyn FnMut() -> Result<Cost, Box<dyn Error>>);
 
-/// Runs all in turn, A B C A B C …, so that whatever else the machine does meets all alike, and
-/// gives the medians of each.
-pub fn medians(
+/// What many runs of one contestant cost.
+pub struct Summary {
+    /// The median of each.
+    pub median: Cost,
+    /// Wall time that one run in ten stays below. Far below the median: the machine was busy.
+    pub best_tenth: Duration,
+}
+
+/// Runs all in turn, A B C A B C …, so that whatever else the machine does meets all alike.
+pub fn compare(
     rounds: usize,
     contestants: &mut [Contestant<'_>],
-) -> Result<Vec<Cost>, Box<dyn Error>> {
+) -> Result<Vec<Summary>, Box<dyn Error>> {
     let mut costs = vec![Vec::with_capacity(rounds); contestants.len()];
     for _ in 0..rounds {
         for ((name, run), costs) in contestants.iter_mut().zip(&mut costs) {
             costs.push(run().map_err(|error| format!("{name}: {error}"))?);
         }
     }
-    Ok(costs
-        .iter()
-        .map(|costs| Cost {
-            wall: median(costs.iter().map(|cost| cost.wall)),
-            cpu: median(costs.iter().map(|cost| cost.cpu)),
-        })
-        .collect())
+    let summary = |costs: &Vec<Cost>| {
+        let walls = || costs.iter().map(|cost| cost.wall);
+        let cpu = median(costs.iter().map(|cost| cost.cpu));
+        Summary { median: Cost { wall: median(walls()), cpu }, best_tenth: part(walls(), 10) }
+    };
+    Ok(costs.iter().map(summary).collect())
 }
 
 pub fn median(values: impl Iterator<Item = Duration>) -> Duration {
+    part(values, 2)
+}
+
+/// The value that one in so many stays below.
+fn part(values: impl Iterator<Item = Duration>, in_so_many: usize) -> Duration {
     let mut values: Vec<Duration> = values.collect();
     values.sort();
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    values.get(values.len() / in_so_many).copied().unwrap_or_default()
 }

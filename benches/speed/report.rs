@@ -2,6 +2,30 @@
 
 use std::time::Duration;
 
+use crate::process::{Contestant, Summary};
+
+pub fn section(title: &str, about: &str) {
+    println!("\n== {title}");
+    for line in about.lines() {
+        println!("   {}", line.trim());
+    }
+    println!();
+}
+
+pub fn row(name: &str, cells: &[String]) {
+    let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>14}")).collect();
+    println!("   {name:<52}{}", cells.concat());
+}
+
+/// A row for each contestant.
+pub fn costs(contestants: &[Contestant<'_>], costs: &[Summary]) {
+    row("", &["wall", "best tenth", "cpu"].map(str::to_owned));
+    for ((name, _), Summary { median, best_tenth }) in contestants.iter().zip(costs) {
+        row(name, &[ms(median.wall), ms(*best_tenth), ms(median.cpu)]);
+    }
+}
+
+/// What holds and what does not.
 #[derive(Default)]
 pub struct Report {
     kept: usize,
@@ -9,32 +33,20 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn section(&self, title: &str, about: &str) {
-        println!("\n== {title}");
-        for line in about.lines() {
-            println!("   {}", line.trim());
-        }
-        println!();
-    }
-
-    pub fn row(&self, name: &str, cells: &[String]) {
-        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>14}")).collect();
-        println!("   {name:<52}{}", cells.concat());
+    /// A number of calls that must be met exactly.
+    pub fn calls(&mut self, what: &str, calls: usize, expected: usize) {
+        self.holds(what, calls == expected, &format!("{calls} calls"));
     }
 
     pub fn at_most(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
-        self.verdict(what, value <= limit, &format!("{value:.2}{unit}, limit {limit:.2}{unit}"));
+        self.holds(what, value <= limit, &format!("{value:.2}{unit}, limit {limit:.2}{unit}"));
     }
 
     pub fn at_least(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
-        self.verdict(what, value >= limit, &format!("{value:.2}{unit}, at least {limit:.2}{unit}"));
+        self.holds(what, value >= limit, &format!("{value:.2}{unit}, at least {limit:.2}{unit}"));
     }
 
     pub fn holds(&mut self, what: &str, holds: bool, detail: &str) {
-        self.verdict(what, holds, detail);
-    }
-
-    fn verdict(&mut self, what: &str, holds: bool, detail: &str) {
         let mark = if holds { "ok    " } else { "BROKEN" };
         println!("   {mark} {what}: {detail}");
         if holds {
