@@ -25,7 +25,7 @@ use crate::cache::record::Record;
 use crate::cache::store::{Contents, Lock, Store, Unusable};
 use crate::clock::{self, Deadline};
 use crate::error::{Exit, Failure};
-use crate::freshness::SHARED_FAILURE;
+use crate::freshness::Rules;
 use crate::journal::Journal;
 use crate::random;
 
@@ -60,7 +60,6 @@ pub struct Cache<'a> {
     not_before: Cell<Duration>,
     /// Something that an earlier run had learnt was used.
     remembered: Cell<bool>,
-    swept: OnceCell<()>,
     /// A pull has asked, not a renewal ahead of time.
     by_pull: bool,
 }
@@ -99,7 +98,6 @@ impl<'a> Cache<'a> {
             started: clock::since_boot(),
             not_before: Cell::new(Duration::ZERO),
             remembered: Cell::new(false),
-            swept: OnceCell::new(),
             by_pull: true,
         }
     }
@@ -145,7 +143,7 @@ impl<'a> Cache<'a> {
 
     /// What is kept, or else what `make` makes of it; `make` runs in one process at a time.
     ///
-    /// A failure is shared with those who wait, and for [`SHARED_FAILURE`] with those who come.
+    /// A failure is shared with those who wait, and for [`Rules::shared_failure`] with those who come.
     /// Where one that may pass stands in the way of renewing something that is still good, the old
     /// thing is the result, and says so.
     ///
@@ -261,7 +259,6 @@ impl<'a> Cache<'a> {
             Some((_, Err(failure) | Ok(Turn::TheirFailure(failure)))) => return Err(failure),
             Some((store, Ok(Turn::Ours(round, lock)))) => (store, round, lock),
         };
-        self.swept.get_or_init(|| self.sweep(store));
         let name = self.scope.name(key);
         match fetch() {
             Ok(made) => {
@@ -380,7 +377,7 @@ impl<'a> Cache<'a> {
 
     fn write_failure(&self, store: &Store, name: &str, round: u32, failure: &Failure) {
         let now = clock::since_boot();
-        let until = now + SHARED_FAILURE;
+        let until = now + Rules::DEFAULT.shared_failure;
         let record = Record { of: "", since: now, fresh_until: until, until, value: failure };
         self.write_record(store, &failure_name(name), round, &record, now);
     }
@@ -401,7 +398,8 @@ impl<'a> Cache<'a> {
     }
 
     /// Clears away what the configuration no longer has, and what is good for nothing any more.
-    fn sweep(&self, store: &Store) {
+    pub fn sweep(&self) {
+        let Some(store) = self.there() else { return };
         let now = clock::since_boot();
         let place = format!("{}-", self.scope.place);
         let scope = self.scope.prefix();
@@ -413,10 +411,8 @@ impl<'a> Cache<'a> {
                     store.remove(&name);
                 }
             } else if is_over(store, &name, now) {
+                // Its lock stays: somebody may hold it, to make it anew.
                 store.remove(&name);
-                store.remove(&failure_name(&name));
-                store.remove(&lock_name(&name, 0));
-                store.remove(&lock_name(&name, 1));
             }
         }
     }

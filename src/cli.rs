@@ -16,8 +16,20 @@ pub enum Command {
     Refresh {
         config: Option<PathBuf>,
     },
+    /// Say what would happen and what is wrong.
+    Doctor {
+        config: Option<PathBuf>,
+        options: DoctorOptions,
+    },
     Help,
     Version,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct DoctorOptions {
+    /// Call nothing.
+    pub config_only: bool,
+    pub json: bool,
 }
 
 /// A command line that means nothing here.
@@ -43,6 +55,8 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] refresh
       Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
       less than expiring-threshold left, and says in one line which. For a systemd timer.
+  aliyun-acr-credential-provider [--config FILE] doctor --config-only [--json]
+      Checks the configuration, calls nothing: every mistake at once, and what will bite later.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -57,6 +71,8 @@ Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 ident
 4 AssumeRole, 5 registry token, 6 out of time.
 ";
 
+const COMMANDS: [&str; 2] = ["refresh", "doctor"];
+
 /// Reads the arguments, the program's name left out.
 ///
 /// # Errors
@@ -65,7 +81,8 @@ Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 ident
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(arguments);
     let mut config = None;
-    let mut refresh = false;
+    let mut word = None;
+    let mut options = DoctorOptions::default();
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             Arg::Long("config") if config.is_some() => {
@@ -76,20 +93,28 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             }
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
-            Arg::Value(word) => {
-                let word = word.string().map_err(wrong)?;
-                match word.as_str() {
-                    "refresh" if !refresh => refresh = true,
-                    "get" | "store" | "erase" | "list" => {
-                        return Err(UsageError::DockerHelper(word));
+            Arg::Long("config-only") if word == Some("doctor") => options.config_only = true,
+            Arg::Long("json") if word == Some("doctor") => options.json = true,
+            Arg::Value(value) => {
+                let value = value.string().map_err(wrong)?;
+                let known = COMMANDS.into_iter().find(|known| *known == value);
+                match known.filter(|_| word.is_none()) {
+                    Some(known) => word = Some(known),
+                    None if ["get", "store", "erase", "list"].contains(&value.as_str()) => {
+                        return Err(UsageError::DockerHelper(value));
                     }
-                    _ => return Err(UsageError::Wrong(format!("unknown command `{word}`"))),
+                    None => return Err(UsageError::Wrong(format!("unknown command `{value}`"))),
                 }
             }
             other => return Err(wrong(other.unexpected())),
         }
     }
-    Ok(if refresh { Command::Refresh { config } } else { Command::Provide { config } })
+    Ok(match word {
+        Some("refresh") => Command::Refresh { config },
+        Some(_) if options.config_only => Command::Doctor { config, options },
+        Some(_) => return Err(UsageError::Wrong("`doctor` takes --config-only".to_owned())),
+        None => Command::Provide { config },
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
@@ -115,6 +140,11 @@ mod tests {
             parsed(&["refresh", "--config", "/c"]),
             Ok(Command::Refresh { config: Some("/c".into()) })
         );
+        let options = DoctorOptions { config_only: true, json: true };
+        assert_eq!(
+            parsed(&["doctor", "--config-only", "--json"]),
+            Ok(Command::Doctor { config: None, options })
+        );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["get"]), Err(UsageError::DockerHelper("get".to_owned())));
         for wrong in [
@@ -122,6 +152,7 @@ mod tests {
             &["--nope"],
             &["x"],
             &["refresh", "refresh"],
+            &["--json"],
             &["--config", "a", "--config", "b"],
         ] {
             assert!(matches!(parsed(wrong), Err(UsageError::Wrong(_))), "{wrong:?}");

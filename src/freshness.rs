@@ -4,37 +4,49 @@
 
 use std::time::Duration;
 
-/// A login is renewed once it has less than this part of its life left, however large the
-/// configured threshold is: else a long threshold would renew a short-lived login all the time.
-const LARGEST_SHARE: u32 = 3;
-
-/// Up to a tenth of the threshold is taken off at random, so that nodes that fetched together do
-/// not renew together.
-const SPREAD: u32 = 10;
-
-/// A role session is used again while no more than this part of it is over: a login lives no
-/// longer than the session that asked for it.
-const SESSION_USED_UP: u32 = 10;
-
-/// How long the kubelet may keep a login that should have been renewed and could not be.
-pub const STALE_ANSWER: Duration = Duration::from_secs(5 * 60);
-
-/// For how long others take over a failure instead of asking again: longer than it takes to start
-/// all the processes of a burst, shorter than the kubelet's shortest pause between two pulls (10 s).
-pub const SHARED_FAILURE: Duration = Duration::from_secs(3);
-
-/// What a login may have left before it is renewed. `random` is uniform over all of `u64`.
-#[must_use]
-pub fn renew_below(life: Duration, threshold: Duration, random: u64) -> Duration {
-    let most = threshold.min(life / LARGEST_SHARE);
-    let nanos = (most / SPREAD).as_nanos() * u128::from(random) / u128::from(u64::MAX);
-    most.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+/// The numbers of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// A login is renewed once it has less than this part of its life left, however large the
+    /// configured threshold is: else a long threshold would renew a short-lived login all the time.
+    pub largest_share: u32,
+    /// Up to this part of the threshold is taken off at random, so that nodes that fetched together
+    /// do not renew together.
+    pub spread: u32,
+    /// A role session is used again while no more than this part of it is over: a login lives no
+    /// longer than the session that asked for it.
+    pub session_used_up: u32,
+    /// How long the kubelet may keep a login that should have been renewed and could not be.
+    pub stale_answer: Duration,
+    /// For how long others take over a failure instead of asking again: longer than it takes to
+    /// start all the processes of a burst, shorter than the kubelet's shortest pause between two
+    /// pulls (10 s).
+    pub shared_failure: Duration,
 }
 
-/// How long a role session that lives for `life` is worth another login.
-#[must_use]
-pub fn session_worth(life: Duration) -> Duration {
-    life / SESSION_USED_UP
+impl Rules {
+    /// Those of the program; the simulated fleet of the tests also tries others.
+    pub const DEFAULT: Self = Self {
+        largest_share: 3,
+        spread: 10,
+        session_used_up: 10,
+        stale_answer: Duration::from_secs(5 * 60),
+        shared_failure: Duration::from_secs(3),
+    };
+
+    /// What a login may have left before it is renewed. `random` is uniform over all of `u64`.
+    #[must_use]
+    pub fn renew_below(self, life: Duration, threshold: Duration, random: u64) -> Duration {
+        let most = threshold.min(life / self.largest_share);
+        let nanos = (most / self.spread).as_nanos() * u128::from(random) / u128::from(u64::MAX);
+        most.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// How long a role session that lives for `life` is worth another login.
+    #[must_use]
+    pub fn session_worth(self, life: Duration) -> Duration {
+        life / self.session_used_up
+    }
 }
 
 /// What the kubelet is told: `min(expireDuration, time left − margin)` in whole seconds, never
@@ -71,14 +83,14 @@ mod tests {
     #[test]
     fn renewal_begins_at_the_threshold_or_a_little_later_and_never_before_two_thirds() {
         let quarter = seconds(900);
-        assert_eq!(renew_below(seconds(3600), quarter, 0), quarter);
-        assert_eq!(renew_below(seconds(3600), quarter, u64::MAX), seconds(810));
-        assert_eq!(renew_below(seconds(900), quarter, 0), seconds(300));
-        assert_eq!(renew_below(seconds(3600), Duration::ZERO, 7), Duration::ZERO);
+        assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), quarter, 0), quarter);
+        assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), quarter, u64::MAX), seconds(810));
+        assert_eq!(Rules::DEFAULT.renew_below(seconds(900), quarter, 0), seconds(300));
+        assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), Duration::ZERO, 7), Duration::ZERO);
     }
 
     #[test]
     fn a_session_is_used_again_in_the_first_tenth_of_its_life() {
-        assert_eq!(session_worth(seconds(3600)), seconds(360));
+        assert_eq!(Rules::DEFAULT.session_worth(seconds(3600)), seconds(360));
     }
 }

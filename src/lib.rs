@@ -11,6 +11,8 @@
 //! 4. [`provide`] is that way as a whole; only it knows the stations. [`shortcut`] answers from
 //!    the node's cache without going it, [`refresh`] goes it ahead of time.
 //!
+//! [`doctor`] goes the same way and tells what it finds.
+//!
 //! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire,
 //! [`cache`] what the machine keeps from one run to the next.
 //! [`error`] and [`remedy`] are what a person reads when it fails.
@@ -18,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod doctor;
 pub mod provide;
 pub mod refresh;
 pub mod shortcut;

@@ -11,9 +11,11 @@ use std::process::exit;
 
 use aliyun_acr_credential_provider::aliyun::call::Network;
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
-use aliyun_acr_credential_provider::cli::{self, Command};
+use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions};
 use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
 use aliyun_acr_credential_provider::config::{Config, ConfigError, Settings, Source};
+use aliyun_acr_credential_provider::doctor::configuration;
+use aliyun_acr_credential_provider::doctor::report::Report;
 use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::error::{Exit, Failure};
 use aliyun_acr_credential_provider::http::{Http, Routes};
@@ -52,8 +54,8 @@ fn main() {
     let level = log_level(&environment, &journal);
     let outcome = run(start, &environment, &journal);
     let code = match outcome {
-        Ok(answer) => match write_answer(&answer) {
-            Ok(()) => 0,
+        Ok(Done { text, exit }) => match write_answer(&text) {
+            Ok(()) => i32::from(exit),
             Err(error) => {
                 say(&Failure::new(
                     Exit::Unexpected,
@@ -74,18 +76,35 @@ fn main() {
     exit(code);
 }
 
+/// What goes to stdout, and what the process ends with.
+struct Done {
+    text: Secret,
+    exit: u8,
+}
+
+impl From<Secret> for Done {
+    fn from(text: Secret) -> Self {
+        Self { text, exit: 0 }
+    }
+}
+
 fn run(
     start: std::time::Instant,
     environment: &Environment,
     journal: &Journal,
-) -> Result<Secret, Failure> {
+) -> Result<Done, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the one reading of the arguments")]
     let arguments = std::env::args_os().skip(1);
     match cli::parse(arguments).map_err(|error| usage(&error.to_string()))? {
-        Command::Help => Ok(Secret::new(cli::HELP)),
-        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION))),
-        Command::Provide { config } => answer(start, config.as_deref(), environment, journal),
-        Command::Refresh { config } => refresh(config.as_deref(), environment, journal),
+        Command::Help => Ok(Secret::new(cli::HELP).into()),
+        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION)).into()),
+        Command::Provide { config } => {
+            answer(start, config.as_deref(), environment, journal).map(Done::from)
+        }
+        Command::Refresh { config } => {
+            refresh(config.as_deref(), environment, journal).map(Done::from)
+        }
+        Command::Doctor { config, options } => Ok(doctor(config.as_deref(), &options, environment)),
     }
 }
 
@@ -134,6 +153,7 @@ fn refresh(
     {
         return Ok(Secret::new("another refresh is under way\n"));
     }
+    cache.sweep();
     let parts = Parts::new(&config, environment, journal);
     let mut outcome = Outcome::default();
     for host in refresh::due(&cache) {
@@ -150,6 +170,16 @@ fn refresh(
         None => Ok(Secret::new(format!("{line}\n"))),
         Some((_, failure)) => Err(failure.caused_by(line)),
     }
+}
+
+/// Looks at everything that a pull would meet.
+fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environment) -> Done {
+    let config = Source::find(config, environment, user_file)
+        .and_then(|source| Config::of(source, environment));
+    let mut report = Report::default();
+    report.add(configuration::station(&config));
+    let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
+    Done { text: Secret::new(text), exit: report.exit() }
 }
 
 /// What all logins of a run share.

@@ -10,7 +10,7 @@ use crate::cache::{Cache, Key, Kind, Made};
 use crate::clock;
 use crate::config::{Config, Entry};
 use crate::error::{Exit, Failure};
-use crate::freshness::{self, SHARED_FAILURE, STALE_ANSWER};
+use crate::freshness::Rules;
 use crate::identity::{self, Pod, Requester};
 use crate::image;
 use crate::instance::{Lookup, Target};
@@ -55,7 +55,8 @@ pub fn provide(
     let served = login(host, &request.pod(), config, node, cache)?;
     let token = served.map(|mut served| {
         if let Some(failure) = served.stale {
-            served.token.cache_seconds = served.token.cache_seconds.min(STALE_ANSWER.as_secs());
+            served.token.cache_seconds =
+                served.token.cache_seconds.min(Rules::DEFAULT.stale_answer.as_secs());
             node.network.journal.warn(format!(
                 "the login of {host} was not renewed and the old one answers for now: {}",
                 failure.message
@@ -97,6 +98,7 @@ pub fn login(
     node: &Node<'_>,
     cache: &Cache<'_>,
 ) -> Result<Option<Served>, Failure> {
+    cache.sweep();
     let pull = Pull { host, pod, config, node, cache };
     let result = match pull.login() {
         // What was known from earlier runs may have changed: once more without it.
@@ -209,7 +211,7 @@ impl Pull<'_, '_> {
             let (value, left) = registry_token::fetch(node, endpoint, &session, target, self.host)?;
             left_at_issue.set(Some(left));
             let threshold = self.config.expiring_threshold;
-            let renew_below = freshness::renew_below(left, threshold, random::number());
+            let renew_below = Rules::DEFAULT.renew_below(left, threshold, random::number());
             let until = begun + left;
             Ok(Made { value, fresh_until: until.saturating_sub(renew_below), until })
         })?;
@@ -221,7 +223,7 @@ impl Pull<'_, '_> {
 fn known_host(target: Option<(&Target<'_>, Key)>) -> Made<Option<KnownHost>> {
     let now = clock::since_boot();
     let Some((target, login)) = target else {
-        let until = now + SHARED_FAILURE;
+        let until = now + Rules::DEFAULT.shared_failure;
         return Made { value: None, fresh_until: until, until };
     };
     let (entry, instance) = (target.entry.name.clone(), target.instance.clone());

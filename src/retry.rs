@@ -6,11 +6,8 @@ use std::time::Duration;
 /// below that takes about two seconds: what has not come back by then is told, not waited for.
 pub const MAX_TRIES: u32 = 5;
 
-/// The first pause is drawn from `0..=FIRST_PAUSE`, each later one from a range twice as long.
-pub const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-/// No pause is drawn from a longer range than this.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// With less than this left no try is begun: nothing can come of it.
+pub const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
 /// Why another try may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,38 +18,103 @@ pub enum Reason {
     Throttled,
 }
 
-/// The pause before the next try, or none when there should not be one.
-///
-/// "Full jitter": the whole range down to zero is drawn from, so that nodes that failed together
-/// do not come back together. `tries` counts those made, `most` bounds them for what may never
-/// pass; `random` is uniform over all of `u64`.
-#[must_use]
-pub fn pause(tries: u32, most: u32, reason: Reason, random: u64) -> Option<Duration> {
-    if reason == Reason::Passing && tries >= most {
-        return None;
+/// How long the pauses between tries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pauses {
+    /// The first pause is drawn from a range up to this, each later one from one twice as long.
+    pub first: Duration,
+    /// No range goes beyond this.
+    pub longest: Duration,
+}
+
+/// What follows a try that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another try, after this pause.
+    Try(Duration),
+    /// What may never pass has been tried often enough.
+    GiveUp,
+    /// Nothing could come of another try within the time that is left.
+    OutOfTime,
+}
+
+impl Pauses {
+    /// Those of the program; the simulated fleet of the tests also tries others.
+    ///
+    /// The whole of a range is left to chance ("full jitter"): nodes that failed together must not
+    /// come back together.
+    #[must_use]
+    pub fn after(reason: Reason) -> Self {
+        match reason {
+            Reason::Passing => {
+                Self { first: Duration::from_millis(250), longest: Duration::from_secs(4) }
+            }
+            // The limit counts by the second: who comes back within it comes in vain.
+            Reason::Throttled => {
+                Self { first: Duration::from_secs(2), longest: Duration::from_secs(8) }
+            }
+        }
     }
-    let doublings = tries.saturating_sub(1).min(16);
-    let range = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
-    let nanos = u128::from(random) * range.as_nanos() / u128::from(u64::MAX);
-    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+
+    /// The pause after `tries` tries; `random` is uniform over all of `u64`.
+    #[must_use]
+    pub fn pause(self, tries: u32, random: u64) -> Duration {
+        let doublings = tries.saturating_sub(1).min(16);
+        let range = self.first.saturating_mul(1 << doublings).min(self.longest);
+        let nanos = range.as_nanos() * u128::from(random) / u128::from(u64::MAX);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// What to do after `tries` tries, with `left` until the deadline. `most` bounds the tries for
+    /// what may never pass.
+    #[must_use]
+    pub fn next(self, tries: u32, most: u32, reason: Reason, left: Duration, random: u64) -> Next {
+        if reason == Reason::Passing && tries >= most {
+            return if left.is_zero() { Next::OutOfTime } else { Next::GiveUp };
+        }
+        let pause = self.pause(tries, random);
+        if pause + SHORTEST_TRY > left { Next::OutOfTime } else { Next::Try(pause) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
-    fn pauses_cover_the_whole_range_and_stop_growing() {
-        let longest = |tries| pause(tries, MAX_TRIES, Reason::Throttled, u64::MAX);
-        assert_eq!(longest(1), Some(FIRST_PAUSE));
-        assert_eq!(longest(2), Some(FIRST_PAUSE * 2));
-        assert_eq!(longest(60), Some(LONGEST_PAUSE));
-        assert_eq!(pause(3, MAX_TRIES, Reason::Throttled, 0), Some(Duration::ZERO));
+    fn pauses_double_until_they_are_longest() {
+        for reason in [Reason::Passing, Reason::Throttled] {
+            let pauses = Pauses::after(reason);
+            let longest = |tries| pauses.pause(tries, u64::MAX);
+            assert_eq!(longest(1), pauses.first);
+            assert_eq!(longest(2), pauses.first * 2);
+            assert_eq!(longest(60), pauses.longest);
+        }
+    }
+
+    #[test]
+    fn chance_has_the_whole_range() {
+        for reason in [Reason::Passing, Reason::Throttled] {
+            assert_eq!(Pauses::after(reason).pause(3, 0), Duration::ZERO);
+        }
     }
 
     #[test]
     fn what_may_never_pass_is_given_up() {
-        assert!(pause(MAX_TRIES - 1, MAX_TRIES, Reason::Passing, 7).is_some());
-        assert_eq!(pause(MAX_TRIES, MAX_TRIES, Reason::Passing, 7), None);
+        let pauses = Pauses::after(Reason::Passing);
+        let next = |tries, left| pauses.next(tries, MAX_TRIES, Reason::Passing, left, 0);
+        assert_eq!(next(MAX_TRIES - 1, MINUTE), Next::Try(Duration::ZERO));
+        assert_eq!(next(MAX_TRIES, MINUTE), Next::GiveUp);
+        assert_eq!(next(MAX_TRIES, Duration::ZERO), Next::OutOfTime);
+    }
+
+    #[test]
+    fn throttling_is_tried_while_there_is_time_for_a_try() {
+        let pauses = Pauses::after(Reason::Throttled);
+        let next = |left| pauses.next(60, MAX_TRIES, Reason::Throttled, left, u64::MAX);
+        assert_eq!(next(pauses.longest + SHORTEST_TRY), Next::Try(pauses.longest));
+        assert_eq!(next(pauses.longest + SHORTEST_TRY / 2), Next::OutOfTime);
     }
 }

@@ -13,7 +13,7 @@ use crate::cache::{Cache, Key, Kind, Made};
 use crate::clock;
 use crate::config::{AssumedRole, Entry, IdentitySource};
 use crate::error::{Exit, Failure};
-use crate::freshness;
+use crate::freshness::Rules;
 use crate::identity::{self, FirstSession, Identity, Requester};
 use crate::remedy::Facts;
 use crate::secret::{self, Secret};
@@ -120,7 +120,7 @@ impl<'a, 'n> Sessions<'a, 'n> {
             let begun = clock::since_boot();
             let identity = make()?;
             ends.set(identity.ends);
-            let fresh_until = begun + freshness::session_worth(life);
+            let fresh_until = begun + Rules::DEFAULT.session_worth(life);
             KeptSession::of(identity).map(|value| Made { value, fresh_until, until: fresh_until })
         })?;
         Ok(kept.value.identity(ends.get()))

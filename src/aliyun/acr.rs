@@ -59,7 +59,10 @@ struct PersonalToken {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Instances {
+struct InstancePage {
+    /// Tells an empty list from an answer that is none of this API.
+    #[serde(rename = "IsSuccess")]
+    _is_success: bool,
     #[serde(default)]
     instances: Vec<Instance>,
     #[serde(default)]
@@ -76,6 +79,8 @@ struct Instance {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InstanceEndpoints {
+    #[serde(rename = "IsSuccess")]
+    _is_success: bool,
     #[serde(default)]
     endpoints: Vec<InstanceEndpoint>,
 }
@@ -155,8 +160,8 @@ pub fn instance_named(
         let page = page.to_string();
         let parameters = vec![("PageNo", page.as_str()), ("PageSize", page_size.as_str())];
         let action = enterprise(Hop::ListInstance, parameters);
-        let answer: Answer<Instances> = rpc::call(network, endpoint, &action, Some(caller))?;
-        let Instances { instances, total_count } = answer.value;
+        let answer: Answer<InstancePage> = rpc::call(network, endpoint, &action, Some(caller))?;
+        let InstancePage { instances, total_count, .. } = answer.value;
         seen += instances.len();
         let last = instances.is_empty() || seen >= total_count;
         if let Some(found) = instances.into_iter().find(|instance| instance.instance_name == name) {

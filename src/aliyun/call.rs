@@ -11,7 +11,7 @@ use crate::clock::{Clock, Deadline, instant};
 use crate::http::{Http, HttpError, Request, Response};
 use crate::journal::Journal;
 use crate::random;
-use crate::retry::{self, Reason};
+use crate::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
 
 /// What every call of a run shares.
 #[derive(Clone, Copy)]
@@ -42,9 +42,6 @@ pub enum CallError {
     Setup(String),
 }
 
-/// With less than this left no try is begun: nothing can come of it.
-const SHORTEST_TRY: Duration = Duration::from_millis(50);
-
 /// How long a hop is worth trying.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -56,7 +53,7 @@ pub struct Patience {
 
 impl Patience {
     /// As long as the deadline allows: nothing can be answered without this hop.
-    pub const FULL: Self = Self { attempt: Duration::MAX, tries: retry::MAX_TRIES };
+    pub const FULL: Self = Self { attempt: Duration::MAX, tries: MAX_TRIES };
     /// For something that may not be there at all.
     pub const BRIEF: Self = Self { attempt: Duration::from_secs(2), tries: 1 };
 
@@ -157,13 +154,12 @@ impl Network<'_> {
             if matches!(error, CallError::Refused { .. }) || last.is_none() {
                 last = Some(error.detail());
             }
-            let pause = retry::pause(tries, patience.tries, reason, random::number());
-            if pause.unwrap_or_default() >= self.deadline.left() {
-                return Err(out_of_time(host, last, tries));
-            }
-            match pause {
-                None => return Err(error),
-                Some(pause) => std::thread::sleep(pause),
+            let left = self.deadline.left();
+            match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())
+            {
+                Next::Try(pause) => std::thread::sleep(pause),
+                Next::GiveUp => return Err(error),
+                Next::OutOfTime => return Err(out_of_time(host, last, tries)),
             }
         }
     }

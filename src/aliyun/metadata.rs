@@ -196,7 +196,7 @@ impl<'a> Metadata<'a> {
         Ok(self.token.get_or_init(|| token).as_ref())
     }
 
-    /// One exchange; statuses below 500 are results, others are tried again.
+    /// One exchange; statuses below 500 are results, others and 429 are tried again.
     fn send(
         &self,
         hop: Hop,
@@ -223,7 +223,7 @@ impl<'a> Metadata<'a> {
                         "HTTP {status}: a redirect, which is not followed"
                     ))
                 }
-                500.. => Verdict::Refused(status_only(response.status)),
+                429 | 500.. => Verdict::Refused(status_only(response.status)),
                 status => Verdict::Done((status, response.body.clone())),
             },
         );

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::aliyun::signature::percent_encode;
 use crate::secret::Secret;
@@ -95,33 +95,47 @@ pub struct Sent<'a> {
     pub string_to_sign: Option<&'a str>,
 }
 
-/// The fields of an error envelope, in either letter case.
-#[derive(Deserialize, Default)]
+/// The fields of an error envelope. One that is not as it should be is no reason to lose the others.
+#[derive(Default)]
 struct Envelope {
-    #[serde(alias = "code", rename = "Code", default, deserialize_with = "text")]
     code: Option<String>,
-    #[serde(alias = "message", rename = "Message", default, deserialize_with = "text")]
     message: Option<String>,
-    #[serde(alias = "requestId", rename = "RequestId", default, deserialize_with = "text")]
     request_id: Option<String>,
-    #[serde(rename = "IsSuccess", default)]
-    is_success: Option<bool>,
-    #[serde(rename = "AccessDeniedDetail", default)]
-    denied: Option<Denied>,
+    /// `IsSuccess: false`, or something that is neither `true` nor left out.
+    unsuccessful: bool,
+    policy_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Denied {
-    #[serde(rename = "PolicyType", default, deserialize_with = "text")]
-    policy_type: Option<String>,
+impl Envelope {
+    fn read(body: &[u8]) -> Option<Self> {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return None };
+        let either = |upper, lower| text(fields.get(upper)).or_else(|| text(fields.get(lower)));
+        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.get("PolicyType"));
+        Some(Self {
+            code: either("Code", "code"),
+            message: either("Message", "message"),
+            request_id: either("RequestId", "requestId"),
+            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.as_bool() != Some(true)),
+            policy_type: text(denied),
+        })
+    }
+}
+
+/// A value that should be text, and is no reason to fail when it is something else.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// Reads an answer as a refusal, if it is one: an error status, or `IsSuccess: false` on a 200.
 #[must_use]
 pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
-    let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
+    let envelope = Envelope::read(body);
     let success = (200..300).contains(&status);
-    if success && envelope.as_ref().is_none_or(|e| e.is_success != Some(false)) {
+    if success && envelope.as_ref().is_none_or(|envelope| !envelope.unsuccessful) {
         return None;
     }
     let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
@@ -142,15 +156,14 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id: envelope.request_id.map(|id| identifier(&id)).filter(|id| !id.is_empty()),
-        policy_type: envelope.denied.and_then(|d| d.policy_type).map(|policy| identifier(&policy)),
+        policy_type: envelope.policy_type.map(|policy| identifier(&policy)),
     })
 }
 
 /// The id in an answer that is no refusal and cannot be used either.
 #[must_use]
 pub fn request_id(body: &[u8]) -> Option<String> {
-    let envelope: Envelope = serde_json::from_slice(body).ok()?;
-    envelope.request_id.map(|id| identifier(&id))
+    Envelope::read(body)?.request_id.map(|id| identifier(&id))
 }
 
 /// One line of at most [`MAX_MESSAGE`] characters without any of the secrets, however encoded.
@@ -176,15 +189,6 @@ pub fn printable(text: &str, secrets: &[&Secret]) -> String {
 fn identifier(text: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     text.chars().filter(plain).take(100).collect()
-}
-
-/// A value that should be text, and is no reason to fail when it is something else.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    })
 }
 
 fn xml(body: &[u8]) -> Option<Envelope> {
@@ -249,6 +253,13 @@ mod tests {
         );
         assert_eq!(read(200, b"{\"IsSuccess\":true}", &sent(&secret)), None);
         assert!(read(200, b"{\"IsSuccess\":false,\"Code\":\"X\"}", &sent(&secret)).is_some());
+    }
+
+    #[test]
+    fn an_odd_field_loses_none_of_the_others() {
+        let body = br#"{"IsSuccess":"false","Code":"X","code":7,"RequestId":"R-3","AccessDeniedDetail":"none"}"#;
+        let refusal = read(200, body, &Sent::default()).unwrap();
+        assert_eq!(refusal.to_string(), "X (HTTP 200, request id R-3)");
     }
 
     #[test]

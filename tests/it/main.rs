@@ -1,7 +1,9 @@
 //! The integration tests, one binary.
 //!
+//! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`faults`]: every fault at every hop, and what must come of it.
+//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
@@ -20,9 +22,11 @@
     clippy::unwrap_used
 )]
 
+mod cache;
 mod configuration;
 mod corpus;
 mod faults;
+mod fleet;
 mod footprint;
 mod hosts_asked;
 mod readme;

@@ -1,0 +1,6 @@
+//! What would happen, and what is wrong: the stations of a pull one by one, for a person.
+//!
+//! It reads and asks, and changes nothing.
+
+pub mod configuration;
+pub mod report;

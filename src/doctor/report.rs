@@ -1,0 +1,169 @@
+//! What doctor found, for people and for programs.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Ok,
+    /// Not looked at, since it was not asked for or something before it failed.
+    Skipped,
+    /// A pull works, but somebody should know.
+    Warning,
+    Failed,
+}
+
+impl Status {
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "--",
+            Self::Warning => "warning",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// One station of a pull.
+#[derive(Debug, Serialize)]
+pub struct Station {
+    pub name: &'static str,
+    pub status: Status,
+    /// One line each; for a failure the first says what failed.
+    pub details: Vec<String>,
+    /// What to do, if something is to be done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<String>,
+    /// What a pull would end with here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub exit: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape of skip_serializing_if")]
+fn is_zero(exit: &u8) -> bool {
+    *exit == 0
+}
+
+impl Station {
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        let (details, remedies) = (Vec::new(), Vec::new());
+        Self { name, status: Status::Ok, details, remedies, exit: 0 }
+    }
+
+    /// A line about what was found.
+    pub fn tell(&mut self, detail: impl Into<String>) {
+        self.details.push(detail.into());
+    }
+
+    /// Something that works and should be seen to.
+    pub fn warn(&mut self, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.status = self.status.max(Status::Warning);
+        self.tell(detail);
+        self.remedies.push(remedy.into());
+    }
+
+    /// What a pull would fail with.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.status = Status::Failed;
+        self.exit = failure.exit as u8;
+        self.tell(failure.message.clone());
+        self.details.extend(failure.causes.iter().cloned());
+        self.remedies.extend(failure.hint.clone());
+    }
+
+    /// Says why it was not looked at.
+    #[must_use]
+    pub fn skipped(name: &'static str, why: impl Into<String>) -> Self {
+        let mut station = Self::new(name);
+        station.status = Status::Skipped;
+        station.tell(why);
+        station
+    }
+}
+
+/// All stations, in the order of a pull.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub stations: Vec<Station>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    version: u32,
+    program: &'static str,
+    result: Status,
+    exit: u8,
+    stations: &'a [Station],
+}
+
+impl Report {
+    pub fn add(&mut self, station: Station) {
+        self.stations.push(station);
+    }
+
+    /// The exit code: that of the first station that fails.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        self.stations.iter().map(|station| station.exit).find(|exit| *exit != 0).unwrap_or(0)
+    }
+
+    fn result(&self) -> Status {
+        let worst = self.stations.iter().map(|station| station.status).max();
+        worst.filter(|status| *status > Status::Skipped).unwrap_or(Status::Ok)
+    }
+
+    /// For people. Stations that are well take a line each; `colour` is for terminals.
+    #[must_use]
+    pub fn text(&self, colour: bool) -> String {
+        let mut text = String::new();
+        for station in &self.stations {
+            let mark = match (colour, station.status) {
+                (true, Status::Failed) => "\u{1b}[31mFAILED\u{1b}[0m ".to_owned(),
+                (true, Status::Warning) => "\u{1b}[33mwarning\u{1b}[0m".to_owned(),
+                (_, status) => format!("{:7}", status.mark()),
+            };
+            let mut details = station.details.iter().map(|detail| one_line(detail));
+            let first = details.next().unwrap_or_default();
+            let _ = writeln!(text, "{mark} {:13} {first}", station.name);
+            for detail in details {
+                let _ = writeln!(text, "{:22}{detail}", "");
+            }
+            for remedy in &station.remedies {
+                let mut lines = remedy.lines();
+                let _ = writeln!(text, "{:22}do: {}", "", lines.next().unwrap_or_default());
+                for line in lines {
+                    let _ = writeln!(text, "{:26}{line}", "");
+                }
+            }
+        }
+        text
+    }
+
+    /// For programs and support tickets: one JSON document.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let document = Json {
+            version: VERSION,
+            program: crate::cli::VERSION,
+            result: self.result(),
+            exit: self.exit(),
+            stations: &self.stations,
+        };
+        // Strings and numbers only: it cannot fail.
+        let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), " ")
+}

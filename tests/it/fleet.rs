@@ -1,0 +1,191 @@
+//! A fleet of nodes against the call limit of one account, simulated event by event.
+
+mod chance;
+mod node;
+mod service;
+mod simulation;
+mod table;
+
+use std::fs;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aliyun_acr_credential_provider::freshness::Rules;
+use aliyun_acr_credential_provider::retry::{Pauses, Reason};
+
+use crate::TESTS;
+use service::Window;
+use table::{Report, table};
+
+/// Calls of `AssumeRole` that an account has per second.
+const PER_SECOND: u32 = 100;
+/// From the start of a process to its look at the node's cache and, there being nothing, to its
+/// first `AssumeRole`.
+const START: Duration = Duration::from_millis(20);
+/// Of one call.
+const LATENCY: Duration = Duration::from_millis(30);
+/// Defaults of the program's configuration.
+const DEADLINE: Duration = Duration::from_secs(25);
+const THRESHOLD: Duration = Duration::from_secs(15 * 60);
+const MARGIN: Duration = Duration::from_secs(30);
+const EXPIRE_DURATION: u32 = 3600;
+const LIFE: Duration = Duration::from_secs(3600);
+/// The kubelet's pod worker comes again 10 to 15 seconds after a sync that failed
+/// (`pod_workers.go`: `backOffPeriod`, `workerBackOffPeriodJitterFactor`).
+const POD_SYNC: Duration = Duration::from_secs(10);
+const POD_SYNC_JITTER: Duration = Duration::from_secs(5);
+/// Between two pulls that failed it lets 10 seconds pass, then 20, up to 300, without jitter
+/// (`kubelet.go`: `imageBackOffPeriod`, `MaxImageBackOff`).
+const BACK_OFF: Duration = Duration::from_secs(10);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
+/// How long a pull without a login takes to be denied.
+const ANONYMOUS_PULL: Duration = Duration::from_millis(500);
+
+/// What a fleet is and does.
+#[derive(Clone, Copy)]
+struct Fleet {
+    nodes: usize,
+    registries: usize,
+    /// Registry by registry in turn; all registries may be behind one.
+    roles: usize,
+    boots_within: Duration,
+    /// Of each registry that a booting node pulls, one in a pod.
+    images: usize,
+    /// On the average, from each registry on each node.
+    pods_every: Duration,
+    /// Between two runs of `refresh`, and how much longer at most, by chance.
+    timer: Duration,
+    timer_delay: Duration,
+    window: Window,
+    lasts: Duration,
+    seed: u64,
+    pauses: Pauses,
+    rules: Rules,
+}
+
+/// The fleets of README.
+static ONE_ROLE: LazyLock<Report> = LazyLock::new(|| Report::of(&fleet(1)));
+static THREE_ROLES: LazyLock<Report> = LazyLock::new(|| Report::of(&fleet(3)));
+
+fn fleet(roles: usize) -> Fleet {
+    Fleet {
+        nodes: 5000,
+        registries: 3,
+        roles,
+        boots_within: Duration::from_secs(60),
+        images: 2,
+        pods_every: Duration::from_secs(10 * 60),
+        timer: Duration::from_secs(5 * 60),
+        timer_delay: Duration::from_secs(5 * 60),
+        window: Window::Fixed,
+        lasts: Duration::from_secs(6 * 3600),
+        seed: 1,
+        pauses: Pauses::after(Reason::Throttled),
+        rules: Rules::DEFAULT,
+    }
+}
+
+const BEGIN: &str = "<!-- fleet:begin -->\n";
+const END: &str = "<!-- fleet:end -->";
+
+/// With `BLESS=1` the table is written instead of compared.
+#[test]
+fn the_table_of_scale_is_the_simulations_own() {
+    let wanted = table(&[("behind one role", &ONE_ROLE), ("behind three roles", &THREE_ROLES)]);
+    let path = format!("{TESTS}/../README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).expect("the table's beginning");
+    let (written, after) = rest.split_once(END).expect("the table's end");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(written, wanted, "run BLESS=1 cargo test --test it fleet");
+}
+
+/// And little later than the limit dictates; with another seed as well.
+#[test]
+fn every_node_gets_its_logins() {
+    let other = Report::of(&Fleet { seed: 2, ..boot(3) });
+    for report in [&*ONE_ROLE, &*THREE_ROLES, &other] {
+        assert_eq!(report.served, report.nodes);
+        assert!(report.all < report.queue.0.mul_f64(1.2), "{:?}, {:?}", report.all, report.queue);
+    }
+    assert_eq!(ONE_ROLE.needed, 5000);
+    assert_eq!(THREE_ROLES.needed, 15_000);
+}
+
+/// README says so: which second is counted hardly matters, but a service that counted refused calls
+/// as well would keep even the fleet with one role out.
+#[test]
+fn how_the_limit_counts_matters() {
+    let with = |window, roles| Report::of(&Fleet { window, ..boot(roles) });
+    let sliding = with(Window::Sliding, 3);
+    assert!(sliding.all < THREE_ROLES.all.mul_f64(1.05), "{:?}", sliding.all);
+    assert!(sliding.throttled_per_node() < THREE_ROLES.throttled_per_node() * 1.05);
+    let over_all = with(Window::SlidingOverAll, 1);
+    assert!(over_all.served < over_all.nodes / 10, "{} of {}", over_all.served, over_all.nodes);
+}
+
+/// The pauses are the program's: with others the table says something else.
+#[test]
+fn other_pauses_make_another_table() {
+    let pauses = Pauses::after(Reason::Throttled);
+    let with = |pauses| Report::of(&Fleet { pauses, nodes: 3000, ..boot(3) });
+    let own = with(pauses);
+    let longer = with(Pauses { first: pauses.first * 4, longest: pauses.longest * 4 });
+    let shorter = with(Pauses { first: pauses.first / 4, longest: pauses.longest / 4 });
+    for other in [&longer, &shorter] {
+        assert_ne!(table(&[("", other)]), table(&[("", &own)]));
+        assert_eq!(other.served, other.nodes);
+    }
+    assert!(longer.throttled < own.throttled / 4 * 3);
+    assert!(shorter.throttled > own.throttled * 2);
+}
+
+/// So are the rules of freshness.
+#[test]
+fn other_rules_of_freshness_make_another_table() {
+    let with = |rules| Report::of(&Fleet { rules, nodes: 500, ..fleet(1) });
+    let own = with(Rules::DEFAULT);
+    let no_reuse = with(Rules { session_used_up: u32::MAX, ..Rules::DEFAULT });
+    let later = with(Rules { largest_share: 6, ..Rules::DEFAULT });
+    for other in [&no_reuse, &later] {
+        assert_ne!(table(&[("", other)]), table(&[("", &own)]));
+    }
+    assert!(
+        no_reuse.calls_later > own.calls_later / 2 * 3,
+        "each registry needs a session of its own"
+    );
+    assert!(later.calls_later < own.calls_later, "logins live longer");
+    let shared = |shared_failure| {
+        let rules = Rules { shared_failure, ..Rules::DEFAULT };
+        Report::of(&Fleet { rules, nodes: 3000, ..boot(3) })
+    };
+    let (own, longer) = (shared(Rules::DEFAULT.shared_failure), shared(Duration::from_secs(60)));
+    assert!(longer.all > own.all, "what the kubelet asks anew is not asked");
+}
+
+/// The busiest minute stays far from the limit, and at most eight times what an even spread would
+/// be; without chance each renewal would be a boot again.
+#[test]
+fn renewals_do_not_come_together() {
+    for report in [&*ONE_ROLE, &*THREE_ROLES] {
+        assert_eq!((report.throttled_later, report.waited_later), (0, 0));
+        assert!(report.busiest_minute() < report.mean * 8.0);
+        assert!(report.busiest_minute() < f64::from(PER_SECOND) / 2.0);
+        let minutes = &report.busiest_minutes;
+        assert!(minutes[5] < minutes[0] * 0.7, "the wave flattens: {minutes:?}");
+    }
+    let rules = Rules { spread: u32::MAX, ..Rules::DEFAULT };
+    let hours = Duration::from_secs(2 * 3600);
+    let together =
+        Report::of(&Fleet { rules, timer_delay: Duration::ZERO, lasts: hours, ..fleet(1) });
+    assert!(together.busiest_minute() > ONE_ROLE.busiest_minute() * 4.0);
+    assert!(together.throttled_later > 0);
+}
+
+/// A fleet as far as its boot goes.
+fn boot(roles: usize) -> Fleet {
+    Fleet { lasts: Duration::from_secs(12 * 60), ..fleet(roles) }
+}
