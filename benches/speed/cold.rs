@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crate::ecr::Ecr;
 use crate::link;
-use crate::process::{Contestant, Cost, Program, compare};
+use crate::process::{Comparison, Contestant, Cost, Program, compare};
 use crate::report::{self, Report, ratio};
 use crate::subject::{Calls, Identity, Subject, Way};
 
@@ -38,18 +38,18 @@ pub fn measure(
         ecr.forget()?;
         ecr.program.cost()
     };
-    let asked = ecr.map(Ecr::calls);
     if let Some(ecr) = ecr {
+        // So that there is a cache to be emptied.
         ecr.program.answer()?;
         contestants.push(("docker-credential-ecr-login, through a proxy", &mut helper));
     }
-    let before = subject.seen();
-    let costs = compare(ROUNDS, &mut contestants)?;
+    let (before, asked) = (subject.seen(), ecr.map(Ecr::calls));
+    let Comparison { summaries: costs, runs } = compare(ROUNDS, &mut contestants)?;
     report::costs(&contestants, &costs);
     let seen = subject.seen().since(before);
-    report.calls("each run calls once", seen.requests + seen.metadata, ROUNDS);
+    report.calls("each run calls once", seen.requests + seen.metadata, runs);
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
-        report.calls("docker-credential-ecr-login, too", ecr.calls() - asked, ROUNDS);
+        report.calls("docker-credential-ecr-login, too", ecr.calls() - asked, runs);
     }
     match &costs[..] {
         [ours, helper] => {
@@ -76,10 +76,10 @@ fn longer_ways(report: &mut Report, subject: &Subject, way: Way) -> Result<(), B
         .map(|((identity, _), run)| (identity.name(), run as &mut dyn FnMut() -> _))
         .collect();
     let before = subject.seen();
-    let costs = compare(ROUNDS, &mut contestants)?;
+    let Comparison { summaries: costs, runs } = compare(ROUNDS, &mut contestants)?;
     report::costs(&contestants, &costs);
     let seen = subject.seen().since(before);
-    let expected = Identity::ALL.map(|identity| identity.calls().times(ROUNDS));
+    let expected = Identity::ALL.map(|identity| identity.calls().times(runs));
     let expected = expected.into_iter().reduce(Calls::and);
     report.holds("no call or connection too many", Some(seen) == expected, &format!("{seen:?}"));
     Ok(())

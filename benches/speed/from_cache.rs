@@ -45,7 +45,7 @@ pub fn measure(
     if ecr.is_some() {
         contestants.push(("docker-credential-ecr-login, from its cache", &mut helper));
     }
-    let costs = compare(ROUNDS, &mut contestants)?;
+    let costs = compare(ROUNDS, &mut contestants)?.summaries;
     report::costs(&contestants, &costs);
 
     let seen = subject.seen().since(seen);
