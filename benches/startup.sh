@@ -1,0 +1,152 @@
+#!/bin/sh
+# Where the time of one run goes: instructions of the released binary, counted by callgrind.
+#
+#   benches/startup.sh
+#
+# Counts, unlike times, are nearly the same on a busy machine. Exits with 1 when a run pays for what
+# it does not need: TLS and HTTP for an answer without a call, YAML for one from the cache.
+#
+# Needs valgrind, and what release/build.sh needs.
+set -eu
+
+HOST=acme-registry.cn-hangzhou.cr.aliyuncs.com
+
+# Whose instructions they are, by the names of functions. The first that fits counts.
+OWNERS='
+CA   pem::|pem_|add_file|add_parsable|anchor_from
+TLS  rustls|(^|[^t])ring::|ring_core|webpki|untrusted|nistz256|p256|x25519|^fe_|^ge_|aesni|gcm
+HTTP reqwest|hyper|tokio|tower|mio::|httparse|http::|http_body|bytes::|futures|url::|idna|icu_
+YAML saphyr|config::yaml|config::file
+JSON serde_json|serde_core
+SHA1 sha1|hmac|digest
+'
+
+main() {
+    top=$(cd "$(dirname "$0")/.." && pwd)
+    for tool in valgrind callgrind_annotate cargo; do
+        command -v $tool >/dev/null 2>&1 || {
+            echo "NOT RUN: $tool is not installed" >&2
+            exit 1
+        }
+    done
+    case $(uname -m) in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64 ;;
+    esac
+    "$top/release/build.sh" --arch "$arch" --keep-symbols yes --out "$top/target/startup"
+    binary=$top/target/startup/aliyun-acr-credential-provider-linux-$arch
+    cargo build --quiet --locked --manifest-path "$top/Cargo.toml" --package simulation
+
+    work=$(mktemp -d)
+    chmod 700 "$work"
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' INT TERM
+    start_cloud
+    write_files
+    count 'version' --version
+    count 'foreign host' --config "$work/config.yaml" <"$work/foreign.json"
+    count 'cold' --config "$work/config.yaml" <"$work/request.json"
+    count 'from the cache' --config "$work/config.yaml" <"$work/request.json"
+    # No caFile: the system's store is looked through for the issuer, in vain.
+    expect=5 count 'unknown CA' --config "$work/unknown.yaml" <"$work/request.json"
+    # Ends when nobody can write to it any more.
+    exec 3>&-
+    wait "$cloud"
+    check
+}
+
+start_cloud() {
+    mkfifo "$work/stdin"
+    echo 'tls: true' >"$work/overlay.yaml"
+    "${CARGO_TARGET_DIR:-$top/target}/debug/simulated-cloud" --overlay "$work/overlay.yaml" \
+        <"$work/stdin" >"$work/cloud.json" &
+    cloud=$!
+    exec 3>"$work/stdin"
+    until [ -s "$work/cloud.json" ]; do
+        kill -0 "$cloud"
+        sleep 0.1
+    done
+}
+
+write_files() {
+    url() { sed "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/" "$work/cloud.json"; }
+    version='"apiVersion":"credentialprovider.kubelet.k8s.io/v1","kind":"CredentialProviderRequest"'
+    echo "{$version,\"image\":\"$HOST/team/app\"}" >"$work/request.json"
+    echo "{$version,\"image\":\"docker.io/team/app\"}" >"$work/foreign.json"
+    umask 077
+    cat >"$work/unknown.yaml" <<END
+acr-registry-info:
+  - instanceId: cri-acmeprod00000001
+    regionId: cn-hangzhou
+    domains: $HOST
+    customAccessKey: LTAI5tImagePullerOfB0001
+    customAccessKeySecret: MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0
+credential-provider:
+  cacheDir: $work/cache
+  timeout: 50s
+  endpoints: {metadata: "$(url metadata)", sts: "$(url sts)", cr: "$(url cr)", registry: "$(url registry)"}
+END
+    {
+        cat "$work/unknown.yaml"
+        echo "  caFile: $(url ca)"
+    } >"$work/config.yaml"
+}
+
+# One run; its instructions by function go to a file of its name, the sum and the groups to stdout.
+count() {
+    name=$1
+    shift
+    status=0
+    env -i PATH="$PATH" valgrind --tool=callgrind --quiet --callgrind-out-file="$work/out" \
+        "$binary" "$@" >/dev/null 2>"$work/stderr" || status=$?
+    if [ "$status" -ne "${expect:-0}" ]; then
+        echo "error: $name ended with $status:" >&2
+        cat "$work/stderr" >&2
+        exit 1
+    fi
+    callgrind_annotate --threshold=100 "$work/out" >"$work/$name.txt"
+    printf '\n== %s\n' "$name"
+    echo "$OWNERS" | awk -v name="$name" -v sums="$work/sums" '
+        FNR == NR { if (NF) { groups[++n] = $1; patterns[n] = $2 } next }
+        # 1,234,567 (12.34%)  file:function [object]
+        /^ *[0-9,]+ \(.*%\) +[^ ]*:/ {
+            count = $1
+            gsub(",", "", count)
+            sub(/^[^)]*\) +[^:]*:/, "")
+            sub(/ \[[^]]*\]$/, "")
+            for (i = 1; i <= n && $0 !~ patterns[i]; i++);
+            of[i] += count
+            total += count
+            if (++lines <= 10) top = top sprintf("   %11d  %s\n", count, substr($0, 1, 100))
+        }
+        END {
+            printf "   %11d  instructions\n", total
+            groups[n + 1] = "rest"
+            for (i = 1; i <= n + 1; i++) {
+                printf "   %11d  %s\n", of[i], groups[i]
+                print name "\t" groups[i] "\t" of[i] + 0 >>sums
+            }
+            printf "   the most, by function:\n%s", top
+        }' - "$work/$name.txt"
+}
+
+# Nobody pays for what is not needed, and the names are found where it is.
+check() {
+    awk -F '\t' '
+        { of[$1, $2] = $3 }
+        function none(run, group) { if (of[run, group] > 0) wrong(run " pays for " group) }
+        function some(run, group) { if (of[run, group] + 0 == 0) wrong(run " shows no " group) }
+        function wrong(what) { print "BROKEN " what; broken++ }
+        END {
+            none("version", "YAML"); none("version", "JSON")
+            none("from the cache", "YAML"); some("foreign host", "YAML"); some("cold", "YAML")
+            split("version/foreign host/from the cache", runs, "/")
+            for (i in runs) { none(runs[i], "CA"); none(runs[i], "TLS"); none(runs[i], "HTTP") }
+            some("cold", "TLS"); some("cold", "HTTP"); some("cold", "CA")
+            if (of["unknown CA", "CA"] < 10 * of["cold", "CA"]) wrong("cold pays for the whole CA store")
+            if (!broken) print "\nnobody pays for what is not needed"
+            exit broken > 0
+        }' "$work/sums"
+}
+
+main "$@"
