@@ -209,6 +209,27 @@ impl<'a> Cache<'a> {
         self.store().map_or(Ok(None), |store| store.try_lock(&name))
     }
 
+    /// Something that stands beside what is kept and outlives a change of configuration.
+    #[must_use]
+    pub fn look<T: DeserializeOwned>(&self, what: &str) -> Option<T> {
+        let contents = self.there()?.read(&format!("{}-{what}", self.scope.place)).ok()??;
+        serde_json::from_slice(&contents.body).ok()
+    }
+
+    /// Changes it, unless another process is about to; that it cannot be written is no matter.
+    pub fn rewrite<T: Serialize + DeserializeOwned + Default>(
+        &self,
+        what: &str,
+        change: impl FnOnce(T) -> T,
+    ) {
+        let Some(store) = self.there() else { return };
+        let name = format!("{}-{what}", self.scope.place);
+        let Ok(Some(_lock)) = store.try_lock(&lock_name(&name, 0)) else { return };
+        let changed = change(self.look(what).unwrap_or_default());
+        let body = serde_json::to_vec(&changed).unwrap_or_default();
+        let _ = store.write(&name, &format!("{name}.new"), &body, clock::since_boot());
+    }
+
     /// Whether there is a directory to keep things in.
     #[must_use]
     pub fn is_on(&self) -> bool {

@@ -18,6 +18,13 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Now, in whole seconds, as this machine has it.
+    #[must_use]
+    pub fn local(&self) -> Timestamp {
+        let second = self.now().as_second().saturating_sub(self.offset_seconds.get());
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
     /// Now, in whole seconds, as the services see it as far as we know.
     #[must_use]
     pub fn now(&self) -> Timestamp {

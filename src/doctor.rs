@@ -9,4 +9,5 @@ pub mod match_images;
 mod network;
 mod remedy;
 pub mod report;
+pub mod runs;
 pub mod walk;

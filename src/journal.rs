@@ -48,6 +48,7 @@ impl fmt::Display for Level {
 pub struct Journal {
     lines: RefCell<Vec<(Level, String)>>,
     spent: RefCell<Vec<(&'static str, Duration)>>,
+    requests: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl Journal {
@@ -70,6 +71,22 @@ impl Journal {
             Some((_, total)) => *total += time,
             None => spent.push((hop, time)),
         }
+    }
+
+    /// Notes the id of a request that was answered.
+    pub fn request(&self, hop: &'static str, id: String) {
+        self.requests.borrow_mut().push((hop, id));
+    }
+
+    /// All hops so far in their order, with the time that each took and the ids of its requests;
+    /// what follows begins anew.
+    #[must_use]
+    pub fn take_hops(&self) -> Vec<(&'static str, Duration, Vec<String>)> {
+        let requests = self.requests.take();
+        let ids = |hop: &str| {
+            requests.iter().filter(|(of, _)| *of == hop).map(|(_, id)| id.clone()).collect()
+        };
+        self.spent.take().into_iter().map(|(hop, time)| (hop, time, ids(hop))).collect()
     }
 
     /// The hop that took longest, and how long.

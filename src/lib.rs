@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod provide;
 pub mod refresh;
 pub mod shortcut;
+pub mod trace;
 
 pub mod config;
 pub mod identity;

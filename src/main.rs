@@ -26,7 +26,7 @@ use aliyun_acr_credential_provider::journal::{Journal, Level};
 use aliyun_acr_credential_provider::kubelet::{self, RequestError};
 use aliyun_acr_credential_provider::machine::{self, Machine};
 use aliyun_acr_credential_provider::node::Node;
-use aliyun_acr_credential_provider::provide::{learnt, login, provide};
+use aliyun_acr_credential_provider::provide::{learnt, login, note, provide};
 use aliyun_acr_credential_provider::refresh::{self, Outcome};
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
@@ -106,9 +106,7 @@ fn run(
         Command::Refresh { config } => {
             refresh(config.as_deref(), environment, journal).map(Done::from)
         }
-        Command::Doctor { config, options } => {
-            Ok(doctor(config.as_deref(), &options, environment, journal))
-        }
+        Command::Doctor { config, options } => Ok(doctor(config.as_deref(), &options, environment)),
     }
 }
 
@@ -162,7 +160,9 @@ fn refresh(
     let mut outcome = Outcome::default();
     for host in refresh::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
-        let served = login(&host, &Pod::default(), &config, &parts.node(&deadline, &cache), &cache);
+        let node = parts.node(&deadline, &cache);
+        let served = login(&host, &Pod::default(), &config, &node, &cache);
+        note(&host, &served, &node, &cache);
         let result = served.and_then(|served| match served.and_then(|served| served.stale) {
             Some(failure) => Err(failure.for_host(&host)),
             None => Ok(()),
@@ -177,12 +177,9 @@ fn refresh(
 }
 
 /// Looks at everything that a pull would meet.
-fn doctor(
-    config: Option<&Path>,
-    options: &DoctorOptions,
-    environment: &Environment,
-    journal: &Journal,
-) -> Done {
+fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environment) -> Done {
+    // What would be a warning of a pull is in the report.
+    let journal = &Journal::default();
     let mut report = Report::default();
     let found = Source::find(config, environment, user_file);
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
@@ -208,6 +205,7 @@ fn doctor(
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
         let cache = cache(config, scope, false, environment, journal);
         report.add(doctor::cache::station(directory.as_deref(), &cache));
+        report.add(doctor::runs::station(&cache));
         report.add(doctor::kubelet::station(Path::new("/proc"), &images));
     }
     let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aliyun::call::Network;
 use crate::aliyun::names::InstanceId;
 use crate::cache::{Cache, Key, Kind, Made};
 use crate::clock;
@@ -22,6 +23,7 @@ use crate::registry_token::{self, Login, RegistryToken};
 use crate::role_chain::{Purpose, Sessions};
 use crate::secret::Secret;
 use crate::selection::{self, Claim};
+use crate::trace::{self, Outcome, Run};
 
 /// How long the node trusts what it has learnt of a registry's host before it asks again, and how
 /// long if the answer does not come.
@@ -52,8 +54,9 @@ pub fn provide(
     cache: &Cache<'_>,
 ) -> Result<Secret, Failure> {
     let host = registry_host(request)?;
-    let served = login(host, &request.pod(), config, node, cache)?;
-    let token = served.map(|mut served| {
+    let result = login(host, &request.pod(), config, node, cache);
+    note(host, &result, node, cache);
+    let token = result?.map(|mut served| {
         if let Some(failure) = served.stale {
             served.token.cache_seconds =
                 served.token.cache_seconds.min(Rules::DEFAULT.stale_answer.as_secs());
@@ -84,6 +87,27 @@ pub fn from_cache(request: &Request, cache: &Cache<'_>) -> Option<Secret> {
 fn registry_host(request: &Request) -> Result<&str, Failure> {
     image::registry_host(&request.image)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// Notes what came of a run that asked the cloud.
+pub fn note(
+    host: &str,
+    result: &Result<Option<Served>, Failure>,
+    node: &Node<'_>,
+    cache: &Cache<'_>,
+) {
+    let Network { clock, journal, .. } = node.network;
+    if journal.longest().is_none() {
+        return;
+    }
+    let (outcome, failure) = match result {
+        Ok(Some(Served { stale: None, .. })) => (Outcome::Fetched, None),
+        Ok(Some(Served { stale: Some(failure), .. })) => (Outcome::Stale, Some(failure)),
+        Ok(None) => (Outcome::Foreign, None),
+        Err(failure) => (Outcome::Failed, Some(failure)),
+    };
+    let time = clock.local().to_string();
+    trace::add(cache, Run::new(time, host, outcome, failure, journal));
 }
 
 /// The login of a registry host; none if it is not ours.

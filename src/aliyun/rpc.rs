@@ -61,6 +61,9 @@ pub fn call<T: DeserializeOwned>(
         |response| {
             let signed = signed.borrow();
             let sent = Sent { secrets: secrets.clone(), string_to_sign: Some(signed.as_str()) };
+            if let Some(id) = refusal::request_id(&response.body) {
+                network.journal.request(action.hop.name(), id);
+            }
             judge(response, &sent)
         },
     )

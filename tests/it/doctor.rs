@@ -66,6 +66,7 @@ fn a_good_day_takes_a_line_for_each_station() {
             "token",
             "registry",
             "cache",
+            "last runs",
             "kubelet"
         ]
     );

@@ -12,6 +12,7 @@
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
+//! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
 // A test may stop at the first thing that is not as it should be, print, and read its environment.
@@ -37,6 +38,7 @@ mod node;
 mod readme;
 mod samples;
 mod scenario;
+mod trace;
 mod vectors;
 
 /// Where the tests' data lies.

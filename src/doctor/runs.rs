@@ -1,0 +1,43 @@
+//! Whether the program was ever run here, and what came of it.
+
+use crate::cache::Cache;
+use crate::doctor::report::Station;
+use crate::trace::{self, Outcome, Run};
+
+const NAME: &str = "last runs";
+
+/// Runs that are told.
+const TOLD: usize = 5;
+
+/// The station: the last runs that asked the cloud, newest first.
+#[must_use]
+pub fn station(cache: &Cache<'_>) -> Station {
+    let runs = trace::runs(cache);
+    if runs.is_empty() {
+        return Station::skipped(
+            NAME,
+            "none of this configuration has asked the cloud since this machine was started",
+        );
+    }
+    let mut station = Station::new(NAME);
+    for run in runs.iter().rev().take(TOLD) {
+        station.tell(line(run));
+    }
+    if runs.last().is_some_and(|run| run.outcome == Outcome::Failed) {
+        station.warn("the last one failed", "see the stations above: they ask the same again");
+    }
+    station
+}
+
+fn line(run: &Run) -> String {
+    let outcome = match run.outcome {
+        Outcome::Fetched => "fetched",
+        Outcome::Stale => "not renewed, the old login was handed out",
+        Outcome::Foreign => "not ours",
+        Outcome::Failed => "failed",
+    };
+    let hops: Vec<String> =
+        run.hops.iter().map(|hop| format!("{} {} ms", hop.name, hop.milliseconds)).collect();
+    let message = run.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
+    format!("{} {}: {outcome} ({}){message}", run.time, run.host, hops.join(", "))
+}
