@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::render::kubelet_config;
+
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
@@ -21,8 +23,39 @@ pub enum Command {
         config: Option<PathBuf>,
         options: DoctorOptions,
     },
+    /// Write a file for others.
+    Render {
+        config: Option<PathBuf>,
+        what: What,
+        options: kubelet_config::Options,
+    },
     Help,
     Version,
+}
+
+/// What can be rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    KubeletConfig,
+    RamPolicy,
+    Rbac,
+    ConfigMap,
+}
+
+impl What {
+    fn parse(text: &str) -> Result<Self, UsageError> {
+        Ok(match text {
+            "kubelet-config" => Self::KubeletConfig,
+            "ram-policy" => Self::RamPolicy,
+            "rbac" => Self::Rbac,
+            "config-map" => Self::ConfigMap,
+            _ => {
+                return Err(UsageError::Wrong(format!(
+                    "`render {text}`: expected kubelet-config, ram-policy, rbac or config-map"
+                )));
+            }
+        })
+    }
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -60,6 +93,13 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--config-only] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
       is wrong; changes nothing. --config-only calls nothing: it checks the file, for CI.
+  aliyun-acr-credential-provider [--config FILE] render WHAT
+      Writes a file for others, without secrets. WHAT is
+        kubelet-config [--kubelet-version V] [--directory] [--service-accounts]
+                      the kubelet's CredentialProviderConfig for the configured hosts
+        ram-policy    trust and permission policies of both accounts
+        rbac          what lets kubelets ask for service account tokens (Kubernetes 1.33 and later)
+        config-map    the ConfigMap of the vendor's helper
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -74,7 +114,7 @@ Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 ident
 4 AssumeRole, 5 registry token, 6 out of time.
 ";
 
-const COMMANDS: [&str; 2] = ["refresh", "doctor"];
+const COMMANDS: [&str; 3] = ["refresh", "doctor", "render"];
 
 /// Reads the arguments, the program's name left out.
 ///
@@ -86,6 +126,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut config = None;
     let mut word = None;
     let mut options = DoctorOptions::default();
+    let mut what = None;
+    let mut file = kubelet_config::Options::default();
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             Arg::Long("config") if config.is_some() => {
@@ -101,6 +143,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
                 options.image = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
             }
             Arg::Long("json") if word == Some("doctor") => options.json = true,
+            Arg::Long("kubelet-version") if what == Some(What::KubeletConfig) => {
+                let version = parser.value().map_err(wrong)?.string().map_err(wrong)?;
+                file.kubelet_minor = kubelet_config::Options::minor(&version);
+                if file.kubelet_minor.is_none() {
+                    return Err(UsageError::Wrong(format!(
+                        "`--kubelet-version {version}`: expected a version such as 1.33"
+                    )));
+                }
+            }
+            Arg::Long("directory") if what == Some(What::KubeletConfig) => file.directory = true,
+            Arg::Long("service-accounts") if what == Some(What::KubeletConfig) => {
+                file.service_accounts = true;
+            }
+            Arg::Value(value) if word == Some("render") && what.is_none() => {
+                what = Some(What::parse(&value.string().map_err(wrong)?)?);
+            }
             Arg::Value(value) => {
                 let value = value.string().map_err(wrong)?;
                 let known = COMMANDS.into_iter().find(|known| *known == value);
@@ -117,6 +175,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     }
     Ok(match word {
         Some("refresh") => Command::Refresh { config },
+        Some("render") => match what {
+            Some(what) => Command::Render { config, what, options: file },
+            None => return What::parse("").map(|_| Command::Help),
+        },
         Some(_) => Command::Doctor { config, options },
         None => Command::Provide { config },
     })

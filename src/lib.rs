@@ -11,7 +11,7 @@
 //! 4. [`provide`] is that way as a whole; only it knows the stations. [`shortcut`] answers from
 //!    the node's cache without going it, [`refresh`] goes it ahead of time.
 //!
-//! [`doctor`] goes the same way and tells what it finds.
+//! [`doctor`] goes the same way and tells what it finds, [`render`] writes files for others.
 //!
 //! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire,
 //! [`cache`] what the machine keeps from one run to the next.
@@ -23,6 +23,7 @@ pub mod cli;
 pub mod doctor;
 pub mod provide;
 pub mod refresh;
+pub mod render;
 pub mod shortcut;
 pub mod trace;
 

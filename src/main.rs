@@ -11,7 +11,7 @@ use std::process::exit;
 
 use aliyun_acr_credential_provider::aliyun::call::Network;
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
-use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions};
+use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions, What};
 use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
 use aliyun_acr_credential_provider::config::{
     Config, ConfigError, Scope as Hosts, Settings, Source,
@@ -28,6 +28,7 @@ use aliyun_acr_credential_provider::machine::{self, Machine};
 use aliyun_acr_credential_provider::node::Node;
 use aliyun_acr_credential_provider::provide::{learnt, login, note, provide};
 use aliyun_acr_credential_provider::refresh::{self, Outcome};
+use aliyun_acr_credential_provider::render::{self, config_map, kubelet_config, ram_policy};
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
 use aliyun_acr_credential_provider::tls::Trust;
@@ -105,6 +106,16 @@ fn run(
         }
         Command::Refresh { config } => {
             refresh(config.as_deref(), environment, journal).map(Done::from)
+        }
+        Command::Render { config, what, options } => {
+            let config = load(find(config.as_deref(), environment)?, environment, journal)?;
+            let text = match what {
+                What::KubeletConfig => kubelet_config::render(&config, &options)?,
+                What::RamPolicy => ram_policy::render(&config),
+                What::Rbac => render::RBAC.to_owned(),
+                What::ConfigMap => config_map::render(&config)?,
+            };
+            Ok(Secret::new(text).into())
         }
         Command::Doctor { config, options } => Ok(doctor(config.as_deref(), &options, environment)),
     }

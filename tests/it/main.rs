@@ -9,6 +9,7 @@
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`readme`]: what README says, held against the program.
+//! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
@@ -36,6 +37,7 @@ mod footprint;
 mod hosts_asked;
 mod node;
 mod readme;
+mod render;
 mod samples;
 mod scenario;
 mod trace;

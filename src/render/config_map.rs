@@ -1,0 +1,68 @@
+//! The `ConfigMap` of the vendor's helper, for those who keep both or go back to it.
+
+use std::fmt::Write;
+
+use crate::aliyun::names::InstanceId;
+use crate::config::{Config, Entry, IdentitySource, Scope};
+use crate::duration::format_go;
+use crate::error::{Exit, Failure};
+use crate::render::quoted;
+
+/// The manifest. It has what the vendor's helper knows; what is ours alone is left out and named
+/// in a comment.
+///
+/// # Errors
+///
+/// For a configuration with an `AccessKey`: a `ConfigMap` is no place for it.
+pub fn render(config: &Config) -> Result<String, Failure> {
+    if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::AccessKey(_))) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "the configuration has an AccessKey, which nothing is written with",
+        )
+        .hint("write the ConfigMap by hand, or use the worker role or RRSA"));
+    }
+    let mut text = String::from(
+        "# credential-provider and what else is this program's own is left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
+    );
+    let seconds = config.expiring_threshold.as_secs();
+    let _ = writeln!(text, "  expiring-threshold: {}", quoted(&format_go(seconds)));
+    if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::Oidc(_))) {
+        text += "  rrsa: |\n    enable: true\n";
+    }
+    let written: Vec<&Entry> =
+        config.entries.iter().filter(|entry| entry.scope != Scope::Account).collect();
+    if !written.is_empty() {
+        text += "  acr-registry-info: |\n";
+        for entry in written {
+            add(entry, &mut text);
+        }
+    }
+    Ok(text)
+}
+
+fn add(entry: &Entry, text: &mut String) {
+    let instances: Vec<&str> = entry.instances.iter().map(InstanceId::as_str).collect();
+    let mut keys = vec![("instanceId", instances.join(","))];
+    if let Some(region) = &entry.region {
+        keys.push(("regionId", region.to_string()));
+    }
+    if let Scope::Domains(domains) = &entry.scope {
+        keys.push(("domains", domains.join(",")));
+    }
+    if let IdentitySource::Oidc(oidc) = &entry.identity {
+        if let Some(role) = &oidc.role {
+            keys.push(("rrsaRoleARN", role.to_string()));
+        }
+        keys.push(("rrsaOIDCProviderRoleARN", oidc.provider.to_string()));
+    }
+    if let Some(role) = &entry.role {
+        keys.push(("assumeRoleARN", role.arn.to_string()));
+    }
+    let mut before = "    - ";
+    for (key, value) in keys {
+        let _ = writeln!(text, "{before}{key}: {}", quoted(&value));
+        before = "      ";
+    }
+    let _ = writeln!(text, "{before}expireDuration: {}", entry.expire_duration);
+}

@@ -1,0 +1,181 @@
+//! What `render` writes, read by those it is for.
+
+use aliyun_acr_credential_provider::config::Config;
+use aliyun_acr_credential_provider::environment::Environment;
+use serde_json::{Value as Json, json};
+use simulation::cloud::standard;
+use simulation::kubelet::{Exit, decode_config, urls_match};
+
+use crate::node::{ACME, Node, entry};
+
+/// A version of Kubernetes that is not out yet.
+const NEXT: u32 = 37;
+
+fn render(node: &Node, arguments: &[&str]) -> Result<String, (i32, String)> {
+    let outcome = node.exec(&[&["render"], arguments].concat()).run(&[]).unwrap();
+    match outcome.exit {
+        Exit::Code(0) => Ok(String::from_utf8(outcome.stdout).unwrap()),
+        Exit::Code(code) => Err((code, outcome.stderr_text())),
+        other => panic!("{other}"),
+    }
+}
+
+fn hits(patterns: &[String], image: &str) -> bool {
+    patterns.iter().any(|pattern| urls_match(pattern, image).unwrap())
+}
+
+#[test]
+fn every_kubelet_reads_its_configuration() {
+    let node = Node::new("{}");
+    node.configure(&format!(
+        "{}  - instanceId: {}\n    regionId: cn-shanghai\n    assumeRoleARN: {}\n  - regionId: cn-beijing\n",
+        entry("acme-registry.cn-hangzhou.cr.aliyuncs.com:8443,img.example.com", standard::ACME, standard::PULLER),
+        standard::GLOBEX,
+        standard::PULLER
+    ));
+    for minor in 20..=NEXT {
+        let text =
+            render(&node, &["kubelet-config", "--kubelet-version", &format!("1.{minor}")]).unwrap();
+        let config =
+            decode_config(&text, minor).unwrap_or_else(|why| panic!("1.{minor}: {why}\n{text}"));
+        let [provider] = &config.providers[..] else { panic!("one provider") };
+        assert_eq!(provider.name, "aliyun-acr-credential-provider");
+        for image in [
+            "acme-registry.cn-hangzhou.cr.aliyuncs.com:8443/a",
+            "img.example.com/a",
+            "globex-registry-vpc.cn-shanghai.cr.aliyuncs.com/a",
+            "globex-registry.distributed.cn-shanghai.cr.aliyuncs.com/a",
+            "registry-vpc.cn-beijing.aliyuncs.com/a",
+        ] {
+            assert!(hits(&provider.match_images, image), "{image}: {:?}", provider.match_images);
+        }
+        for image in [
+            "quay.io/a",
+            "globex-registry.cn-hangzhou.cr.aliyuncs.com/a",
+            "registry.cn-hangzhou.aliyuncs.com/a",
+        ] {
+            assert!(!hits(&provider.match_images, image), "{image}");
+        }
+        assert!(provider.token_attributes.is_none());
+    }
+}
+
+#[test]
+fn service_account_mode_is_for_kubernetes_1_33_and_later() {
+    let node = Node::new("{}");
+    let of = |minor: u32| {
+        let version = format!("1.{minor}");
+        render(&node, &["kubelet-config", "--service-accounts", "--kubelet-version", &version])
+    };
+    let (code, message) = of(32).unwrap_err();
+    assert_eq!(code, 2);
+    assert!(message.contains("1.32") && message.contains("1.33"), "{message}");
+    for minor in 33..=NEXT {
+        let text = of(minor).unwrap();
+        let config =
+            decode_config(&text, minor).unwrap_or_else(|why| panic!("1.{minor}: {why}\n{text}"));
+        let [provider] = &config.providers[..] else { panic!("one provider") };
+        assert_ne!(provider.name, "aliyun-acr-credential-provider", "both modes side by side");
+        let attributes = provider.token_attributes.as_ref().unwrap();
+        assert_eq!(attributes.audience, "sts.aliyuncs.com");
+    }
+    assert!(decode_config(&of(33).unwrap(), 34).is_err(), "one file cannot serve both");
+    assert!(decode_config(&of(34).unwrap(), 33).is_err());
+}
+
+#[test]
+fn a_folder_of_configurations_came_with_1_34() {
+    let node = Node::new("{}");
+    let of =
+        |version| render(&node, &["kubelet-config", "--directory", "--kubelet-version", version]);
+    assert_eq!(of("1.33").unwrap_err().0, 2);
+    assert!(decode_config(&of("1.34").unwrap(), 34).is_ok());
+}
+
+/// Attached as it says, they are all that a pull needs.
+#[test]
+fn the_policies_are_all_that_a_pull_needs() {
+    let mut node = Node::new("{}");
+    node.settings = format!(
+        "{}  workerRoleName: {}\n  accountId: \"{}\"\n",
+        node.settings,
+        standard::WORKER_ROLE_NAME,
+        standard::CLUSTER_ACCOUNT
+    );
+    node.configure(&entry(ACME, standard::ACME, standard::PULLER));
+    let rendered: Vec<Json> =
+        serde_json::from_str(&render(&node, &["ram-policy"]).unwrap()).unwrap();
+    let of = |role: &str, kind: &str| {
+        let fits = |policy: &&Json| policy["attachTo"] == role && policy["kind"] == kind;
+        rendered.iter().find(fits).unwrap_or_else(|| panic!("{kind} of {role}"))["policy"].clone()
+    };
+    let none = Json::Null;
+    let bare = json!({"accounts": {
+        standard::CLUSTER_ACCOUNT: {"roles": {standard::WORKER_ROLE_NAME: {
+            "system-policies": [],
+            "policies": {"k8sWorkerRolePolicy": none, "assume": of(standard::WORKER_ROLE, "permission")},
+        }}},
+        standard::REGISTRY_ACCOUNT: {"roles": {"acr-puller": {
+            "trust": of(standard::PULLER, "trust"),
+            "policies": {"pull-images": none, "pull": of(standard::PULLER, "permission")},
+        }}},
+    }});
+    node.cloud.change(&bare.to_string()).unwrap();
+    node.pull(ACME);
+}
+
+/// The entries mean the same when this program reads the vendor's form again.
+#[test]
+fn the_config_map_reads_back_the_same() {
+    let node = Node::new("{}");
+    let entries = format!(
+        "{}    expireDuration: 7200\n  - instanceId: {},{}\n    regionId: cn-hangzhou\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
+        entry("img.example.com", standard::ACME, standard::PULLER),
+        standard::ACME,
+        standard::ACME_DEV,
+        standard::RRSA_ROLE,
+        standard::OIDC_PROVIDER,
+        standard::PULLER_ONE_HOUR
+    );
+    node.configure_all(&format!(
+        "expiring-threshold: 10m\nrrsa: {{enable: true}}\nacr-registry-info:\n{entries}"
+    ));
+    let text = render(&node, &["config-map"]).unwrap();
+    let read = |text: &str| {
+        let mut config = Config::resolve(None, text, false, &Environment::default()).unwrap();
+        config.entries.iter_mut().for_each(|entry| entry.name.clear());
+        (format!("{:?}", config.entries), config.expiring_threshold)
+    };
+    let original = std::fs::read_to_string(node.config()).unwrap();
+    assert_eq!(read(&text), read(&original));
+}
+
+#[test]
+fn no_access_key_is_written() {
+    let node = Node::new("{}");
+    node.configure(&format!(
+        "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
+        standard::ACME,
+        standard::ACCESS_KEY_ID,
+        standard::ACCESS_KEY_SECRET
+    ));
+    assert_eq!(render(&node, &["config-map"]).unwrap_err().0, 2);
+    for what in ["kubelet-config", "ram-policy", "rbac"] {
+        let text = render(&node, &[what]).unwrap();
+        assert_eq!(node.cloud.leaks(&text), [], "{what}");
+        assert!(!text.contains(standard::ACCESS_KEY_ID), "{what}");
+    }
+}
+
+#[test]
+fn rbac_allows_the_audience_to_nodes() {
+    let node = Node::new("{}");
+    let text = render(&node, &["rbac"]).unwrap();
+    let documents: Vec<Json> =
+        text.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+    let rule = &documents[0]["rules"][0];
+    assert_eq!(rule["verbs"], json!(["request-serviceaccounts-token-audience"]));
+    assert_eq!(rule["resources"], json!(["sts.aliyuncs.com"]));
+    assert_eq!(documents[1]["subjects"][0]["name"], "system:nodes");
+    assert_eq!(documents[1]["roleRef"]["name"], documents[0]["metadata"]["name"]);
+}
