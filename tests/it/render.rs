@@ -4,7 +4,7 @@ use aliyun_acr_credential_provider::config::Config;
 use aliyun_acr_credential_provider::environment::Environment;
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
-use simulation::kubelet::{Exit, decode_config, urls_match};
+use simulation::kubelet::{Exit, Kubelet, decode_config, urls_match};
 
 use crate::node::{ACME, Node, entry};
 
@@ -70,17 +70,19 @@ fn service_account_mode_is_for_kubernetes_1_33_and_later() {
     let (code, message) = of(32).unwrap_err();
     assert_eq!(code, 2);
     assert!(message.contains("1.32") && message.contains("1.33"), "{message}");
+    let decode = |text: &str, minor: u32| {
+        Kubelet::release(minor).with_service_account_tokens(true).decode_config(text)
+    };
     for minor in 33..=NEXT {
         let text = of(minor).unwrap();
-        let config =
-            decode_config(&text, minor).unwrap_or_else(|why| panic!("1.{minor}: {why}\n{text}"));
+        let config = decode(&text, minor).unwrap_or_else(|why| panic!("1.{minor}: {why}\n{text}"));
         let [provider] = &config.providers[..] else { panic!("one provider") };
         assert_ne!(provider.name, "aliyun-acr-credential-provider", "both modes side by side");
         let attributes = provider.token_attributes.as_ref().unwrap();
         assert_eq!(attributes.audience, "sts.aliyuncs.com");
     }
-    assert!(decode_config(&of(33).unwrap(), 34).is_err(), "one file cannot serve both");
-    assert!(decode_config(&of(34).unwrap(), 33).is_err());
+    assert!(decode(&of(33).unwrap(), 34).is_err(), "one file cannot serve both");
+    assert!(decode(&of(34).unwrap(), 33).is_err());
 }
 
 #[test]
@@ -109,15 +111,14 @@ fn the_policies_are_all_that_a_pull_needs() {
         let fits = |policy: &&Json| policy["attachTo"] == role && policy["kind"] == kind;
         rendered.iter().find(fits).unwrap_or_else(|| panic!("{kind} of {role}"))["policy"].clone()
     };
-    let none = Json::Null;
     let bare = json!({"accounts": {
         standard::CLUSTER_ACCOUNT: {"roles": {standard::WORKER_ROLE_NAME: {
             "system-policies": [],
-            "policies": {"k8sWorkerRolePolicy": none, "assume": of(standard::WORKER_ROLE, "permission")},
+            "policies": {"k8sWorkerRolePolicy": null, "assume": of(standard::WORKER_ROLE, "permission")},
         }}},
         standard::REGISTRY_ACCOUNT: {"roles": {"acr-puller": {
             "trust": of(standard::PULLER, "trust"),
-            "policies": {"pull-images": none, "pull": of(standard::PULLER, "permission")},
+            "policies": {"pull-images": null, "pull": of(standard::PULLER, "permission")},
         }}},
     }});
     node.cloud.change(&bare.to_string()).unwrap();
