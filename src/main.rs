@@ -294,7 +294,12 @@ fn cache<'j>(
 fn read_stdin() -> Result<Vec<u8>, Failure> {
     let stdin = io::stdin().lock();
     if stdin.is_terminal() {
-        return Err(usage("stdin is a terminal; the kubelet's request is expected there"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "stdin is a terminal, and a kubelet would send its request there",
+        )
+        .caused_by("to ask for a login by hand: echo '{\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"kind\":\"CredentialProviderRequest\",\"image\":\"HOST/NAME\"}' | aliyun-acr-credential-provider")
+        .hint("to see what a pull would meet: aliyun-acr-credential-provider doctor --image HOST/NAME"));
     }
     let mut request = Vec::new();
     let read = stdin.take(MAX_REQUEST + 1).read_to_end(&mut request);

@@ -55,6 +55,28 @@ pub fn ask(
     )
 }
 
+/// Asks an authentication service for nothing: which HTTP status it answers with.
+///
+/// # Errors
+///
+/// When nothing answers, or somebody with another certificate does.
+pub fn knock(network: &Network<'_>, realm: &str) -> Result<u16, CallError> {
+    network.call(
+        Hop::RegistryChallenge,
+        &Endpoint::fixed(realm),
+        Patience::shortcut(network.deadline),
+        |candidate, timeout| Request {
+            method: Method::Get,
+            url: candidate.url.clone(),
+            headers: vec![],
+            body: None,
+            timeout,
+            route: Route::Cloud,
+        },
+        |response: &Response| Verdict::Done(response.status),
+    )
+}
+
 fn bearer(challenge: &str) -> Option<&str> {
     let (scheme, parameters) = challenge.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(parameters)

@@ -11,7 +11,7 @@ use crate::doctor::report::Station;
 /// For a name and for a connection each; a pull gives them no more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The vendor's services within a VPC have addresses in 100.0.0.0/8.
+/// Authentication services and OSS buckets have addresses in 100.0.0.0/8 within a VPC.
 const VPC_SERVICES: u8 = 100;
 
 /// Adds a line about the host of a URL. False if it cannot be connected to.
@@ -39,17 +39,20 @@ pub fn tell(url: &str, station: &mut Station) -> bool {
         return true;
     }
     let what = format!("{host}: {address} cannot be connected to at port {port}");
-    if in_vpc(address) {
-        station.warn(
-            what,
-            "the name leads to an address that only this VPC's own instances and services have: \
-             allow the VPC in the instance's access control, or map the name to the address of its \
-             public or VPC endpoint in PrivateZone or /etc/hosts",
-        );
-    } else {
-        station.warn(what, "see route, security group and proxy");
-    }
+    station.warn(what, conflict(&host).unwrap_or("see route, security group and proxy"));
     false
+}
+
+/// What to do where the host's address is one of the vendor's services and is not reached as such:
+/// the VPC has given 100.0.0.0/8, or a part of it, to something else.
+#[must_use]
+pub fn conflict(host: &str) -> Option<&'static str> {
+    let address = resolve(host, 443).first()?.ip();
+    in_vpc(address).then_some(
+        "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: let the instance take over the \
+         authentication domain (console: Repository, Domain; ask for it by ticket), and reach its OSS bucket \
+         by PrivateLink with a CNAME record for the bucket's name",
+    )
 }
 
 fn in_vpc(address: IpAddr) -> bool {

@@ -305,9 +305,7 @@ fn registry(host: &str, target: &Target<'_>, node: &Node<'_>, report: &mut Repor
                 _ => {}
             }
             match &challenge.realm {
-                Some(realm) => {
-                    network::tell(realm, &mut station);
-                }
+                Some(realm) => authentication(realm, node, &mut station),
                 None => station.warn(
                     format!("{host} answers HTTP {} without the challenge of a registry", challenge.status),
                     "something else answers in its place: see where the name leads (DNS, /etc/hosts)",
@@ -316,4 +314,24 @@ fn registry(host: &str, target: &Target<'_>, node: &Node<'_>, report: &mut Repor
         }
     }
     report.add(station);
+}
+
+/// The service that the challenge names: it must be reached, and be itself.
+fn authentication(realm: &str, node: &Node<'_>, station: &mut Station) {
+    if !network::tell(realm, station) {
+        return;
+    }
+    let host = realm.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?']).next());
+    let remedy = host.and_then(network::conflict);
+    match challenge::knock(&node.network, realm) {
+        Ok(200..=299 | 400..=401) => {}
+        Ok(status) => station.warn(
+            format!("the authentication service answers HTTP {status}, which is not its way"),
+            remedy.unwrap_or("see where the name leads (DNS, /etc/hosts, PrivateZone)"),
+        ),
+        Err(error) => station.warn(
+            format!("the authentication service does not answer as itself: {error}"),
+            remedy.unwrap_or("see where the name leads (DNS, /etc/hosts, PrivateZone)"),
+        ),
+    }
 }

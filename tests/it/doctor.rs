@@ -245,6 +245,37 @@ fn the_configuration_is_checked_without_any_call() {
     assert_eq!(node.cloud.calls(), []);
 }
 
+#[test]
+fn an_authentication_service_that_is_none_is_told() {
+    for (fault, says) in [
+        ("{instead: {answer: {status: 404, content-type: text/html, body: hello}}}", "HTTP 404"),
+        ("{connection: reset}", "does not answer as itself"),
+    ] {
+        let overlay =
+            format!("{{registry: {{local-realm: true}}, faults: {{registry-auth: [{fault}]}}}}");
+        let node = Node::new(&overlay);
+        let (code, document) = doctor(&node, &[]);
+        assert_eq!(code, 0, "a login is to be had all the same");
+        let registry = station(&document, "registry");
+        assert_eq!(registry["status"], "warning", "{registry:#}");
+        assert!(lines(registry, "details").contains(says), "{registry:#}");
+    }
+}
+
+/// Who starts it by hand is told what to do, and does not wait for ever.
+#[test]
+fn without_a_request_on_a_terminal_it_says_what_to_do() {
+    let mut exec = Exec::new("/usr/bin/script");
+    exec.args = ["-qec", PROGRAM, "/dev/null"].map(str::to_owned).to_vec();
+    let outcome = exec.run(&[]).unwrap();
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert_eq!(outcome.exit, Exit::Code(2), "{text}");
+    assert!(
+        text.contains("doctor --image") && text.contains("CredentialProviderRequest"),
+        "{text}"
+    );
+}
+
 /// A kubelet is played by a script of that name in a process namespace of its own.
 #[test]
 fn the_running_kubelet_is_looked_at() {
