@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # configure-hosts.sh: what it writes into /etc/hosts, what it leaves alone and what it refuses.
-# SCRIPT_SHELL says which shell runs the script (default: sh).
+# $UNDER is the shell under test, dash or busybox (default: dash); run sets it.
 
 bats_require_minimum_version 1.5.0
 
@@ -9,6 +9,8 @@ AUTH=dockerauth-ee-vpc.cn-hangzhou.aliyuncs.com
 OSS=cri-xxxxxxxxxxxxxxxx-registry.oss-cn-hangzhou-internal.aliyuncs.com
 
 setup() {
+    shell=("${UNDER:-dash}")
+    [ "${shell[0]}" != busybox ] || shell+=(sh)
     script=$BATS_TEST_DIRNAME/../../node-scripts/configure-hosts.sh
     root=$BATS_TEST_TMPDIR/root
     hosts=$root/etc/hosts
@@ -19,8 +21,7 @@ setup() {
 }
 
 configure() {
-    # shellcheck disable=SC2086 # `busybox sh` is two words
-    ${SCRIPT_SHELL:-sh} "$script" --root "$root" "$@"
+    "${shell[@]}" "$script" --root "$root" "$@"
 }
 
 # The address that a reader of the file gets for a host: the first line that names it.
@@ -218,10 +219,10 @@ c.d'; do
 @test "a file that is a mount of its own is told as such and stays" {
     unshare --mount true 2>/dev/null || skip 'this user may not mount'
     cp "$hosts" "$BATS_TEST_TMPDIR/mounted"
-    # shellcheck disable=SC2016,SC2086 # the inner shell's arguments; two words
+    # shellcheck disable=SC2016 # the inner shell's arguments
     run -1 unshare --mount sh -c '
         mount --bind "$1" "$2" && shift 2 && "$@"' sh "$BATS_TEST_TMPDIR/mounted" "$hosts" \
-        ${SCRIPT_SHELL:-sh} "$script" --root "$root" --registry $REGISTRY=10.0.0.8
+        "${shell[@]}" "$script" --root "$root" --registry $REGISTRY=10.0.0.8
     [[ $output == *"mount of its own"*"Nothing was changed."* ]]
     cmp "$BATS_TEST_TMPDIR/mounted" "$BATS_TEST_TMPDIR/before"
     untouched
@@ -230,8 +231,8 @@ c.d'; do
 # With function $1 in place of the command of that name: a changed PATH is no way, since busybox's
 # shell prefers its own commands.
 configure_with() {
-    # shellcheck disable=SC2086,SC2016 # two words; the inner shell's variables
-    hosts=$hosts ${SCRIPT_SHELL:-sh} -c "$1"'
+    # shellcheck disable=SC2016 # the inner shell's variables
+    hosts=$hosts "${shell[@]}" -c "$1"'
         script=$1; shift; . "$script"' sh "$script" --root "$root" --registry $REGISTRY=10.0.0.8
 }
 

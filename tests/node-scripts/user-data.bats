@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # build-user-data.sh: what it makes does on a node what install.sh and configure-hosts.sh do, and it
 # makes nothing that would give an AccessKey away.
-# SCRIPT_SHELL says which shell runs the scripts (default: sh).
+# $UNDER is the shell under test, dash or busybox (default: dash); run sets it.
 # shellcheck disable=SC1003,SC2016 # backslashes and dollars that are meant as such
 
 bats_require_minimum_version 1.5.0
@@ -21,13 +21,12 @@ teardown() {
     [ -z "${server-}" ] || kill "$server"
 }
 
-script() {
-    # shellcheck disable=SC2086 # `busybox sh` is two words
-    ${SCRIPT_SHELL:-sh} "$@"
+shell() {
+    if [ "${UNDER:-dash}" = busybox ]; then busybox sh "$@"; else "${UNDER:-dash}" "$@"; fi
 }
 
 build() {
-    script "$scripts/build-user-data.sh" --url $URL --sha256 $SHA256 "$@"
+    shell "$scripts/build-user-data.sh" --url $URL --sha256 $SHA256 "$@"
 }
 
 # Serves folder $1 on loopback, at $address.
@@ -79,15 +78,15 @@ tree() {
             # shellcheck disable=SC2086 # several words
             set -- --url "$address/binary" --sha256 "$sum" --kubelet-version 1.30 ${configuration:+--config "$top/config/$configuration"} $more
             set +f
-            script "$scripts/build-user-data.sh" "$@" --hosts-args "$HOSTS" --out "$made"
-            script "$made" --root "$made_root"
+            shell "$scripts/build-user-data.sh" "$@" --hosts-args "$HOSTS" --out "$made"
+            shell "$made" --root "$made_root"
             # shellcheck disable=SC2086 # several words
-            script "$scripts/configure-hosts.sh" $HOSTS --root "$straight_root"
-            script "$scripts/install.sh" "$@" --root "$straight_root"
+            shell "$scripts/configure-hosts.sh" $HOSTS --root "$straight_root"
+            shell "$scripts/install.sh" "$@" --root "$straight_root"
             [ -n "$(find "$made_root" -name aliyun-acr-credential-provider -type f)" ]
             diff <(tree "$made_root") <(tree "$straight_root")
             # And once more changes nothing.
-            script "$made" --root "$made_root"
+            shell "$made" --root "$made_root"
             diff <(tree "$made_root") <(tree "$straight_root")
         done
     done
@@ -100,8 +99,8 @@ tree() {
     serve "$BATS_TEST_TMPDIR/www"
     node "$BATS_TEST_TMPDIR/root"
     cp -a "$BATS_TEST_TMPDIR/root" "$BATS_TEST_TMPDIR/before"
-    script "$scripts/build-user-data.sh" --url "$address/alive" --sha256 $SHA256 --kubelet-version 1.30 --out "$made"
-    run ! script "$made" --root "$BATS_TEST_TMPDIR/root"
+    shell "$scripts/build-user-data.sh" --url "$address/alive" --sha256 $SHA256 --kubelet-version 1.30 --out "$made"
+    run ! shell "$made" --root "$BATS_TEST_TMPDIR/root"
     diff <(tree "$BATS_TEST_TMPDIR/root") <(tree "$BATS_TEST_TMPDIR/before")
 }
 
@@ -120,7 +119,7 @@ tree() {
     printf '%s\n' 'base64() { return 1; }; PATH=' >"$BATS_TEST_TMPDIR/longer"
     cat "$made" >>"$BATS_TEST_TMPDIR/longer"
     printf '%s\n' 'echo "went on with $? $- $1"' >>"$BATS_TEST_TMPDIR/longer"
-    run -0 script "$BATS_TEST_TMPDIR/longer" argument
+    run -0 shell "$BATS_TEST_TMPDIR/longer" argument
     [[ ${lines[-1]} =~ ^'went on with '[1-9][0-9]*\ [^eu]*\ argument$ ]]
 }
 
@@ -134,6 +133,16 @@ tree() {
 @test "--base64 is the same, encoded" {
     build --out "$made"
     build --base64 | base64 -d | cmp - "$made"
+}
+
+@test "comments of the scripts are left out, but not those in texts that they write" {
+    mkdir "$BATS_TEST_TMPDIR/scripts"
+    cp "$scripts/build-user-data.sh" "$scripts/configure-hosts.sh" "$BATS_TEST_TMPDIR/scripts"
+    printf '%s\n' '# A comment.' 'cat <<END' '# one' '' 'END' '' "    cat <<'EOT' && cat \"\$0\"" '    # two' 'EOT' '    # Another.' \
+        >"$BATS_TEST_TMPDIR/scripts/install.sh"
+    shell "$BATS_TEST_TMPDIR/scripts/build-user-data.sh" --url $URL --sha256 $SHA256 --out "$made"
+    run -0 --keep-empty-lines shell "$made"
+    [ "$output" = $'# one\n\n    # two\ncat <<END\n# one\n\nEND\n    cat <<\'EOT\' && cat "$0"\n    # two\nEOT\n' ]
 }
 
 @test "arguments reach the node as they are" {
@@ -159,6 +168,7 @@ tree() {
         'acr-registry-info: []\r\n# the old key was LTAI5tHereIsAKey00\r\n' \
         '\xef\xbb\xbfacr-registry-info:\n  - customAccessKey: x\n' \
         '\xff\x00acr-registry-info:\n  - customAccessKey: x\n' \
+        'acr-registry-info:\n  - customaccesskeysecret: hunter2hunter2\n' \
         '# ALIBABA_CLOUD_ACCESS_KEY_ID=x\n' \
         'env: [{name: ALIBABA_CLOUD_ACCESS_KEY_SECRET, value: hunter2hunter2}]\n'; do
         printf '%b' "$form" >"$config"
@@ -244,9 +254,9 @@ tree() {
 }
 
 @test "usage mistakes are told with exit 2" {
-    run -2 script "$scripts/build-user-data.sh" --sha256 $SHA256
+    run -2 shell "$scripts/build-user-data.sh" --sha256 $SHA256
     [[ $output == *'no --url is given'* ]]
-    run -2 script "$scripts/build-user-data.sh" --url $URL
+    run -2 shell "$scripts/build-user-data.sh" --url $URL
     [[ $output == *'--sha256 takes'* ]]
     for arguments in '--sha256 abc' '--sha256' "--sha256 ${SHA256}0" "--sha256 ${SHA256/e/g}" '--config' '--colour' 'x'; do
         # shellcheck disable=SC2086 # several words
