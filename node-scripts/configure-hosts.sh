@@ -1,0 +1,254 @@
+#!/bin/sh
+# Lets a node reach a registry in another VPC: keeps a block of hosts in /etc/hosts.
+set -eu
+
+BEGIN='# BEGIN aliyun-acr-credential-provider'
+END='# END aliyun-acr-credential-provider'
+
+usage() {
+    cat <<'EOT'
+usage: configure-hosts.sh OPTION HOST=ADDRESS ... [--root DIR] [--dry-run]
+       configure-hosts.sh --remove [--root DIR] [--dry-run]
+
+Writes a marked block into /etc/hosts; the rest of the file stays as it is. The options given are
+the whole block: what an earlier run wrote is replaced. Each may be given more than once.
+
+  --registry HOST=ADDRESS   the registry's VPC host and the address of its VPC endpoint
+  --auth HOST=ADDRESS       the authentication service; not needed if the instance took it over
+  --oss HOST=ADDRESS        the bucket of the registry's layers, by its internal host
+  --cr-vpc HOST=ADDRESS     cr-vpc.<region>.aliyuncs.com, for a registry in another region
+  --sts-vpc HOST=ADDRESS    sts-vpc.<region>.aliyuncs.com, if it is asked in another region
+  --remove                  takes the block out
+  --root DIR                works on DIR/etc/hosts
+  --dry-run                 says what would be done
+
+An address is IPv4 or IPv6. A host that the file maps to another address, or that is given two
+addresses, is refused. Exit codes: 0 done or nothing to do, 1 failed or refused, 2 usage.
+EOT
+}
+
+fail() {
+    echo "configure-hosts.sh: error: $*" >&2
+    exit 1
+}
+
+misuse() {
+    echo "configure-hosts.sh: error: $*; see --help" >&2
+    exit 2
+}
+
+# Lower-case labels with at least one dot, and no number last: that would be an address.
+is_host() {
+    case $1 in
+    *[!a-z0-9.-]* | .* | *. | *..* | -* | *- | *.-* | *-.*) return 1 ;;
+    *.*) ;;
+    *) return 1 ;;
+    esac
+    case ${1##*.} in *[!0-9]*) ;; *) return 1 ;; esac
+    [ "${#1}" -le 253 ] || return 1
+    rest=$1.
+    while [ -n "$rest" ]; do
+        label=${rest%%.*}
+        [ "${#label}" -le 63 ] || return 1
+        rest=${rest#*.}
+    done
+}
+
+# Four numbers without leading zeros, which some readers take for octal; no multicast, no 0.0.0.0/8.
+is_ipv4() {
+    case $1 in
+    *[!0-9.]* | .* | *. | *..* | *.*.*.*.*) return 1 ;;
+    *.*.*.*) ;;
+    *) return 1 ;;
+    esac
+    rest=$1.
+    while [ -n "$rest" ]; do
+        number=${rest%%.*}
+        case $number in 0?* | ????*) return 1 ;; esac
+        [ "$number" -le 255 ] || return 1
+        rest=${rest#*.}
+    done
+    [ "${1%%.*}" -ge 1 ] && [ "${1%%.*}" -le 223 ]
+}
+
+# Lower-case groups, at most one `::`; no zone, no multicast, no link-local, not the unspecified address.
+is_ipv6() {
+    case $1 in
+    *[!0-9a-f:]* | *:::* | *::*::* | :: | ff??:* | fe[89ab]?:*) return 1 ;;
+    *::*) [ "$(($(count_groups "${1%%::*}") + $(count_groups "${1#*::}")))" -le 7 ] ;;
+    *) [ "$(count_groups "$1")" -eq 8 ] ;;
+    esac
+}
+
+# How many groups of one to four digits there are between single colons; 9 if anything else is there.
+count_groups() {
+    count=0
+    rest=${1:+$1:}
+    while [ -n "$rest" ]; do
+        case ${rest%%:*} in '' | ?????*) count=9 && break ;; esac
+        count=$((count + 1))
+        rest=${rest#*:}
+    done
+    echo "$count"
+}
+
+# Adds option $1's value $2 to the block.
+add() {
+    case $2 in *=*) ;; *) misuse "$1 takes HOST=ADDRESS, not '$2'" ;; esac
+    host=${2%%=*}
+    address=${2#*=}
+    is_host "$host" || misuse "$1: '$host' is no host name in lower case"
+    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is no address of a host"
+    case $1:$host in
+    --cr-vpc:cr-vpc.*.aliyuncs.com | --sts-vpc:sts-vpc.*.aliyuncs.com) ;;
+    --cr-vpc:* | --sts-vpc:*) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
+    esac
+    # Entries are lines `address host`, so a host stands between a blank and the end of its line.
+    case "$entries" in
+    *"$newline$address $host$newline"*) return ;;
+    *" $host$newline"*) misuse "$host is given two addresses" ;;
+    esac
+    entries="$entries$address $host$newline"
+}
+
+# The numbers of the block's first and last line, or nothing if there is none.
+find_block() {
+    awk -v begin="$BEGIN" -v end="$END" '
+        { sub(/\r$/, "") }
+        $0 == begin { if (first) odd = NR; else first = NR }
+        $0 == end { if (last || !first) odd = NR; else last = NR }
+        END {
+            if (first && !last) odd = first
+            if (odd) print "odd", odd; else if (first) print first, last
+        }' "$1"
+}
+
+# Tells every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
+conflicts() {
+    printf '%s' "$entries" | awk -v first="$1" -v last="$2" '
+        NR == FNR { if (NF) ours[$2] = $1; next }
+        FNR >= first && FNR <= last { next }
+        {
+            line = $0
+            sub(/#.*/, ""); sub(/\r$/, "")
+            for (i = 2; i <= NF; i++) {
+                name = tolower($i); sub(/\.$/, "", name)
+                if ((name in ours) && tolower($1) != ours[name])
+                    print name " is not " ours[name] " in line " FNR ": " line
+            }
+        }' - "$3"
+}
+
+block() {
+    echo "$BEGIN"
+    echo '# Written by configure-hosts.sh; what is changed here is lost.'
+    printf '%s' "${entries#"$newline"}"
+    echo "$END"
+}
+
+# The file $1 with its block, lines $2 to $3, replaced, or with a new one on top. Nothing else is
+# touched, not even a last line without a newline; that is why a new block is not put at the end.
+rewritten() {
+    [ "$2" -eq 0 ] || head -n "$(($2 - 1))" "$1"
+    "$remove" || block
+    tail -n "+$(($3 + 1))" "$1"
+}
+
+# Puts $new in place of $hosts, whole or not at all.
+install_new() {
+    if [ -e "$hosts" ] || [ -s "$old" ]; then
+        cmp -s "$hosts" "$old" || fail "$hosts was changed by somebody else meanwhile; run this again"
+    fi
+    # A crash after the renaming must not leave an empty file; an old `sync` takes no argument.
+    sync "$new" 2>/dev/null || :
+    mv -f "$new" "$hosts" || fail "$hosts cannot be replaced; if it is a mount of its own, as in" \
+        "containers, run this on the node itself. Nothing was changed."
+}
+
+parse() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --registry | --auth | --oss | --cr-vpc | --sts-vpc)
+            [ $# -ge 2 ] || misuse "$1 takes HOST=ADDRESS"
+            add "$1" "$2"
+            shift
+            ;;
+        --root)
+            [ $# -ge 2 ] || misuse "--root takes a folder"
+            root=${2%/}
+            shift
+            ;;
+        --remove) remove=true ;;
+        --dry-run) dry_run=true ;;
+        --help | -h) usage && exit 0 ;;
+        *) misuse "unknown option '$1'" ;;
+        esac
+        shift
+    done
+    if "$remove"; then
+        [ "$entries" = "$newline" ] || misuse "--remove takes no hosts: it removes all of them"
+    else
+        [ "$entries" != "$newline" ] || misuse "no host is given"
+    fi
+}
+
+main() {
+    # Letters and digits are those of ASCII, and bytes that are no text pass through.
+    LC_ALL=C
+    export LC_ALL
+    newline='
+'
+    entries=$newline
+    root='' remove=false dry_run=false
+    parse "$@"
+    hosts=$root/etc/hosts
+
+    if [ -L "$hosts" ]; then
+        fail "$hosts is a symbolic link to $(readlink "$hosts"); its owner has to change it"
+    elif [ ! -e "$hosts" ]; then
+        "$remove" && echo "$hosts: nothing to remove" && return
+        [ -d "$root/etc" ] || fail "there is no folder $root/etc"
+    elif [ ! -f "$hosts" ]; then
+        fail "$hosts is no file"
+    fi
+
+    old='' new=''
+    trap 'rm -f "$old" "$new"' EXIT
+    trap 'exit 1' HUP INT TERM
+    # Beside the file, so that the new one can take its place by renaming.
+    folder=$root/etc
+    if "$dry_run"; then folder=${TMPDIR:-/tmp}; fi
+    old=$(mktemp "$folder/.hosts.old.XXXXXX") || fail "cannot write into $folder"
+    new=$(mktemp "$folder/.hosts.new.XXXXXX") || fail "cannot write into $folder"
+    # -a: mode, owner and, where there are any, labels go over to the new file.
+    if [ -e "$hosts" ]; then
+        cp -a "$hosts" "$old"
+        cp -a "$hosts" "$new"
+    else
+        chmod 644 "$new"
+    fi
+
+    lines=$(find_block "$old")
+    case $lines in
+    odd*) fail "$hosts: the block's marks do not pair, see line ${lines#odd }; mend it by hand" ;;
+    '') lines='0 0' ;;
+    esac
+    first=${lines% *} last=${lines#* }
+    found=$(conflicts "$first" "$last" "$old")
+    [ -z "$found" ] || fail "$hosts maps hosts elsewhere; remove these lines or correct the address:$newline$found"
+    rewritten "$old" "$first" "$last" >"$new"
+
+    if cmp -s "$old" "$new"; then
+        echo "$hosts: unchanged"
+    elif "$dry_run"; then
+        "$remove" && echo "$hosts: would remove the block" && return
+        echo "$hosts: would write"
+        block
+    else
+        install_new
+        "$remove" && echo "$hosts: block removed" && return
+        echo "$hosts: block written"
+    fi
+}
+
+main "$@"
