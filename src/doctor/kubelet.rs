@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::yaml::{self, Node, Value};
-use crate::doctor::match_images::matches;
+use crate::doctor::match_images::{matches, overlap};
 use crate::doctor::report::Station;
+use crate::error::{Exit, Failure};
 
 const NAME: &str = "kubelet";
 const PROGRAM: &str = "aliyun-acr-credential-provider";
@@ -48,18 +49,63 @@ pub fn station(proc: &Path, images: &[String]) -> Station {
             return station;
         }
     };
-    let Some(provider) = providers.iter().find(|provider| provider.name == PROGRAM) else {
+    let ours: Vec<&Provider> =
+        providers.iter().filter(|provider| provider.name.starts_with(PROGRAM)).collect();
+    if ours.is_empty() {
         let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
         station.warn(
             format!("{config} has no provider named {PROGRAM}, only {}", names.join(", ")),
             "add it; its name must be the binary's file name",
         );
         return station;
-    };
-    station.tell(format!("{config}: {PROGRAM}, {}", provider.api_version));
-    binary(&Path::new(&bin_dir).join(PROGRAM), &mut station);
-    check(provider, images, &mut station);
+    }
+    for provider in &ours {
+        let mode = if provider.audience.is_some() { ", with service account tokens" } else { "" };
+        station.tell(format!("{config}: {}, {}{mode}", provider.name, provider.api_version));
+        binary(&Path::new(&bin_dir).join(&provider.name), &mut station);
+        check(provider, &mut station);
+    }
+    for image in images {
+        hit(&ours, image, &mut station);
+    }
+    modes_apart(&ours, &mut station);
     station
+}
+
+/// The kubelet asks every provider that matches and tries all their answers: with both modes for
+/// one image, the node's login would rescue a pod that was refused.
+fn modes_apart(ours: &[&Provider], station: &mut Station) {
+    let (pods, node): (Vec<&Provider>, Vec<&Provider>) =
+        ours.iter().partition(|provider| provider.audience.is_some());
+    for one in pods.iter().flat_map(|provider| &provider.match_images) {
+        for other in node.iter().flat_map(|provider| &provider.match_images) {
+            if overlap(one, other) {
+                station.fail(
+                    &Failure::new(
+                        Exit::Usage,
+                        format!("`{one}` with service account tokens and `{other}` without hit the same images"),
+                    )
+                    .caused_by("the node's login would rescue a pod that may not pull")
+                    .hint("make the matchImages of the two disjoint"),
+                );
+                return;
+            }
+        }
+    }
+}
+
+fn hit(ours: &[&Provider], image: &str, station: &mut Station) {
+    let hits =
+        |provider: &&&Provider| provider.match_images.iter().any(|pattern| matches(pattern, image));
+    if let Some(provider) = ours.iter().find(hits) {
+        station.tell(format!("matchImages of {} has {image}", provider.name));
+    } else {
+        let host = image.split('/').next().unwrap_or(image);
+        station.warn(
+                format!("matchImages has no pattern for {image}: the kubelet never asks for it"),
+                format!("add `{host}` to matchImages (`*` stands for one label or a part of one) and restart the kubelet"),
+            );
+    }
 }
 
 fn binary(path: &Path, station: &mut Station) {
@@ -76,7 +122,7 @@ fn binary(path: &Path, station: &mut Station) {
     }
 }
 
-fn check(provider: &Provider, images: &[String], station: &mut Station) {
+fn check(provider: &Provider, station: &mut Station) {
     let version = provider.api_version.strip_prefix("credentialprovider.kubelet.k8s.io/");
     if !version.is_some_and(|version| VERSIONS.contains(&version)) {
         station.warn(
@@ -86,17 +132,6 @@ fn check(provider: &Provider, images: &[String], station: &mut Station) {
             ),
             "set apiVersion: credentialprovider.kubelet.k8s.io/v1",
         );
-    }
-    for image in images {
-        if provider.match_images.iter().any(|pattern| matches(pattern, image)) {
-            station.tell(format!("matchImages has {image}"));
-        } else {
-            let host = image.split('/').next().unwrap_or(image);
-            station.warn(
-                format!("matchImages has no pattern for {image}: the kubelet never asks for it"),
-                format!("add `{host}` to matchImages (`*` stands for one label or a part of one) and restart the kubelet"),
-            );
-        }
     }
     if let Some(audience) = provider.audience.as_deref()
         && audience != crate::identity::AUDIENCE

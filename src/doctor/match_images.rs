@@ -20,6 +20,54 @@ pub fn matches(pattern: &str, image: &str) -> bool {
         })
 }
 
+/// Whether some image is hit by both of two patterns. Classes of characters count as any
+/// character, so it errs on the side of yes.
+#[must_use]
+pub fn overlap(one: &str, other: &str) -> bool {
+    let ((one_host, one_path), (other_host, other_path)) = (split(one), split(other));
+    let ((one_host, one_port), (other_host, other_port)) = (port(one_host), port(other_host));
+    let labels = |host: &str| host.split('.').count();
+    one_port == other_port
+        && (one_path.starts_with(other_path) || other_path.starts_with(one_path))
+        && labels(one_host) == labels(other_host)
+        && one_host.split('.').zip(other_host.split('.')).all(|(one, other)| {
+            let (one, other): (Vec<char>, Vec<char>) = (any(one), any(other));
+            both(&one, &other)
+        })
+}
+
+/// A glob with `?` in place of classes.
+fn any(glob: &str) -> Vec<char> {
+    let mut simple = Vec::new();
+    let mut chars = glob.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '[' => {
+                chars.by_ref().skip(1).find(|c| *c == ']');
+                simple.push('?');
+            }
+            '\\' => simple.extend(chars.next()),
+            c => simple.push(c),
+        }
+    }
+    simple
+}
+
+fn both(one: &[char], other: &[char]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        (['*', rest @ ..], other) | (other, ['*', rest @ ..]) => {
+            let longer = other.split_first().is_some_and(|(_, tail)| match one {
+                ['*', ..] => both(one, tail),
+                _ => both(tail, &[&['*'], rest].concat()),
+            });
+            both(rest, other) || longer
+        }
+        ([a, one @ ..], [b, other @ ..]) => (a == b || *a == '?' || *b == '?') && both(one, other),
+        _ => false,
+    }
+}
+
 fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))
 }
@@ -78,6 +126,24 @@ fn in_class(class: &[char], c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn overlaps() {
+        for (one, other, expected) in [
+            ("*.cn-a.cr.aliyuncs.com", "acme-registry.*.cr.aliyuncs.com", true),
+            ("*-registry.cn-a.cr.aliyuncs.com", "acme-*.cn-a.cr.aliyuncs.com", true),
+            ("a*.x", "b*.x", false),
+            ("*a.x", "*b.x", false),
+            ("a.x/team", "a.x/team/app", true),
+            ("a.x/team-a", "a.x/team-b", false),
+            ("a.x:443", "a.x", false),
+            ("*.x", "a.b.x", false),
+            ("[ab].x", "c.x", true),
+        ] {
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
+    }
 
     #[test]
     fn labels_ports_and_paths() {

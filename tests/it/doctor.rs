@@ -324,4 +324,11 @@ fn the_running_kubelet_is_looked_at() {
     write("other", "*.*.cr.aliyuncs.com");
     let (_, details) = look(&flags);
     assert!(details.contains("no provider named"), "{details}");
+    write("aliyun-acr-credential-provider", "*.*.cr.aliyuncs.com");
+    let both = fs::read_to_string(&config).unwrap()
+        + "  - name: aliyun-acr-credential-provider-pods\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com}\n";
+    fs::write(&config, both).unwrap();
+    fs::copy(PROGRAM, bin.join("aliyun-acr-credential-provider-pods")).unwrap();
+    let (status, details) = look(&flags);
+    assert!(status == "failed" && details.contains("hit the same images"), "{details}");
 }
