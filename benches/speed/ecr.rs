@@ -1,40 +1,32 @@
 //! The measure of comparison: Amazon's credential helper, with a service of its own on loopback.
 //!
-//! The service speaks the same TLS as the simulated Alibaba Cloud (rustls, ring, a P-256
-//! certificate, HTTP/1.1) and answers `GetAuthorizationToken` alone. It checks and records less, so
-//! whatever difference a server makes is in the helper's favour.
-//!
 //! Not all releases of the helper can be pointed at another endpoint; all honour `HTTPS_PROXY`. So
-//! they are led to the service by a proxy on loopback, and the program that they are compared with
-//! takes a proxy as well.
+//! they are led to the service by `CONNECT`, and the program that they are compared with is as well.
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use jiff::Timestamp;
 
-use crate::link;
-use crate::process::Program;
+use crate::origin::Origin;
+use crate::process::{Cost, Program};
 
 const HELPER: &str = "docker-credential-ecr-login";
 const REGISTRY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 const SERVICE: &str = "api.ecr.us-east-1.amazonaws.com";
 
+/// As long as a real login is good, in seconds.
+const LIFE: i64 = 12 * 60 * 60;
+
 /// The helper, its service, and its home.
 pub struct Ecr {
     pub program: Program,
-    calls: Arc<AtomicUsize>,
-    cache: PathBuf,
+    pub service: Origin,
+    home: PathBuf,
 }
 
 impl Ecr {
@@ -46,18 +38,16 @@ impl Ecr {
         fs::create_dir_all(&home)?;
         let (ca, stdin) = (folder.join("ecr-ca.pem"), folder.join("ecr-request"));
         fs::write(&stdin, format!("https://{REGISTRY}\n"))?;
-        let calls = Arc::default();
-        let (address, pem) = serve(&calls)?;
-        fs::write(&ca, pem)?;
-        let proxy = format!("http://{}", link::proxy(address)?);
+        let service = Origin::start(SERVICE, answer)?;
+        fs::write(&ca, &service.authority)?;
         let env = [
             ("HOME", home.display().to_string()),
             ("AWS_ACCESS_KEY_ID", "AKIAMADEUPMADEUP0001".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "MadeUpEcrSecretQw7Er5Ty3Ui1Op9As8Df6Gh".to_owned()),
             ("AWS_CA_BUNDLE", ca.display().to_string()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("HTTPS_PROXY", proxy.clone()),
-            ("HTTP_PROXY", proxy),
+            ("HTTPS_PROXY", service.proxy()),
+            ("HTTP_PROXY", service.proxy()),
         ];
         let program = Program {
             args: vec!["get".to_owned()],
@@ -65,96 +55,29 @@ impl Ecr {
             stdin: Some(stdin),
             ..Program::new(path)
         };
-        let cache = home.join(".ecr/cache.json");
-        Ok(Some(Self { program, calls, cache }))
+        Ok(Some(Self { program, service, home }))
     }
 
-    /// How often the service has been asked.
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+    /// Runs the helper. Why it fails is in its log alone.
+    pub fn cost(&self) -> Result<Cost, Box<dyn Error>> {
+        self.program.cost().map_err(|error| {
+            let log = fs::read_to_string(self.home.join(".ecr/log/ecr-login.log"));
+            let log = log.unwrap_or_default();
+            format!("{error}; its log ends: {}", log.lines().next_back().unwrap_or_default()).into()
+        })
     }
 
+    /// Empties its cache.
     pub fn forget(&self) -> io::Result<()> {
-        fs::remove_file(&self.cache)
+        fs::remove_file(self.home.join(".ecr/cache.json"))
     }
 }
 
-fn serve(calls: &Arc<AtomicUsize>) -> Result<(SocketAddr, String), Box<dyn Error>> {
-    let (config, pem) = certificate()?;
-    let (config, calls) = (Arc::new(config), Arc::clone(calls));
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let (config, calls) = (Arc::clone(&config), Arc::clone(&calls));
-            thread::spawn(move || converse(stream, config, &calls));
-        }
-    });
-    Ok((address, pem))
-}
-
-fn converse(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    calls: &AtomicUsize,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let mut wire = StreamOwned::new(ServerConnection::new(config)?, stream);
-    let mut request = Vec::new();
-    let mut buffer = [0; 8192];
-    loop {
-        let length = wire.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
-        request.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if is_whole(&request) {
-            calls.fetch_add(1, Ordering::SeqCst);
-            request.clear();
-            let body = answer();
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1";
-            write!(wire, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
-            wire.flush()?;
-        }
-    }
-}
-
-/// Whether head and body are there.
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    body.len() >= length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
-}
-
-/// A login for twelve hours, as long as a real one is.
-fn answer() -> String {
+fn answer(now: Timestamp) -> String {
     // The password is as long as a real one.
     let token = STANDARD.encode(format!("AWS:{}", "MadeUpPassword".repeat(130)));
-    let ends = jiff::Timestamp::now().as_second() + 12 * 60 * 60;
+    let ends = now.as_second() + LIFE;
     format!(
         r#"{{"authorizationData":[{{"authorizationToken":"{token}","expiresAt":{ends}.0,"proxyEndpoint":"https://{REGISTRY}"}}]}}"#
     )
-}
-
-/// As the simulated cloud has it.
-fn certificate() -> Result<(ServerConfig, String), Box<dyn Error>> {
-    let authority_key = KeyPair::generate()?;
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "Simulated Amazon");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let pem = authority.self_signed(&authority_key)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate()?;
-    let server = CertificateParams::new(vec![SERVICE.to_owned()])?;
-    let certificate = server.signed_by(&key, &issuer)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((config, pem))
 }

@@ -25,7 +25,7 @@ pub fn measure(
     );
     let program = subject.program(Identity::WorkerRole, subject.straight()?)?;
     let fetched = program.answer()?;
-    let (seen, asked) = (subject.seen(), ecr.map(Ecr::calls));
+    let (seen, asked) = (subject.seen(), ecr.map(|ecr| ecr.service.calls()));
     report.holds(
         "an answer from the cache is the login that was fetched",
         password(&fetched).is_some() && password(&fetched) == password(&program.answer()?),
@@ -33,15 +33,19 @@ pub fn measure(
     );
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
         ecr.program.answer()?;
-        report.calls("docker-credential-ecr-login's first run calls once", ecr.calls() - asked, 1);
+        report.calls(
+            "docker-credential-ecr-login's first run calls once",
+            ecr.service.calls() - asked,
+            1,
+        );
     }
-    let asked = ecr.map(Ecr::calls);
+    let asked = ecr.map(|ecr| ecr.service.calls());
 
     let nothing = Program::new("/bin/true");
     let (mut nothing, mut ours) = (|| nothing.cost(), || program.cost());
     let mut contestants: Vec<Contestant<'_>> =
         vec![("/bin/true", &mut nothing), ("from the cache", &mut ours)];
-    let mut helper = || ecr.ok_or("not installed")?.program.cost();
+    let mut helper = || ecr.ok_or("not installed")?.cost();
     if ecr.is_some() {
         contestants.push(("docker-credential-ecr-login, from its cache", &mut helper));
     }
@@ -51,7 +55,7 @@ pub fn measure(
     let seen = subject.seen().since(seen);
     report.calls("answers from the cache call nobody", seen.requests + seen.metadata, 0);
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
-        report.calls("nor does docker-credential-ecr-login", ecr.calls() - asked, 0);
+        report.calls("nor does docker-credential-ecr-login", ecr.service.calls() - asked, 0);
     }
     let what = "wall time of /bin/true";
     if let [nothing, ours, ..] = &costs[..] {

@@ -1,7 +1,7 @@
-//! Wires to put between a client and a server on loopback: one with distance, one that is a proxy.
+//! A wire with distance, to put between a client and a server on loopback.
 
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -16,35 +16,15 @@ use crate::process::now;
 /// for one round trip more. That comes to the same from the first byte on, whatever the client does
 /// in between.
 pub fn distant(server: SocketAddr, one_way: Duration) -> io::Result<SocketAddr> {
-    listen(move |client| {
-        let server = TcpStream::connect(server)?;
-        server.set_nodelay(true)?;
-        let (up, down) = ((client.try_clone()?, server.try_clone()?), (server, client));
-        thread::spawn(move || carry(up.0, up.1, one_way, 2 * one_way));
-        carry(down.0, down.1, one_way, Duration::ZERO);
-        Ok(())
-    })
-}
-
-/// A proxy that leads every `CONNECT` to one server, whatever host is asked for.
-pub fn proxy(server: SocketAddr) -> io::Result<SocketAddr> {
-    listen(move |mut client| {
-        let mut head = BufReader::new(client.try_clone()?);
-        let mut line = String::new();
-        while head.read_line(&mut line)? > 2 {
-            line.clear();
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            // A client that goes away in the middle is its own affair; it will say so itself.
+            thread::spawn(move || relay(client, server, one_way));
         }
-        let server = TcpStream::connect(server)?;
-        server.set_nodelay(true)?;
-        client.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n")?;
-        let (mut up, mut down) = ((client.try_clone()?, server.try_clone()?), (server, client));
-        thread::spawn(move || {
-            let _ = io::copy(&mut up.0, &mut up.1);
-            let _ = up.1.shutdown(Shutdown::Write);
-        });
-        io::copy(&mut down.0, &mut down.1)?;
-        down.1.shutdown(Shutdown::Write)
-    })
+    });
+    Ok(address)
 }
 
 /// The address of a server from its URL.
@@ -53,19 +33,14 @@ pub fn address_of(url: &str) -> Result<SocketAddr, Box<dyn Error>> {
     Ok(address.parse()?)
 }
 
-fn listen(
-    serve: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
-) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let serve = serve.clone();
-            // A client that goes away in the middle is its own affair; it will say so itself.
-            thread::spawn(move || client.set_nodelay(true).and_then(|()| serve(client)));
-        }
-    });
-    Ok(address)
+fn relay(client: TcpStream, server: SocketAddr, one_way: Duration) -> io::Result<()> {
+    let server = TcpStream::connect(server)?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || carry(from_client, to_server, one_way, 2 * one_way));
+    carry(server, client, one_way, Duration::ZERO);
+    Ok(())
 }
 
 /// Carries bytes one way, each to arrive `delay` after it was sent, the first `extra` later.

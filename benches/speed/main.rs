@@ -21,6 +21,7 @@ mod ecr;
 mod from_cache;
 mod link;
 mod memory;
+mod origin;
 mod peak_memory;
 mod process;
 mod report;

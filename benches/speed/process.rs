@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -54,7 +55,7 @@ impl Program {
         let wall = start.elapsed();
         let cpu = cpu_of_children()?.saturating_sub(before);
         if !status.success() {
-            return Err(format!("{}: {status}: {}", self.path.display(), self.complaint()).into());
+            return Err(format!("{}: {status}", self.path.display()).into());
         }
         Ok(Cost { wall, cpu })
     }
@@ -67,10 +68,6 @@ impl Program {
             return Err(format!("{}: {}: {complaint}", self.path.display(), output.status).into());
         }
         Ok(String::from_utf8(output.stdout)?)
-    }
-
-    fn complaint(&self) -> String {
-        self.answer().err().map_or_else(|| "not again".to_owned(), |error| error.to_string())
     }
 }
 
@@ -107,7 +104,8 @@ pub struct Comparison {
 
 /// A median so many times the best tenth: the machine had other things to do.
 const DISTURBED: f64 = 1.35;
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 6;
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs all in turn, A B C A B C …, so that whatever else the machine does meets all alike.
 ///
@@ -120,6 +118,9 @@ pub fn compare(
     let mut calmest: Option<(f64, Vec<Summary>)> = None;
     let mut runs = 0;
     while runs < ATTEMPTS * rounds && calmest.as_ref().is_none_or(|(least, _)| *least > DISTURBED) {
+        if runs > 0 {
+            thread::sleep(PAUSE);
+        }
         runs += rounds;
         let summaries = compare_once(rounds, contestants)?;
         let disturbance = summaries
@@ -131,7 +132,10 @@ pub fn compare(
             calmest = Some((disturbance, summaries));
         }
     }
-    let (_, summaries) = calmest.ok_or("nothing was measured")?;
+    let (least, summaries) = calmest.ok_or("nothing was measured")?;
+    if least > DISTURBED {
+        println!("   the machine stayed busy: wall times say little");
+    }
     Ok(Comparison { summaries, runs })
 }
 
