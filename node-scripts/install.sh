@@ -21,6 +21,7 @@ STATE=/var/lib/$NAME
 ACK=/etc/kubernetes/kubelet-customized-args.conf
 DROPIN=/etc/systemd/system/kubelet.service.d/99-$NAME.conf
 UNITS=/etc/systemd/system
+LINK=$UNITS/timers.target.wants/$NAME-refresh.timer
 FLAG=--image-credential-provider
 
 die() { echo "error: $*" >&2; exit 1; }
@@ -107,7 +108,7 @@ look() {
   } >"$tmp/written"
   running_args >"$tmp/running"
 
-  for k in "$R${exec_start%% *}" kubelet; do
+  for k in ${exec_start:+"$R${exec_start%% *}"} kubelet; do
     [ -n "$kubelet_version" ] || ! has "$k" || kubelet_version=$("$k" --version)
   done
   minor=$(echo "$kubelet_version" | sed -n 's/^[^0-9]*1\.\([0-9]*\).*/\1/p')
@@ -161,7 +162,6 @@ want() {
   m=${3:-$(mode "$R$2" || echo 644)}
   if [ "$(mode "$R$2")" = "$m" ] && [ "$(sum "$R$2")" = "$(sum "$tmp/new$2")" ]; then return; fi
   echo "$m $2" >>"$tmp/plan"
-  [ -e "$R$2" ] || record created "$2"
   record "$1" "$2"
 }
 
@@ -264,6 +264,9 @@ flags() {
 }
 
 timer() {
+  [ -L "$R$LINK" ] || record file $LINK
+  v=''
+  [ ! -f "$conf" ] || v=$(sed -n "s/^ *\"\{0,1\}cacheDir\"\{0,1\}: *[\"']*\(\/[^\"' #]*\).*/-\1/p" "$conf")
   want file $UNITS/$NAME-refresh.service <<END
 [Unit]
 Description=Renew ACR logins before they end
@@ -273,6 +276,7 @@ ExecStart=$bin_dir/$NAME refresh
 RuntimeDirectory=$NAME
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
+ReadWritePaths=$v
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
@@ -318,10 +322,13 @@ plan() {
   [ -z "$add" ] || flags
 }
 
-# Without secrets, and without what hangs below their keys.
+# Without secrets, and without what hangs below their keys or starts in the next line.
 mask() {
-  awk '{ match($0, /[^ -]|$/) } hide && RSTART > hide { print "***"; next } { hide = 0; at = RSTART }
-    match($0, /customAccessKey(Secret)?|value["\\]*:/) { hide = at; $0 = substr($0, 1, RSTART + RLENGTH - 1) " ***" }
+  awk '{ match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
+    match($0, /customAccessKey(Secret)?|value["\\]*:/) {
+      hide = at; next_line = substr($0, RSTART + RLENGTH) ~ /^["\047\\]* *:? *[>|+-]* *$/
+      $0 = substr($0, 1, RSTART + RLENGTH - 1) " ***"
+    }
     { print }' "$1"
 }
 
@@ -415,14 +422,14 @@ apply() {
   mkdir -p "$U"
   changing=1
   grep '^dir ' "$tmp/record" | sort -u >>"$U/list" || :
-  stage
-  grep '^file ' "$tmp/record" | while read -r _ path; do
-    if [ -f "$R$path" ] && ! grep -qsxF "file $path" "$R$STATE/record"; then
+  grep -v '^dir ' "$tmp/record" | while read -r kind path; do
+    if [ -f "$R$path" ] && ! grep -qsxF "$kind $path" "$R$STATE/record"; then
       put "$R$path" "$STATE/original$path" "$(mode "$R$path")"
     fi
   done
   cat "$R$STATE/record" "$tmp/record" 2>/dev/null | awk '!seen[$0]++' >"$tmp/all"
   put "$tmp/all" $STATE/record 600
+  stage
   if [ -n "$swap" ]; then
     path=$bin_dir/$NAME
     if [ -f "$R$path" ]; then save "$path.prev"; twin "$R$path" "$R$path.prev"; fi
@@ -432,11 +439,10 @@ apply() {
     case $path in "$kconf" | "${place:-}") true >"$U/restart" ;; esac
     put "$tmp/new$path" "$path" "$m"
   done <"$tmp/plan"
-  path=$UNITS/timers.target.wants/$NAME-refresh.timer
-  if [ -n "$timer" ] && [ ! -L "$R$path" ]; then
-    save "$path"
-    (umask 022; mkdir -p "$R${path%/*}")
-    ln -s "$UNITS/$NAME-refresh.timer" "$R$path"
+  if [ -n "$timer" ] && [ ! -L "$R$LINK" ]; then
+    save $LINK
+    (umask 022; mkdir -p "$R${LINK%/*}")
+    ln -s $UNITS/$NAME-refresh.timer "$R$LINK"
   fi
   [ -z "$live" ] || restart
   sync
@@ -488,7 +494,7 @@ main() {
   trap 'exit 1' HUP INT TERM
   look
   plan
-  if [ ! -s "$tmp/plan" ] && [ -z "$swap" ] && [ ! -f "$U/list" ]; then
+  if [ ! -s "$tmp/record" ] && [ ! -f "$U/list" ]; then
     echo 'all is in place; nothing to do'
   elif [ -n "$dry" ]; then
     show
