@@ -23,7 +23,7 @@ runs_with_both_flags() {
     succeeded
     snapshot >"$FAKE/first"
     true >"$FAKE/log"
-    touch -d yesterday "$ROOT/etc/$name/config.yaml"
+    touch -d 2020-01-01 "$ROOT/etc/$name/config.yaml"
     install_all --refresh-timer
     succeeded
     says 'nothing to do'
