@@ -1,0 +1,511 @@
+#!/bin/sh
+# Installs aliyun-acr-credential-provider on a node and makes its kubelet use it. Run it as root.
+#
+#   install.sh (--binary FILE | --url URL) --sha256 HEX [option...]
+#     --config FILE         the program's configuration; else what is there, or none
+#     --match-images LIST   comma-separated; else the forms of ACR and the configuration's domains
+#     --bin-dir DIR         for the binary, unless the kubelet has such a folder already
+#     --kubelet-version V   such as 1.30, where the kubelet cannot be asked
+#     --refresh-timer       a systemd timer that renews logins before they end
+#     --dry-run             only show what would change
+#     --root DIR            work on a tree and restart nothing, except with
+#     --restart             the tree is that of the running system
+#
+# A second run changes nothing. After a run that was killed, run it again.
+set -eu
+umask 077
+
+NAME=aliyun-acr-credential-provider
+CONF=/etc/$NAME/config.yaml
+STATE=/var/lib/$NAME
+ACK=/etc/kubernetes/kubelet-customized-args.conf
+DROPIN=/etc/systemd/system/kubelet.service.d/99-$NAME.conf
+UNITS=/etc/systemd/system
+LINK=$UNITS/timers.target.wants/$NAME-refresh.timer
+FLAG=--image-credential-provider
+
+die() { echo "error: $*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+sum() { sha256sum <"$1" | cut -d' ' -f1; }
+mode() { stat -c %a "$1" 2>/dev/null; }
+fetch() { if has curl; then curl -fsSL --retry 3 -m "$1" "$2"; else wget -q -T "$1" -O - "$2"; fi; }
+
+parse() {
+  binary='' url='' sha256='' config='' match_images='' kubelet_version='' root=''
+  bin_dir=/opt/$NAME/bin timer='' dry='' live=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --refresh-timer) timer=1 ;;
+    --dry-run) dry=1 ;;
+    --restart) live=1 ;;
+    --binary | --url | --sha256 | --config | --match-images | --bin-dir | --kubelet-version | --root)
+      [ -n "${2:-}" ] || die "$1 needs a value"
+      eval "$(echo "${1#--}" | tr - _)=\$2"
+      shift
+      ;;
+    *) die "unknown option '$1'; the head of this script lists them" ;;
+    esac
+    shift
+  done
+  case $binary,$url in , | ?*,?*) die 'give --binary FILE or --url URL' ;; esac
+  sha256=$(echo "$sha256" | tr A-F a-f)
+  case $sha256 in *[!0-9a-f]*) sha256='' ;; esac
+  [ ${#sha256} = 64 ] || die 'give --sha256 with the 64 hexadecimal digits of the binary'
+  R=''
+  if [ -n "$root" ]; then
+    R=$(cd "$root" && pwd -P)
+    R=${R%/}
+  else
+    live=1
+    [ "$(id -u)" = 0 ] || die 'run this as root'
+  fi
+  [ -z "$live" ] || has systemctl || die 'no systemctl; --root / writes the files and leaves the restart to you'
+  U=$R$STATE/undo
+}
+
+# --- what the kubelet has ---
+
+# Its unit and the drop-ins, in the order in which systemd reads them.
+unit_files() {
+  set -- $UNITS /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system
+  for d; do
+    if [ -f "$R$d/kubelet.service" ]; then echo "$d/kubelet.service"; break; fi
+  done
+  for d; do
+    for f in "$R$d"/kubelet.service.d/*.conf; do [ ! -f "$f" ] || echo "${f##*/} ${f#"$R"}"; done
+  done | awk '!seen[$1]++' | sort | cut -d' ' -f2-
+}
+
+running_args() {
+  for p in "$R"/proc/[0-9]*; do
+    if [ "$(cat "$p/comm" 2>/dev/null)" = kubelet ]; then tr '\0' ' ' <"$p/cmdline"; fi
+  done
+}
+
+values() { grep -oE -e "$1[= ]+[^ \"']+" "$2" | sed 's/^[^= ]*[= ]*//' | sort -u; }
+
+# What the kubelet has for a flag, or nothing.
+flag_value() {
+  v=$(values "$1" "$tmp/written")
+  now=$(values "$1" "$tmp/running" | tail -n 1)
+  case $v in
+  *"
+"*) v=$now; [ -n "$v" ] || die "$1 is set to several values; leave one" ;;
+  # Set in a place that is not known here, unless it was us and something rewrote our place.
+  '') grep -qsxF "flag $1=$now" "$R$STATE/record" || v=$now ;;
+  esac
+  echo "${v%/}"
+}
+
+look() {
+  unit_files >"$tmp/units"
+  while read -r f; do sed '/^[[:space:]]*[#;]/d' "$R$f"; done <"$tmp/units" >"$tmp/unit"
+  sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$tmp/unit" >"$tmp/envfiles"
+  exec_start=$(awk '{ l = l $0 } sub(/\\$/, "", l) { next } sub(/^ExecStart=/, "", l) { e = l } { l = "" } END { print e }' "$tmp/unit")
+  {
+    cat "$tmp/unit"
+    for f in $(cat "$tmp/envfiles") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d' "$R$f"; done
+  } >"$tmp/written"
+  running_args >"$tmp/running"
+
+  for k in ${exec_start:+"$R${exec_start%% *}"} kubelet; do
+    [ -n "$kubelet_version" ] || ! has "$k" || kubelet_version=$("$k" --version)
+  done
+  minor=$(echo "$kubelet_version" | sed -n 's/^[^0-9]*1\.\([0-9]*\).*/\1/p')
+  [ -n "$minor" ] || die 'cannot ask the kubelet for its version; give --kubelet-version'
+  [ "$minor" -ge 20 ] || die "kubelet 1.$minor has no credential providers; 1.20 is the first"
+  api=v1
+  [ "$minor" -ge 26 ] || api=v1beta1
+  [ "$minor" -ge 24 ] || api=v1alpha1
+
+  add=''
+  kconf=$(flag_value $FLAG-config)
+  if [ -z "$kconf" ]; then
+    kconf=/etc/kubernetes/credential-provider-config.yaml
+    add=$FLAG-config=$kconf
+  fi
+  v=$(flag_value $FLAG-bin-dir)
+  if [ -z "$v" ]; then
+    add="$add $FLAG-bin-dir=$bin_dir"
+  elif [ "$v" != "$bin_dir" ]; then
+    echo "using the kubelet's own bin-dir $v"
+    bin_dir=$v
+  fi
+  if [ $api = v1alpha1 ]; then
+    case $(cat "$tmp/written") in
+    *KubeletCredentialProviders=true*) ;;
+    *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; take that away' ;;
+    *) add="$add --feature-gates=KubeletCredentialProviders=true" ;;
+    esac
+  fi
+  add=${add# }
+  if [ -d "$R$kconf" ]; then
+    v=$(grep -lsE "name\"?: *[\"']?${NAME}[\"']?,? *\$" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
+    v=${v##*/}
+    kconf=$kconf/${v:-$NAME.yaml}
+  fi
+}
+
+# --- what it is to have ---
+
+record() {
+  echo "$1 $2" >>"$tmp/record"
+  p=${2%/*}
+  while [ ! -d "$R$p/" ]; do echo "dir $p"; p=${p%/*}; done >>"$tmp/record"
+}
+
+# want KIND PATH [MODE]: stdin is to be its content.
+want() {
+  [ ! -L "$R$2" ] || die "$2 is a symbolic link; put a file in its place"
+  mkdir -p "$tmp/new${2%/*}"
+  cat >"$tmp/new$2"
+  m=${3:-$(mode "$R$2" || echo 644)}
+  if [ "$(mode "$R$2")" = "$m" ] && [ "$(sum "$R$2")" = "$(sum "$tmp/new$2")" ]; then return; fi
+  echo "$m $2" >>"$tmp/plan"
+  record "$1" "$2"
+}
+
+images() {
+  if [ -n "$match_images" ]; then echo "$match_images" | tr , '\n'; return; fi
+  printf '%s\n' '*.*.cr.aliyuncs.com' 'registry*.*.aliyuncs.com'
+  [ -f "$conf" ] || return 0
+  sed '/^ *#/d' "$conf" | grep -oE "domains[\"\\]*: *[\"'\\]*[^\"'\\#}]*" | sed 's/^[^:]*: *//' | tr -d " \"'\\\\" |
+    tr , '\n' | grep -E '^[A-Za-z0-9.-]+\.[A-Za-z0-9-]+(:[0-9]+)?$' |
+    grep -vE '^([^.:]+\.[^.:]+\.cr|registry[^.:]*\.[^.:]+)\.aliyuncs\.com$' | awk '!seen[$0]++' || :
+}
+
+entry() {
+  printf '%s\n' "name: $NAME" "apiVersion: credentialprovider.kubelet.k8s.io/$api" matchImages:
+  sed 's/.*/  - "&"/' "$tmp/images"
+  echo 'defaultCacheDuration: 0s'
+}
+
+# Puts our entry into a CredentialProviderConfig in block YAML, in the place of one of that name,
+# of which it keeps the settings that are not made here. Refuses what it does not surely know.
+merge() {
+  awk -v name=$NAME -v entry="$tmp/entry" '
+  function no(why) { print "line " NR ": " why; exit failed = 1 }
+  function pad(n, s) { s = ""; while (n-- > 0) s = s " "; return s }
+  function ours(i, k) {
+    printf "%s-%s", pad(I), pad(k - I - 1)
+    for (s = ""; (getline t < entry) > 0; s = pad(k)) print s t
+    if (mine) for (i = first[n = mine]; i <= last[n]; i++) if (i in keep) print keep[i]
+  }
+  { line[NR] = $0; match($0, /[^ ]|$/); ind = RSTART - 1; text = substr($0, RSTART) }
+  /\r|^ *\t/ { no("tab or carriage return") }
+  text ~ /^(#|$)/ || NR == 1 && text == "---" { next }
+  /^(apiVersion: *"?kubelet\.config\.k8s\.io\/v1|kind: *"?CredentialProviderConfig)/ { head++; in_list = 0; next }
+  /^providers: *(#.*)?$/ { head++; in_list = 1; I = -1; next }
+  !in_list { no("not understood: " text) }
+  I < 0 { I = ind }
+  ind == I {
+    if (text !~ /^- +[A-Za-z]+:/) no("not in block style: " text)
+    match(text, /^- +/); ind = col[++n] = I + RLENGTH; text = substr(text, RLENGTH + 1); first[n] = NR
+  }
+  ind < col[n] { no("indentation") }
+  ind == col[n] && text !~ /^- / {
+    if (text !~ /^[A-Za-z]+:/) no("not understood: " text)
+    key = value = text; sub(/:.*/, "", key); sub(/^name: */, "", value); sub(/ +#.*/, "", value); gsub(/["\047]/, "", value)
+    if (key == "name" && value == name) { if (mine) no(name " is there twice"); mine = n }
+  }
+  { last[n] = NR; if (key !~ /^(name|apiVersion|matchImages|defaultCacheDuration)$/) keep[NR] = pad(ind) text }
+  END {
+    if (failed) exit 1
+    if (!n || head != 3) no("not a CredentialProviderConfig with a list of providers")
+    for (i = 1; i <= NR; i++) {
+      if (!mine || i < first[mine] || i > last[mine]) print line[i]
+      if (mine ? i == first[mine] : i == last[n]) ours(i, col[mine ? mine : n])
+    }
+  }' "$1"
+}
+
+# Where flags go on this node, and what to write there so that all else stays as it is.
+flags() {
+  grep -q KUBELET_EXTRA_ARGS "$tmp/unit" && var=KUBELET_EXTRA_ARGS || var=''
+  place=$(grep -E '/(default|sysconfig)/kubelet$' "$tmp/envfiles" | tail -n 1)
+  if [ -f "$R$ACK" ] || grep -q KUBELET_CUSTOMIZED_ARGS "$tmp/unit"; then
+    place=$ACK var=KUBELET_CUSTOMIZED_ARGS
+  elif [ -n "$var" ] && { [ -z "$place" ] || ! grep -qs "^$var=" "$R$place"; }; then
+    # An environment file would win over a drop-in that sets the variable.
+    while read -r f; do ! grep -qE "^Environment=.*$var=" "$R$f" || place=$f; done <"$tmp/units"
+  fi
+  place=${place:-$DROPIN}
+  true >"$tmp/old"
+  if [ -z "$var" ]; then
+    case $exec_start in
+    */kubelet | */kubelet\ *) ;;
+    *) die "found no kubelet.service that runs a kubelet; add to its command line by hand: $add" ;;
+    esac
+    place=$DROPIN
+    printf '%s\n' '[Service]' ExecStart= "ExecStart=$exec_start $add" >"$tmp/flags"
+  elif [ "$place" = $DROPIN ] && [ ! -f "$R$place" ]; then
+    printf '%s\n' '[Service]' "Environment=\"$var=$add\"" >"$tmp/flags"
+  else
+    [ ! -f "$R$place" ] || cp "$R$place" "$tmp/old"
+    awk -v var="$var" -v add="$add" '
+    $0 !~ /^[ \t]*[#;]/ && match($0, var "=") {
+      n++
+      head = substr($0, 1, RSTART - 1); value = substr($0, RSTART + RLENGTH); sub(/[ \t]+$/, "", value)
+      q = "\""
+      if (head ~ /["\047]$/) { q = substr(head, length(head)); head = substr(head, 1, length(head) - 1); value = q value }
+      else if (head == "" && value !~ /^["\047]/ || value !~ /["\047 ]/) value = q value q
+      else q = substr(value, 1, 1)
+      inner = substr(value, 2, length(value) - 2)
+      if (head !~ /^(Environment=)?$/ || value !~ (q "$") || length(value) < 2 || inner ~ /["\047\\]/) { n = 2; exit }
+      print (head == "" ? var "=" q : head q var "=") inner (inner == "" ? "" : " ") add q
+      next
+    }
+    { print }
+    END { if (!n) print var "=\"" add "\""; exit n > 1 }' "$tmp/old" >"$tmp/flags" ||
+      die "cannot read $var in $place safely; add to it by hand: $add"
+  fi
+  want flags "$place" <"$tmp/flags"
+  for f in $add; do echo "flag $f"; done >>"$tmp/record"
+}
+
+timer() {
+  [ -L "$R$LINK" ] || record file $LINK
+  v=''
+  [ ! -f "$conf" ] || v=$(sed -n "s/^ *\"\{0,1\}cacheDir\"\{0,1\}: *[\"']*\(\/[^\"' #]*\).*/-\1/p" "$conf")
+  want file $UNITS/$NAME-refresh.service <<END
+[Unit]
+Description=Renew ACR logins before they end
+[Service]
+Type=oneshot
+ExecStart=$bin_dir/$NAME refresh
+RuntimeDirectory=$NAME
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+ReadWritePaths=$v
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+NoNewPrivileges=yes
+END
+  want file $UNITS/$NAME-refresh.timer <<END
+[Unit]
+Description=Renew ACR logins before they end
+[Timer]
+OnBootSec=5min
+OnUnitActiveSec=5min
+RandomizedDelaySec=2min
+[Install]
+WantedBy=timers.target
+END
+}
+
+plan() {
+  true >"$tmp/plan"
+  true >"$tmp/record"
+  [ "$(sum "$R$bin_dir/$NAME" 2>/dev/null)" = "$sha256" ] || swap=1
+  [ -z "$swap" ] || record file "$bin_dir/$NAME"
+  conf=$R$CONF
+  if [ -n "$config" ]; then
+    want file $CONF 600 <"$config"
+    conf=$tmp/new$CONF
+  fi
+  images >"$tmp/images"
+  ! grep -nvE '^[]A-Za-z0-9.*?:/_[-]+$' "$tmp/images" || die 'that is no pattern for an image; see --match-images'
+  entry >"$tmp/entry"
+  if [ -f "$R$kconf" ]; then
+    merge "$R$kconf" >"$tmp/kconf" || {
+      tail -n 1 "$tmp/kconf" >&2
+      cat "$tmp/entry" >&2
+      die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
+    }
+  else
+    { echo "apiVersion: kubelet.config.k8s.io/$api"; echo 'kind: CredentialProviderConfig'; echo providers:
+      sed 's/^/    /; 1s/^   /  -/' "$tmp/entry"; } >"$tmp/kconf"
+  fi
+  want providers "$kconf" <"$tmp/kconf"
+  [ -z "$timer" ] || timer
+  [ -z "$add" ] || flags
+}
+
+# Without secrets, and without what hangs below their keys or starts in the next line.
+mask() {
+  awk '{ match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
+    match($0, /customAccessKey(Secret)?|value["\\]*:/) {
+      hide = at; next_line = substr($0, RSTART + RLENGTH) ~ /^["\047\\]* *:? *[>|+-]* *$/
+      $0 = substr($0, 1, RSTART + RLENGTH - 1) " ***"
+    }
+    { print }' "$1"
+}
+
+show() {
+  [ -z "$swap" ] || echo "would install $bin_dir/$NAME (SHA-256 $sha256)"
+  while read -r m path; do
+    echo "would write $path (mode $m)"
+    f=$R$path
+    [ -f "$f" ] || f=/dev/null
+    mask "$f" >"$tmp/a"
+    mask "$tmp/new$path" >"$tmp/b"
+    if ! has diff; then cat "$tmp/b"; elif diff -u -L "$path" -L "$path" "$tmp/a" "$tmp/b"; then echo '(only what is masked differs)'; fi
+  done <"$tmp/plan"
+}
+
+# --- making it so ---
+
+# For files that are only ever replaced by rename, a link is a copy that needs no space.
+twin() { rm -f "$2"; ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
+
+# Keeps what is at a path until this run, or the one after it was killed, has ended well.
+save() {
+  ! grep -qxF "file $1" "$U/list" || return 0
+  if [ -f "$R$1" ]; then
+    mkdir -p "$U/tree${1%/*}"
+    twin "$R$1" "$U/tree$1"
+  fi
+  echo "file $1" >>"$U/list"
+}
+
+# put FILE PATH MODE
+put() {
+  save "$2"
+  (umask 022; mkdir -p "$R${2%/*}")
+  case $(cd "$R${2%/*}" && pwd -P)/ in "$R"/*) ;; *) die "$2 leads out of $R" ;; esac
+  [ "$1" = "$R$2.new" ] || cp "$1" "$R$2.new"
+  chmod "$3" "$R$2.new"
+  mv -f "$R$2.new" "$R$2"
+  [ -n "$R" ] || ! has restorecon || restorecon "$2" || :
+}
+
+# The binary beside its target, and proof that it runs here and takes the configuration.
+stage() {
+  new=$R$bin_dir/$NAME
+  if [ -n "$swap" ]; then
+    new=$new.new
+    { (umask 022; mkdir -p "$R$bin_dir") && true >"$new"; } 2>/dev/null ||
+      die "cannot write to $bin_dir, where the kubelet looks for providers; make it writable, or change the kubelet's $FLAG-bin-dir"
+    if [ -n "$binary" ]; then cat "$binary"; else fetch 600 "$url"; fi >"$new" || die "cannot get $binary$url"
+    v=$(sum "$new")
+    [ "$v" = "$sha256" ] || die "$binary$url has SHA-256 $v, not $sha256; it is not installed"
+    case $(uname -m)$(od -An -tx1 -j18 -N2 "$new") in 'x86_64 3e 00' | 'aarch64 b7 00') ;; *)
+      die "the binary is not for this machine ($(uname -m))" ;;
+    esac
+    chmod 755 "$new"
+  fi
+  "$new" --version || die "the binary does not run in $bin_dir; is that mounted noexec?"
+  [ ! -f "$conf" ] || "$new" --config "$conf" doctor --config-only || die 'the configuration is not good; nothing was changed'
+}
+
+healthz() { [ "$(fetch 2 http://127.0.0.1:10248/healthz 2>/dev/null)" = ok ]; }
+
+# Healthy; or up for ten seconds, where it did not tell its health before either.
+up() {
+  i=0 n=0
+  while [ $i -lt 60 ]; do
+    i=$((i + 1)) n=$((n + 1))
+    sleep 1
+    systemctl is-active --quiet kubelet || n=0
+    if [ $n -gt 0 ] && healthz; then return; fi
+    if [ $n -ge 10 ] && [ -z "$probe" ]; then return; fi
+  done
+  return 1
+}
+
+restart() {
+  systemctl daemon-reload
+  if [ -f "$U/restart" ] && [ -n "$running" ]; then
+    true >"$U/restarted"
+    systemctl restart kubelet
+    up || die 'the kubelet is not healthy after its restart; see journalctl -u kubelet'
+    v=$(running_args)
+    case $v in '' | *$FLAG-config*) ;; *) die "the kubelet runs without the flags; its unit does not read ${place:-them}" ;; esac
+  elif [ -f "$U/restart" ]; then
+    echo 'the kubelet is not running; it takes the flags when it starts'
+  fi
+  [ -z "$timer" ] || systemctl restart $NAME-refresh.timer
+}
+
+apply() {
+  mkdir -p "$U"
+  changing=1
+  grep '^dir ' "$tmp/record" | sort -u >>"$U/list" || :
+  grep -v '^dir ' "$tmp/record" | while read -r kind path; do
+    if [ -f "$R$path" ] && ! grep -qsxF "$kind $path" "$R$STATE/record"; then
+      put "$R$path" "$STATE/original$path" "$(mode "$R$path")"
+    fi
+  done
+  cat "$R$STATE/record" "$tmp/record" 2>/dev/null | awk '!seen[$0]++' >"$tmp/all"
+  put "$tmp/all" $STATE/record 600
+  stage
+  if [ -n "$swap" ]; then
+    path=$bin_dir/$NAME
+    if [ -f "$R$path" ]; then save "$path.prev"; twin "$R$path" "$R$path.prev"; fi
+    put "$new" "$path" 755
+  fi
+  while read -r m path; do
+    case $path in "$kconf" | "${place:-}") true >"$U/restart" ;; esac
+    put "$tmp/new$path" "$path" "$m"
+  done <"$tmp/plan"
+  if [ -n "$timer" ] && [ ! -L "$R$LINK" ]; then
+    save $LINK
+    (umask 022; mkdir -p "$R${LINK%/*}")
+    ln -s $UNITS/$NAME-refresh.timer "$R$LINK"
+  fi
+  [ -z "$live" ] || restart
+  sync
+  rm -f "$U/list"
+  rm -rf "$U"
+}
+
+undo() {
+  echo 'putting back what was there' >&2
+  sed '1!G; h; $!d' "$U/list" | while read -r kind path; do
+    if [ "$kind" = dir ]; then rmdir "$R$path"
+    elif [ -f "$U/tree$path" ]; then
+      twin "$U/tree$path" "$R$path.new"
+      mv -f "$R$path.new" "$R$path"
+      rm -f "$R$path.new"
+    else
+      rm -f "$R$path"
+    fi
+  done 2>/dev/null
+  if [ -f "$U/restarted" ]; then
+    systemctl daemon-reload
+    systemctl restart kubelet
+    up && echo 'the kubelet is healthy again' >&2
+  fi
+  rm -rf "$U"
+  [ -f "$R$STATE/record" ] || rm -rf "$R$STATE"
+}
+
+finish() {
+  code=$?
+  trap - EXIT
+  set +e
+  if [ -n "$changing" ]; then
+    rm -f "$R$bin_dir/$NAME.new"
+    while read -r _ path; do rm -f "$R$path.new"; done <"$tmp/plan"
+    [ $code = 0 ] || undo
+  fi
+  rm -rf "$tmp"
+  exit $code
+}
+
+main() {
+  parse "$@"
+  changing='' swap='' running='' probe='' place=''
+  no_proxy=127.0.0.1${no_proxy:+,$no_proxy}
+  export no_proxy
+  tmp=$(mktemp -d)
+  trap finish EXIT
+  trap 'exit 1' HUP INT TERM
+  look
+  plan
+  if [ ! -s "$tmp/record" ] && [ ! -f "$U/list" ]; then
+    echo 'all is in place; nothing to do'
+  elif [ -n "$dry" ]; then
+    show
+  else
+    if [ -n "$live" ]; then
+      if systemctl is-active --quiet kubelet || [ -f "$U/restart" ]; then running=1; fi
+      ! healthz || probe=1
+    fi
+    apply
+    echo 'installed'
+  fi
+}
+
+main "$@"

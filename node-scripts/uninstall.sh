@@ -1,0 +1,226 @@
+#!/bin/sh
+# Takes back what install.sh recorded in /var/lib/aliyun-acr-credential-provider: first the kubelet's
+# flags, with a restart, then the configuration, the binary last. Run it as root.
+#
+#   uninstall.sh [--root DIR [--restart]]
+#     --root DIR   work on a tree and restart nothing, except with
+#     --restart    the tree is that of the running system
+#
+# What others have written since stays. After a run that was killed, run it again.
+set -eu
+umask 077
+
+NAME=aliyun-acr-credential-provider
+STATE=/var/lib/$NAME
+DROPIN=/etc/systemd/system/kubelet.service.d/99-$NAME.conf
+TIMER=/etc/systemd/system/timers.target.wants/$NAME-refresh.timer
+
+die() { echo "error: $*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+recorded() { sed -n "s/^$1 //p" "$R$STATE/record"; }
+
+parse() {
+  R='' live=1 restart=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --root)
+      [ -n "${2:-}" ] || die '--root needs a folder'
+      R=$(cd "$2" && pwd -P)
+      R=${R%/} live=''
+      shift
+      ;;
+    --restart) restart=1 ;;
+    *) die "unknown option '$1'; the head of this script lists them" ;;
+    esac
+    shift
+  done
+  live=$live$restart
+  [ -z "$live" ] || [ "$(id -u)" = 0 ] || die 'run this as root'
+  [ -z "$live" ] || has systemctl || die 'no systemctl; --root / changes the files and leaves the restart to you'
+  if [ ! -f "$R$STATE/record" ]; then
+    rm -rf "$R$STATE"
+    die "nothing is recorded in $STATE; install.sh has done nothing here, or it is undone"
+  fi
+}
+
+# --- how files look without us ---
+
+# A CredentialProviderConfig without our entry.
+without_entry() {
+  [ -f "$1" ] || return 0
+  awk -v name=$NAME '
+  function indent(s) { match(s, /[^ ]|$/); return RSTART - 1 }
+  { line[NR] = $0 }
+  { v = $0; sub(/ +#.*/, "", v); gsub(/["\047]/, "", v); sub(/ +$/, "", v) }
+  v ~ /^ *(- +)?name: / && v ~ (" " name "$") { at = NR }
+  END {
+    if (at) {
+      for (from = at; line[from] !~ /^ *- +[A-Za-z]+:/; from--);
+      to = at
+      for (i = from + 1; i <= NR; i++) {
+        if (line[i] ~ /^ *(#|$)/) continue
+        if (indent(line[i]) <= indent(line[from])) break
+        to = i
+      }
+    }
+    for (i = 1; i <= NR; i++) if (!at || i < from || i > to) print line[i]
+  }' "$1"
+}
+
+# A file of flags without ours.
+without_flags() {
+  [ -f "$1" ] || return 0
+  recorded flag >"$tmp/flags"
+  awk -v flags="$tmp/flags" '
+  BEGIN { while ((getline f < flags) > 0) flag[++n] = f }
+  !/^[ \t]*#/ {
+    for (i = 1; i <= n; i++) if (at = index($0, flag[i])) {
+      before = substr($0, 1, at - 1); after = substr($0, at + length(flag[i]))
+      if (after ~ /^[^ "\047]/) continue
+      sub(/ $/, "", before)
+      $0 = before after
+    }
+  }
+  { print }' "$1"
+}
+
+# For "is that what was there before?": quotes and empty variables do not count.
+meaning() { sed '/^\(KUBELET_[A-Z_]*=\)\{0,1\}["'\'']*$/d; s/["'\'']//g'; }
+
+# replace PATH with standard input, or with nothing there if that is empty
+replace() {
+  cat >"$tmp/replacement"
+  if [ -s "$tmp/replacement" ]; then
+    cp -p "$R$1" "$R$1.new"
+    cat "$tmp/replacement" >"$R$1.new"
+    mv -f "$R$1.new" "$R$1"
+    [ -n "$R" ] || ! has restorecon || restorecon "$1" || :
+  else
+    rm -f "$R$1"
+  fi
+}
+
+# --- the kubelet ---
+
+# Decides what the kubelet's configuration is to be: $tmp/kconf, and whether the flags stay.
+decide() {
+  kconf=$(recorded providers | tail -n 1) keep_flags=''
+  true >"$tmp/kconf"
+  [ -n "$kconf" ] && [ -f "$R$kconf" ] || return 0
+  before=$R$STATE/original$kconf
+  without_entry "$R$kconf" >"$tmp/kconf"
+  ! grep -v '^ *#' "$tmp/kconf" | grep -q "$NAME" ||
+    die "$kconf is no longer in a form that can be edited safely; take $NAME out of it by hand and run this again"
+  if [ -f "$before" ] && [ "$(without_entry "$before")" = "$(cat "$tmp/kconf")" ]; then
+    if ! grep -q "$NAME" "$before" || [ -n "$(find "$R$STATE/original" -name $NAME -type f)" ]; then cat "$before" >"$tmp/kconf"; fi
+  elif grep -q '^ *- ' "$tmp/kconf"; then
+    keep_flags=1
+    echo "$kconf has got other providers since; the kubelet's flags stay for them"
+  else
+    true >"$tmp/kconf"
+  fi
+  if [ -n "$(recorded flag)" ]; then return; fi
+  # The flags are somebody else's: the kubelet must find a provider, or it does not start.
+  if grep -q '^ *- ' "$tmp/kconf"; then keep_flags=1; return; fi
+  for f in "$R${kconf%/*}"/*.yaml "$R${kconf%/*}"/*.yml "$R${kconf%/*}"/*.json; do
+    if [ "${kconf##*/}" = $NAME.yaml ] && [ -f "$f" ] && [ "$f" != "$R$kconf" ]; then keep_flags=1; fi
+  done
+  [ -n "$keep_flags" ] ||
+    die "the kubelet has flags that install.sh did not set, and $kconf would be left without a provider; take the flags --image-credential-provider-* away, restart the kubelet and run this again"
+}
+
+take_flags() {
+  recorded flags | while read -r place; do
+    [ -f "$R$place" ] || continue
+    cp -p "$R$place" "$tmp/back"
+    before=$R$STATE/original$place
+    without_flags "$R$place" >"$tmp/place"
+    if [ -f "$before" ] && [ "$(meaning <"$before")" = "$(meaning <"$tmp/place")" ]; then
+      replace "$place" <"$before"
+    elif [ "$place" = $DROPIN ] || { [ ! -f "$before" ] && [ -z "$(meaning <"$tmp/place")" ]; }; then
+      replace "$place" </dev/null
+    else
+      replace "$place" <"$tmp/place"
+    fi
+  done
+}
+
+healthz() {
+  url=http://127.0.0.1:10248/healthz
+  [ "$(if has curl; then curl -fsS --noproxy '*' -m 2 $url; else wget -q -T 2 -O - $url; fi 2>/dev/null)" = ok ]
+}
+
+# Healthy; or up for ten seconds, where it did not tell its health before either.
+up() {
+  i=0 n=0
+  while [ $i -lt 60 ]; do
+    i=$((i + 1)) n=$((n + 1))
+    sleep 1
+    systemctl is-active --quiet kubelet || n=0
+    if [ $n -gt 0 ] && healthz; then return; fi
+    if [ $n -ge 10 ] && [ -z "$probe" ]; then return; fi
+  done
+  return 1
+}
+
+release_kubelet() {
+  mkdir "$tmp/was"
+  { recorded flags; echo "$kconf"; } | while read -r path; do
+    if [ -f "$R$path" ]; then
+      mkdir -p "$tmp/was${path%/*}"
+      cp -p "$R$path" "$tmp/was$path"
+    fi
+  done
+  running='' probe=''
+  if [ -n "$live" ] && systemctl is-active --quiet kubelet; then running=1; fi
+  if [ -n "$running" ] && healthz; then probe=1; fi
+  if [ -n "$keep_flags" ]; then replace "$kconf" <"$tmp/kconf"; else take_flags; fi
+  [ -z "$live" ] || systemctl daemon-reload
+  if [ -n "$running" ]; then
+    systemctl restart kubelet
+    up || {
+      (cd "$tmp/was" && find . -type f) | while read -r path; do cp -p "$tmp/was/$path" "$R/$path.new"; mv -f "$R/$path.new" "$R/$path"; done
+      systemctl daemon-reload
+      systemctl restart kubelet
+      die 'the kubelet is not healthy without the provider; its settings were put back. See journalctl -u kubelet'
+    }
+  fi
+}
+
+# --- all the rest ---
+
+remove() {
+  if [ -f "$R$STATE/original$1" ]; then
+    cp -p "$R$STATE/original$1" "$R$1.new"
+    mv -f "$R$1.new" "$R$1"
+  else
+    rm -f "$R$1"
+  fi
+  rm -f "$R$1.new"
+}
+
+main() {
+  parse "$@"
+  tmp=$(mktemp -d)
+  trap 'rm -rf "$tmp"' EXIT
+  trap 'exit 1' HUP INT TERM
+  decide
+  if [ -L "$R$TIMER" ]; then
+    [ -z "$live" ] || systemctl stop "$NAME-refresh.timer"
+    rm -f "$R$TIMER"
+  fi
+  release_kubelet
+  if [ -n "$kconf" ] && [ -f "$R$kconf" ]; then replace "$kconf" <"$tmp/kconf"; fi
+  recorded file | grep -v "/$NAME\$" | while read -r path; do remove "$path"; done
+  recorded file | grep "/$NAME\$" | while read -r path; do
+    rm -f "$R$path.prev"
+    remove "$path"
+  done
+  recorded dir | sort -ru | while read -r path; do rmdir "$R$path" 2>/dev/null || :; done
+  [ -z "$live" ] || systemctl daemon-reload
+  rm -f "$R$STATE/record"
+  rm -rf "$R$STATE"
+  echo 'uninstalled'
+}
+
+main "$@"

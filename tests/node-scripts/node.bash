@@ -1,0 +1,92 @@
+# A scratch node: a tree, fakes of what acts on it, and what its files look like afterwards.
+# $UNDER is the shell under test (dash or busybox); run sets it and builds the stand-ins of the
+# program, $PROVIDERS/1.0 and $PROVIDERS/2.0.
+
+here=$BATS_TEST_DIRNAME
+scripts=$here/../../node-scripts
+name=aliyun-acr-credential-provider
+flag=--image-credential-provider
+
+# node TREE: a running node.
+node() {
+    ROOT=$BATS_TEST_TMPDIR/root FAKE=$BATS_TEST_TMPDIR/fake TMPDIR=$BATS_TEST_TMPDIR/tmp
+    export ROOT FAKE TMPDIR
+    mkdir -p "$ROOT/var/lib" "$ROOT/proc" "$FAKE" "$TMPDIR"
+    cp -r "$here/trees/$1/." "$ROOT"
+    tools=$here/fakes:$TOOLS
+    PATH=$tools:$PATH
+    echo 0 >"$FAKE/steps"
+    systemctl restart kubelet
+    rm "$FAKE/log"
+    touch "$FAKE/log"
+    cat >"$FAKE/config.yaml" <<END
+acr-registry-info:
+  - instanceId: cri-xxxxxxxxxxxxxxxx
+    regionId: cn-hangzhou
+    domains: acme-registry.cn-hangzhou.cr.aliyuncs.com,registry.acme.example:5000
+END
+}
+
+shell() { if [ "$UNDER" = busybox ]; then busybox sh "$@"; else "$UNDER" "$@"; fi; }
+
+sha() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# install VERSION [option...] on the scratch node.
+install() {
+    local version=$1
+    shift
+    run shell "$scripts/install.sh" --root "$ROOT" --restart --binary "$PROVIDERS/$version" --sha256 "$(sha "$PROVIDERS/$version")" "$@"
+}
+
+install_all() { install 1.0 --config "$FAKE/config.yaml" "$@"; }
+
+uninstall() { run shell "$scripts/uninstall.sh" --root "$ROOT" --restart "$@"; }
+
+succeeded() { [ "$status" -eq 0 ] || { echo "exit $status: $output"; false; }; }
+
+# failed TEXT...: it did, and said all of this.
+failed() {
+    [ "$status" -ne 0 ] || { echo "no failure: $output"; false; }
+    says "$@"
+}
+
+says() {
+    local text
+    for text; do [[ $output == *"$text"* ]] || { echo "not said: $text"; echo "$output"; false; }; done
+}
+
+# Every file below a folder with its mode and content, programs by what they say of themselves.
+snapshot() {
+    (
+        cd "${1:-$ROOT}"
+        find . -path ./proc -prune -o -print | LC_ALL=C sort | while read -r path; do
+            if [ -L "$path" ]; then
+                echo "$path -> $(readlink "$path")"
+            elif [ -d "$path" ]; then
+                echo "$path/ $(stat -c %a "$path")"
+            elif [ -x "$path" ]; then
+                echo "$path $(stat -c %a "$path"): $("$path" --version)"
+            else
+                echo "$path $(stat -c %a "$path")"
+                sed 's/^/    /' "$path"
+            fi
+        done
+    )
+}
+
+# What differs from the untouched tree is this golden one. UPDATE_GOLDEN=1 writes it anew.
+looks_like() {
+    snapshot >"$BATS_TEST_TMPDIR/snapshot"
+    [ -z "${UPDATE_GOLDEN:-}" ] || cp "$BATS_TEST_TMPDIR/snapshot" "$here/golden/$1"
+    diff -u "$here/golden/$1" "$BATS_TEST_TMPDIR/snapshot"
+}
+
+restarts() { grep -c '^restart kubelet' "$FAKE/log" || true; }
+
+# The kubelet could start now, whatever happened.
+kubelet_starts() {
+    systemctl restart kubelet
+    [ -e "$FAKE/kubelet-up" ] || { cat "$FAKE/deaths"; false; }
+}
+
+kubelet_args() { tr '\0' ' ' <"$ROOT/proc/100/cmdline"; }
