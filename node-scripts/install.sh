@@ -298,7 +298,7 @@ plan() {
   true >"$tmp/plan"
   true >"$tmp/record"
   [ "$(sum "$R$bin_dir/$NAME" 2>/dev/null)" = "$sha256" ] || swap=1
-  [ -z "$swap" ] || record file "$bin_dir/$NAME"
+  [ -z "$swap" ] || { record file "$bin_dir/$NAME"; echo "sha256 $sha256" >>"$tmp/record"; }
   conf=$R$CONF
   if [ -n "$config" ]; then
     want file $CONF 600 <"$config"
@@ -427,7 +427,8 @@ apply() {
       put "$R$path" "$STATE/original$path" "$(mode "$R$path")"
     fi
   done
-  cat "$R$STATE/record" "$tmp/record" 2>/dev/null | awk '!seen[$0]++' >"$tmp/all"
+  cat "$R$STATE/record" "$tmp/record" 2>/dev/null |
+    awk '/^sha256 / { sum = $0; next } !seen[$0]++ { print } END { if (sum) print sum }' >"$tmp/all"
   put "$tmp/all" $STATE/record 600
   stage
   if [ -n "$swap" ]; then

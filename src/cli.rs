@@ -62,6 +62,10 @@ impl What {
 pub struct DoctorOptions {
     /// The image whose pull is followed; without one the configured hosts are.
     pub image: Option<String>,
+    /// The bucket that layers come from, or `auto`; without it none is looked at.
+    pub oss: Option<String>,
+    /// Where the kubelet and its files are, in place of `/`.
+    pub root: Option<PathBuf>,
     /// Call nothing.
     pub config_only: bool,
     pub json: bool,
@@ -90,9 +94,11 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] refresh
       Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
       less than expiring-threshold left, and says in one line which. For a systemd timer.
-  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--config-only] [--json]
+  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
-      is wrong; changes nothing. --config-only calls nothing: it checks the file, for CI.
+      is wrong; changes nothing. --oss also looks at the bucket that layers come from; auto: by
+      the instance's id and region. --config-only calls nothing: it checks the file, for CI.
+      --root DIR finds the kubelet and its files below DIR.
   aliyun-acr-credential-provider [--config FILE] render WHAT
       Writes a file for others, without secrets. WHAT is
         kubelet-config [--kubelet-version V] [--directory] [--service-accounts]
@@ -141,6 +147,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Arg::Long("config-only") if word == Some("doctor") => options.config_only = true,
             Arg::Long("image") if word == Some("doctor") && options.image.is_none() => {
                 options.image = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+            }
+            Arg::Long("oss") if word == Some("doctor") && options.oss.is_none() => {
+                options.oss = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+            }
+            Arg::Long("root") if word == Some("doctor") && options.root.is_none() => {
+                options.root = Some(PathBuf::from(parser.value().map_err(wrong)?));
             }
             Arg::Long("json") if word == Some("doctor") => options.json = true,
             Arg::Long("kubelet-version") if what == Some(What::KubeletConfig) => {
@@ -207,8 +219,12 @@ mod tests {
             parsed(&["refresh", "--config", "/c"]),
             Ok(Command::Refresh { config: Some("/c".into()) })
         );
-        let options =
-            DoctorOptions { config_only: true, json: true, image: Some("a/b".to_owned()) };
+        let options = DoctorOptions {
+            config_only: true,
+            json: true,
+            image: Some("a/b".to_owned()),
+            ..DoctorOptions::default()
+        };
         assert_eq!(
             parsed(&["doctor", "--config-only", "--json", "--image", "a/b"]),
             Ok(Command::Doctor { config: None, options })

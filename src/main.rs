@@ -196,20 +196,21 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
     let config = found.and_then(|source| Config::of(source, environment));
     report.add(configuration::station(&config));
+    let mut images: Vec<String> = options.image.clone().into_iter().collect();
     if let (Ok(config), false) = (&config, options.config_only) {
         let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
             Hosts::Domains(domains) => domains.clone(),
             _ => Vec::new(),
         });
-        let images: Vec<String> =
-            options.image.clone().map_or_else(|| hosts.collect(), |image| vec![image]);
+        let hosts: Vec<String> = hosts.collect();
+        let pulls = if images.is_empty() { &hosts } else { &images };
         let parts = Parts::new(config, environment, journal);
-        for image in &images {
+        for image in pulls {
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
-            walk::image(image, config, &node, &mut report);
+            walk::image(image, options.oss.as_deref(), config, &node, &mut report);
         }
-        if images.is_empty() {
+        if pulls.is_empty() {
             report.add(Station::skipped("entry", "no host is configured by name: give --image"));
         }
         let kept = config.settings.cache_dir.as_ref();
@@ -217,7 +218,12 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         let cache = cache(config, scope, false, environment, journal);
         report.add(doctor::cache::station(directory.as_deref(), &cache));
         report.add(doctor::runs::station(&cache));
-        report.add(doctor::kubelet::station(Path::new("/proc"), &images));
+        report.images.clone_from(pulls);
+        images.extend(hosts);
+    }
+    if !options.config_only {
+        let root = options.root.as_deref().unwrap_or(Path::new("/"));
+        report.add(doctor::kubelet::station(root, &images));
     }
     let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
     Done { text: Secret::new(text), exit: report.exit() }

@@ -2,7 +2,7 @@
 
 use crate::aliyun::endpoint::Network;
 use crate::config::{Config, ConfigError, Entry, IdentitySource, Scope};
-use crate::doctor::report::{Station, Status};
+use crate::doctor::report::{Problem, Station, Status};
 use crate::error::Exit;
 use crate::registry::RegistryHost;
 
@@ -57,6 +57,7 @@ fn usable(config: &Config) -> Station {
     for warning in &config.warnings {
         station.status = station.status.max(Status::Warning);
         station.tell(warning.clone());
+        station.problems.push(Problem { what: warning.clone(), remedy: None });
     }
     for entry in &config.entries {
         what_will_bite(entry, config, &mut station);

@@ -24,10 +24,10 @@ struct Provider {
     audience: Option<String>,
 }
 
-/// The station. `proc` is where the kernel shows its processes; `images` are what should match.
+/// The station. The kubelet's files and `proc` are below `root`; `images` are what should match.
 #[must_use]
-pub fn station(proc: &Path, images: &[String]) -> Station {
-    let Some(arguments) = running_kubelet(proc) else {
+pub fn station(root: &Path, images: &[String]) -> Station {
+    let Some(arguments) = running_kubelet(&root.join("proc")) else {
         return Station::skipped(NAME, "no kubelet runs on this machine, or it is not to be seen");
     };
     let mut station = Station::new(NAME);
@@ -39,7 +39,7 @@ pub fn station(proc: &Path, images: &[String]) -> Station {
         );
         return station;
     };
-    let providers = match providers(Path::new(&config)) {
+    let providers = match providers(&below(root, &config)) {
         Ok(providers) => providers,
         Err(why) => {
             station.warn(
@@ -62,7 +62,7 @@ pub fn station(proc: &Path, images: &[String]) -> Station {
     for provider in &ours {
         let mode = if provider.audience.is_some() { ", with service account tokens" } else { "" };
         station.tell(format!("{config}: {}, {}{mode}", provider.name, provider.api_version));
-        binary(&Path::new(&bin_dir).join(&provider.name), &mut station);
+        binary(&below(root, &bin_dir).join(&provider.name), &mut station);
         check(provider, &mut station);
     }
     for image in images {
@@ -154,6 +154,10 @@ fn running_kubelet(proc: &Path) -> Option<Vec<String>> {
     let process = processes.into_iter().find(is_kubelet)?;
     let line = fs::read(process.join("cmdline")).ok()?;
     Some(line.split(|b| *b == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+}
+
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
 }
 
 /// The value of `--name=value` or `--name value`; the last one counts.

@@ -14,8 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Authentication services and OSS buckets have addresses in 100.0.0.0/8 within a VPC.
 const VPC_SERVICES: u8 = 100;
 
+/// What to do where an address in 100.0.0.0/8 is not reached as the service that it is: the VPC has
+/// given the range, or a part of it, to something else.
+#[derive(Debug, Clone, Copy)]
+pub enum Conflict {
+    Authentication,
+    Storage,
+    Other,
+}
+
 /// Adds a line about the host of a URL. False if it cannot be connected to.
-pub fn tell(url: &str, station: &mut Station) -> bool {
+pub fn tell(url: &str, conflict: Conflict, station: &mut Station) -> bool {
     let Some((host, port)) = host_and_port(url) else {
         station.warn(format!("`{url}` is no URL"), "see what answers in place of the registry");
         return false;
@@ -39,20 +48,33 @@ pub fn tell(url: &str, station: &mut Station) -> bool {
         return true;
     }
     let what = format!("{host}: {address} cannot be connected to at port {port}");
-    station.warn(what, conflict(&host).unwrap_or("see route, security group and proxy"));
+    station.warn(what, conflict.remedy(&host).unwrap_or("see route, security group and proxy"));
     false
 }
 
-/// What to do where the host's address is one of the vendor's services and is not reached as such:
-/// the VPC has given 100.0.0.0/8, or a part of it, to something else.
-#[must_use]
-pub fn conflict(host: &str) -> Option<&'static str> {
-    let address = resolve(host, 443).first()?.ip();
-    in_vpc(address).then_some(
-        "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: let the instance take over the \
-         authentication domain (console: Repository, Domain; ask for it by ticket), and reach its OSS bucket \
-         by PrivateLink with a CNAME record for the bucket's name",
-    )
+/// Adds what is wrong with whatever answers at a URL whose host can be connected to.
+pub fn impostor(url: &str, what: String, conflict: Conflict, station: &mut Station) {
+    let remedy = host_and_port(url).and_then(|(host, _)| conflict.remedy(&host));
+    station.warn(what, remedy.unwrap_or("see where the name leads (DNS, /etc/hosts, PrivateZone)"));
+}
+
+impl Conflict {
+    fn remedy(self, host: &str) -> Option<&'static str> {
+        let address = resolve(host, 443).first()?.ip();
+        in_vpc(address).then_some(match self {
+            Self::Authentication => {
+                "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: let the instance take over \
+                 the authentication domain (console: Repository, Domain; ask by ticket to be put on the whitelist)"
+            }
+            Self::Storage => {
+                "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: reach the bucket by \
+                 PrivateLink, with a CNAME record that leads the bucket's name to that connection's"
+            }
+            Self::Other => {
+                "100.0.0.0/8 is the vendor's services': see whether this VPC uses it otherwise, and its routes"
+            }
+        })
+    }
 }
 
 fn in_vpc(address: IpAddr) -> bool {

@@ -41,9 +41,20 @@ pub struct Station {
     /// What to do, if something is to be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<String>,
+    /// The details that are not well, each with its own remedy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
     /// What a pull would end with here.
     #[serde(skip_serializing_if = "is_zero")]
     pub exit: u8,
+}
+
+#[derive(Debug, Serialize)]
+/// One thing that is wrong.
+pub struct Problem {
+    pub what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape of skip_serializing_if")]
@@ -54,8 +65,8 @@ fn is_zero(exit: &u8) -> bool {
 impl Station {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        let (details, remedies) = (Vec::new(), Vec::new());
-        Self { name, status: Status::Ok, details, remedies, exit: 0 }
+        let (details, remedies, problems) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, status: Status::Ok, details, remedies, problems, exit: 0 }
     }
 
     /// A line about what was found.
@@ -65,9 +76,11 @@ impl Station {
 
     /// Something that works and should be seen to.
     pub fn warn(&mut self, detail: impl Into<String>, remedy: impl Into<String>) {
+        let (what, remedy) = (detail.into(), remedy.into());
         self.status = self.status.max(Status::Warning);
-        self.tell(detail);
-        self.remedies.push(remedy.into());
+        self.tell(what.clone());
+        self.remedies.push(remedy.clone());
+        self.problems.push(Problem { what, remedy: Some(remedy) });
     }
 
     /// What a pull would fail with.
@@ -77,6 +90,9 @@ impl Station {
         self.tell(failure.message.clone());
         self.details.extend(failure.causes.iter().cloned());
         self.remedies.extend(failure.hint.clone());
+        let what = [failure.message.clone()].into_iter().chain(failure.causes.iter().cloned());
+        let what = what.collect::<Vec<_>>().join("; ");
+        self.problems.push(Problem { what, remedy: failure.hint.clone() });
     }
 
     /// Says why it was not looked at.
@@ -92,6 +108,8 @@ impl Station {
 /// All stations, in the order of a pull.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// Whose pulls are followed: images, or hosts as they are configured.
+    pub images: Vec<String>,
     pub stations: Vec<Station>,
 }
 
@@ -101,6 +119,7 @@ struct Json<'a> {
     program: &'static str,
     result: Status,
     exit: u8,
+    images: &'a [String],
     stations: &'a [Station],
 }
 
@@ -155,6 +174,7 @@ impl Report {
             program: crate::cli::VERSION,
             result: self.result(),
             exit: self.exit(),
+            images: &self.images,
             stations: &self.stations,
         };
         // Strings and numbers only: it cannot fail.

@@ -4,8 +4,9 @@ use crate::aliyun::challenge;
 use crate::aliyun::endpoint::Endpoint;
 use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource, Scope};
+use crate::doctor::network::{self, Conflict};
+use crate::doctor::remedy;
 use crate::doctor::report::{Report, Station, Status};
-use crate::doctor::{network, remedy};
 use crate::error::{Exit, Failure};
 use crate::identity::{Identity, Pod, Requester};
 use crate::image;
@@ -24,10 +25,18 @@ const CLOCK_ODD: i64 = 60;
 const LATER: [&str; 6] = ["identity", "endpoints", "clock", "role", "token", "registry"];
 
 /// Adds the stations of a pull of an image.
-pub fn image(image: &str, config: &Config, node: &Node<'_>, report: &mut Report) {
+///
+/// `oss` is the bucket that its layers come from, or `auto`; none: it is not looked at.
+pub fn image(
+    image: &str,
+    oss: Option<&str>,
+    config: &Config,
+    node: &Node<'_>,
+    report: &mut Report,
+) {
     let mut stations = Report::default();
     match image::registry_host(image) {
-        Ok(host) => walk(host, config, node, &mut stations),
+        Ok(host) => walk(host, oss, config, node, &mut stations),
         Err(error) => {
             let mut station = Station::new("image");
             station.fail(&Failure::new(Exit::Usage, error.to_string()));
@@ -38,7 +47,7 @@ pub fn image(image: &str, config: &Config, node: &Node<'_>, report: &mut Report)
 }
 
 /// Adds the stations of a pull from a host. Nothing is kept, and nothing kept is believed.
-fn walk(host: &str, config: &Config, node: &Node<'_>, report: &mut Report) {
+fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report: &mut Report) {
     let off = Cache::off(node.network.journal);
     let form = RegistryHost::parse(host);
     let registry_region = form.as_ref().map(RegistryHost::region);
@@ -67,6 +76,9 @@ fn walk(host: &str, config: &Config, node: &Node<'_>, report: &mut Report) {
         LATER.iter().position(|name| *name == station.name).map_or(0, |place| place + 1)
     };
     report.stations.sort_by_key(place);
+    if let Some(oss) = oss {
+        report.add(storage(oss, &target, &lookup));
+    }
 }
 
 /// Which entry covers the host, and why the others do not.
@@ -275,7 +287,7 @@ fn endpoints(
     let cr = node.cr(|| lookup.region(target.entry)).ok();
     let hosts = sts.into_iter().chain(cr).map(|endpoint| endpoint.current().url.clone());
     for url in hosts {
-        network::tell(&url, &mut station);
+        network::tell(&url, Conflict::Other, &mut station);
     }
     report.add(station);
 }
@@ -286,7 +298,7 @@ fn registry(host: &str, target: &Target<'_>, node: &Node<'_>, report: &mut Repor
     let mut station = Station::new("registry");
     let base_url = node.settings.endpoints.registry.as_deref();
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
-    let reachable = network::tell(&url, &mut station);
+    let reachable = network::tell(&url, Conflict::Other, &mut station);
     match challenge::ask(&node.network, host, base_url) {
         Err(error) if reachable => station.warn(
             format!("{host}: {error}"),
@@ -318,20 +330,47 @@ fn registry(host: &str, target: &Target<'_>, node: &Node<'_>, report: &mut Repor
 
 /// The service that the challenge names: it must be reached, and be itself.
 fn authentication(realm: &str, node: &Node<'_>, station: &mut Station) {
-    if !network::tell(realm, station) {
+    if !network::tell(realm, Conflict::Authentication, station) {
         return;
     }
-    let host = realm.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?']).next());
-    let remedy = host.and_then(network::conflict);
-    match challenge::knock(&node.network, realm) {
-        Ok(200..=299 | 400..=401) => {}
-        Ok(status) => station.warn(
-            format!("the authentication service answers HTTP {status}, which is not its way"),
-            remedy.unwrap_or("see where the name leads (DNS, /etc/hosts, PrivateZone)"),
-        ),
-        Err(error) => station.warn(
-            format!("the authentication service does not answer as itself: {error}"),
-            remedy.unwrap_or("see where the name leads (DNS, /etc/hosts, PrivateZone)"),
-        ),
+    let wrong = match challenge::knock(&node.network, realm) {
+        Ok(200..=299 | 400..=401) => return,
+        Ok(status) => {
+            format!("the authentication service answers HTTP {status}, which is not its way")
+        }
+        Err(error) => format!("the authentication service does not answer as itself: {error}"),
+    };
+    network::impostor(realm, wrong, Conflict::Authentication, station);
+}
+
+/// The bucket that layers come from. Whoever answers there with its certificate is it; what it
+/// answers to somebody without a signature is its own affair.
+fn storage(oss: &str, target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Station {
+    let mut station = Station::new("storage");
+    let bucket = if oss == "auto" { bucket(target, lookup) } else { Some(oss.to_owned()) };
+    let Some(bucket) = bucket else {
+        station.warn(
+            format!("{}: the bucket of its layers is not known by its name", lookup.host),
+            "name the bucket's host with --oss; the registry's pages have it",
+        );
+        return station;
+    };
+    let url = format!("https://{bucket}");
+    if network::tell(&url, Conflict::Storage, &mut station)
+        && let Err(error) = challenge::knock(&lookup.node.network, &url)
+    {
+        let wrong = format!("{bucket} does not answer as itself: {error}");
+        network::impostor(&url, wrong, Conflict::Storage, &mut station);
     }
+    station
+}
+
+/// As Enterprise Edition names it, unless routing rules replace it. Hosts within a VPC lead to the
+/// bucket's internal host.
+fn bucket(target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Option<String> {
+    let (instance, form) = (target.instance.as_ref()?, lookup.form?);
+    let first = lookup.host.split('.').next()?;
+    let internal =
+        if first.ends_with("-vpc") || first.ends_with("-internal") { "-internal" } else { "" };
+    Some(format!("{instance}-registry.oss-{}{internal}.aliyuncs.com", form.region()))
 }
