@@ -64,7 +64,8 @@ verify() {
     [ "$(id -u)" = 0 ] || as+=(--map-root-user)
     local sh=("$UNDER")
     [ "$UNDER" != busybox ] || sh+=(sh)
-    run unshare "${as[@]}" bash "$here/online" "${sh[@]}" "$scripts/verify.sh" --root "$ROOT" "$@"
+    # The tools of the script under test are not those of the test.
+    PATH=${PATH#"$tools":} run unshare "${as[@]}" bash "$here/online" env PATH="$PATH" "${sh[@]}" "$scripts/verify.sh" --root "$ROOT" "$@"
     # No line but of these kinds, each failure with what to do, and no secret ever.
     while read -r line; do
         [[ $line =~ ^(ok|warn|FAILED)\ +[a-z\ ]+:\ . ]] || { echo "odd line: $line"; return 1; }
@@ -81,13 +82,16 @@ failed_alone() {
     for text; do [[ $(grep ^FAILED <<<"$output") == *"$text"* ]] || { echo "in another line: $text"; echo "$output"; false; }; done
 }
 
+# When each file was last written, or changed in mode or owner.
+times() { find "$ROOT" -path "$ROOT/proc" -prune -o -exec stat -c '%n %y %z' {} +; }
+
 broken() { sed -i "$1" "$ROOT/etc/$name/config.yaml"; }
 leads() { sed -i "s/^[^ ]* $1\$/$2 $1/" "$ROOT/etc/hosts"; }
 answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:443 $2" >>"$FAKE/answers"; }
 
 @test "all is well: each line says ok, the exit code is 0, nothing is changed" {
     snapshot >"$FAKE/before"
-    find "$ROOT" -printf '%p %T@ %C@\n' | grep -v /proc >"$FAKE/times"
+    times >"$FAKE/times"
     verify
     succeeded
     [ -z "$(grep -v '^ok ' <<<"$output")" ] || { echo "$output"; false; }
@@ -96,7 +100,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
         "matchImages of $name has $REGISTRY" "registry: $REGISTRY: 10.0.0.8 in" "registry: $AUTH: 100.103.7.181 in" \
         "storage: $OSS: 100.118.28.44 in" "answer: a login for $REGISTRY as user cr_temp_user, kept by the kubelet for 59m30s"
     diff <(snapshot) "$FAKE/before"
-    diff <(find "$ROOT" -printf '%p %T@ %C@\n' | grep -v /proc) "$FAKE/times"
+    diff <(times) "$FAKE/times"
     [ -z "$(ls -A "$TMPDIR")" ]
     [ ! -s "$FAKE/cloud.log" ] || { cat "$FAKE/cloud.log"; false; }
 }
@@ -376,7 +380,9 @@ END
     chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
     chmod -R a+rX "$ROOT/proc"
     chmod 777 "$TMPDIR"
-    run setpriv --reuid 65534 --regid 65534 --clear-groups "$(command -v dash)" "$scripts/verify.sh" --root "$ROOT"
+    local sh=("$(command -v "$UNDER")")
+    [ "$UNDER" != busybox ] || sh+=(sh)
+    PATH=${PATH#"$tools":} run setpriv --reuid 65534 --regid 65534 --clear-groups env PATH="$PATH" "${sh[@]}" "$scripts/verify.sh" --root "$ROOT"
     failed 'FAILED  user: this is not root, who alone can read' 'do: run this as root' 'FAILED  configuration:' 'ok      flags:'
 }
 
