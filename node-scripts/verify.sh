@@ -73,7 +73,7 @@ entry() {
     key = text; sub(/:.*/, "", key)
     if (key == "name" && value(text) == name) mine = 1
     if (key == "apiVersion") said = said "api " value(text) "\n"
-    if (key ~ /^(args|env)$/ && value(text) != "") said = said "unread " key "\n"
+    if (key ~ /^(args|env)$/ && value(text) !~ /^(\[\])?$/) said = said "unread " key "\n"
     next
   }
   { sub(/^- +/, "", text) }

@@ -263,6 +263,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     sed -i 's/custom-domains:/takes-over-auth: true, custom-domains:/' "$FAKE/overlay.yaml"
     answers 100.103.7.181
     verify
+    succeeded
     [[ $output != *100.103.7.181* ]]
     says "registry: $REGISTRY: 10.0.0.8"
 }
@@ -332,6 +333,16 @@ END
     sed -i '/^sha256/d' "$ROOT/var/lib/$name/record"
     verify
     mv "$FAKE/real" "$ROOT$PROGRAM_THERE"
+}
+
+@test "the sample of the kubelet's configuration has no line that is not ok; arguments in another form are told" {
+    cp "$here/../../config/kubelet/credential-provider-config.v1.yaml" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+    verify
+    succeeded
+    [ -z "$(grep -v '^ok ' <<<"$output")" ] || { echo "$output"; false; }
+    sed -i 's|args: .*|args: ["--config=/etc/other.yaml"]|' "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+    verify
+    says 'warn    kubelet: args or env of'
 }
 
 @test "an answer that is none" {
