@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod identities;
 mod kubelet;
 mod manifests;
+mod readme;
 
 /// A file's reader panics if the file is not as it should be.
 type Reader = fn(&str, &str);

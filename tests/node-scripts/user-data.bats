@@ -32,7 +32,7 @@ build() {
 # Serves folder $1 on loopback, at $address.
 serve() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((33000 + RANDOM % 20000))
         busybox httpd -f -p 127.0.0.1:$port -h "$1" 2>/dev/null 3>&- &
         server=$!
         address=http://127.0.0.1:$port
