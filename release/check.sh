@@ -12,7 +12,10 @@ main() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM
-    # Of different depth and length, so that a path in the binary would show.
+    # Of different depth and length, so that a path in the binary would show. Both at once: somebody
+    # may commit meanwhile.
+    git clone --quiet --no-hardlinks "$source" "$work/one"
+    git clone --quiet --no-hardlinks "$work/one" "$work/another/and deeper"
     build "$work/one" "$@"
     home=${CARGO_HOME:-$HOME/.cargo}
     mkdir -p "$work/cargo home/registry"
@@ -31,7 +34,6 @@ main() {
 build() {
     folder=$1
     shift
-    git clone --quiet --no-hardlinks "$source" "$folder"
     (unset CARGO_TARGET_DIR && "$folder/release/build.sh" --tools "$source/target/tools" "$@")
 }
 
