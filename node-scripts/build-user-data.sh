@@ -99,8 +99,9 @@ script() {
 # Installs aliyun-acr-credential-provider on a node. Made by build-user-data.sh; to change anything,
 # make it anew. There is no secret in it, and none may be added: pods can read user data.
 
-# A subshell, since this may be a part of a longer script.
-main() (
+# A subshell, since this may be a part of a longer script: its settings and functions stay. It is
+# read to its end before any of it runs.
+(
     set -eu
     umask 077
     # For trials. A node gives no arguments.
@@ -120,7 +121,7 @@ EOT
     "$1" && printf '    sh "$work/configure-hosts.sh"%s "$@"\n' "$hosts_words"
     # shellcheck disable=SC2016
     printf '    sh "$work/install.sh"%s "$@"\n' "$install_words${2:+ --config \"\$work/config.yaml\"}"
-    printf ')\n\nmain "$@"\n'
+    printf ')\n'
 }
 
 # Adds file $2 to what is packed, under name $1.

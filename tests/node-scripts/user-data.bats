@@ -116,11 +116,22 @@ tree() {
 
 @test "in a longer script it neither ends it nor changes its settings, and ignores its arguments" {
     build --out "$made"
-    printf '%s\n' 'base64() { return 1; }; PATH=' >"$BATS_TEST_TMPDIR/longer"
+    printf '%s\n' 'base64() { return 1; }; PATH=; main() { echo "went on with $*"; }; part() { false; }' >"$BATS_TEST_TMPDIR/longer"
     cat "$made" >>"$BATS_TEST_TMPDIR/longer"
-    printf '%s\n' 'echo "went on with $? $- $1"' >>"$BATS_TEST_TMPDIR/longer"
+    printf '%s\n' 'main "$? $- $1"' >>"$BATS_TEST_TMPDIR/longer"
     run -0 shell "$BATS_TEST_TMPDIR/longer" argument
     [[ ${lines[-1]} =~ ^'went on with '[1-9][0-9]*\ [^eu]*\ argument$ ]]
+}
+
+@test "cut off anywhere, it does nothing" {
+    build --config "$top/config/config.worker-role.yaml" --hosts-args "$HOSTS" --out "$made"
+    mkdir -p "$BATS_TEST_TMPDIR/root/etc"
+    size=$(wc -c <"$made")
+    for kept in $((size - 2)) $((size - 40)) $((size - 300)) $((size - 600)) $((size / 2)) 900 300; do
+        head -c "$kept" "$made" >"$BATS_TEST_TMPDIR/cut"
+        run shell "$BATS_TEST_TMPDIR/cut" --root "$BATS_TEST_TMPDIR/root"
+        [ -z "$(ls -A "$BATS_TEST_TMPDIR/root/etc")" ] || { echo "cut off after $kept of $size" && false; }
+    done
 }
 
 @test "the same input makes the same script" {
