@@ -172,8 +172,9 @@ fn refresh(
     for host in refresh::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
         let node = parts.node(&deadline, &cache);
-        let served = login(&host, &Pod::default(), &config, &node, &cache);
-        note(&host, &served, &node, &cache);
+        let pod = Pod::default();
+        let served = login(&host, &pod, &config, &node, &cache);
+        note(&host, &pod, &served, &node, &cache);
         let result = served.and_then(|served| match served.and_then(|served| served.stale) {
             Some(failure) => Err(failure.for_host(&host)),
             None => Ok(()),

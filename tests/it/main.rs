@@ -8,6 +8,7 @@
 //! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
+//! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`readme`]: what README says, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
@@ -36,6 +37,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod node;
+mod pods;
 mod readme;
 mod render;
 mod samples;
