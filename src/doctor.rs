@@ -5,7 +5,6 @@
 pub mod cache;
 pub mod configuration;
 pub mod kubelet;
-pub mod match_images;
 mod network;
 mod remedy;
 pub mod report;

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::yaml::{self, Node, Value};
-use crate::doctor::match_images::{matches, overlap};
 use crate::doctor::report::Station;
 use crate::error::{Exit, Failure};
+use crate::match_images::{matches, overlap};
 
 const NAME: &str = "kubelet";
 const PROGRAM: &str = "aliyun-acr-credential-provider";

@@ -21,7 +21,7 @@ fn node(overlay: &str, entries: &str) -> Node {
     let helper = ("kube-system", "aliyun-acr-credential-helper");
     let token = node.cloud.service_account_token(standard::OIDC_PROVIDER, helper.0, helper.1);
     fs::write(&file, token.mint()).unwrap();
-    node.settings += &format!("  oidcTokenFile: {}\n", file.display());
+    node.settings = format!("{}  oidcTokenFile: {}\n", node.settings, file.display());
     node.configure_all(&format!("rrsa: {{enable: true}}\nacr-registry-info:\n{entries}"));
     node
 }
@@ -180,7 +180,7 @@ fn two_teams() -> Node {
         standard::OIDC_PROVIDER
     );
     let mut node = node(&overlay.to_string(), "");
-    node.settings += &format!("  accountId: \"{}\"\n", standard::CLUSTER_ACCOUNT);
+    node.settings = format!("{}  accountId: \"{}\"\n", node.settings, standard::CLUSTER_ACCOUNT);
     node.configure_all(&format!("acr-registry-info:\n{entry}"));
     node
 }
