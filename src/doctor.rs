@@ -5,6 +5,7 @@
 pub mod cache;
 pub mod configuration;
 pub mod kubelet;
+mod modes;
 mod network;
 mod remedy;
 pub mod report;
