@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod kubelet;
 mod modes;
 mod network;
+mod pods;
 mod remedy;
 pub mod report;
 pub mod runs;

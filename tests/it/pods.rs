@@ -281,3 +281,16 @@ fn files(node: &Node) -> BTreeMap<String, String> {
     let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     files.map(|file| (file.file_name().to_string_lossy().into_owned(), read(file.path()))).collect()
 }
+
+/// It has no pod's token, and that is no fault of the node.
+#[test]
+fn doctor_does_not_fail_where_a_pod_is_needed() {
+    let node = two_teams();
+    let outcome = node.exec(&["doctor", "--json"]).run(&[]).unwrap();
+    let document: Json = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(outcome.exit, Exit::Code(0), "{document:#}");
+    assert_eq!(document["result"], "ok", "{document:#}");
+    let text = document.to_string();
+    assert!(text.contains("is for pods with a token of their own, by entry 1"), "{document:#}");
+    assert_eq!(node.cloud.call_lines(), [""; 0]);
+}
