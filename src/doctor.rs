@@ -5,8 +5,9 @@
 pub mod cache;
 pub mod configuration;
 pub mod kubelet;
-pub mod match_images;
+mod modes;
 mod network;
+mod pods;
 mod remedy;
 pub mod report;
 pub mod runs;

@@ -5,23 +5,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::yaml::{self, Node, Value};
-use crate::doctor::match_images::{matches, overlap};
+use crate::doctor::modes;
 use crate::doctor::report::Station;
-use crate::error::{Exit, Failure};
+use crate::match_images::matches;
 
 const NAME: &str = "kubelet";
-const PROGRAM: &str = "aliyun-acr-credential-provider";
+pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
 const CONFIG_FLAG: &str = "--image-credential-provider-config";
 const BIN_DIR_FLAG: &str = "--image-credential-provider-bin-dir";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
 /// A provider of the kubelet's configuration, as far as it matters here.
-struct Provider {
-    name: String,
+pub(super) struct Provider {
+    pub name: String,
     api_version: String,
-    match_images: Vec<String>,
+    pub match_images: Vec<String>,
     /// `serviceAccountTokenAudience`, where it has `tokenAttributes`.
-    audience: Option<String>,
+    pub audience: Option<String>,
 }
 
 /// The station. The kubelet's files and `proc` are below `root`; `images` are what should match.
@@ -49,8 +49,8 @@ pub fn station(root: &Path, images: &[String]) -> Station {
             return station;
         }
     };
-    let ours: Vec<&Provider> =
-        providers.iter().filter(|provider| provider.name.starts_with(PROGRAM)).collect();
+    let is_ours = |provider: &&Provider| modes::is_ours(provider, Path::new(&bin_dir));
+    let (ours, others): (Vec<&Provider>, Vec<&Provider>) = providers.iter().partition(is_ours);
     if ours.is_empty() {
         let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
         station.warn(
@@ -68,30 +68,8 @@ pub fn station(root: &Path, images: &[String]) -> Station {
     for image in images {
         hit(&ours, image, &mut station);
     }
-    modes_apart(&ours, &mut station);
+    modes::apart(&ours, &others, &mut station);
     station
-}
-
-/// The kubelet asks every provider that matches and tries all their answers: with both modes for
-/// one image, the node's login would rescue a pod that was refused.
-fn modes_apart(ours: &[&Provider], station: &mut Station) {
-    let (pods, node): (Vec<&Provider>, Vec<&Provider>) =
-        ours.iter().partition(|provider| provider.audience.is_some());
-    for one in pods.iter().flat_map(|provider| &provider.match_images) {
-        for other in node.iter().flat_map(|provider| &provider.match_images) {
-            if overlap(one, other) {
-                station.fail(
-                    &Failure::new(
-                        Exit::Usage,
-                        format!("`{one}` with service account tokens and `{other}` without hit the same images"),
-                    )
-                    .caused_by("the node's login would rescue a pod that may not pull")
-                    .hint("make the matchImages of the two disjoint"),
-                );
-                return;
-            }
-        }
-    }
 }
 
 fn hit(ours: &[&Provider], image: &str, station: &mut Station) {

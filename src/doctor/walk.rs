@@ -5,8 +5,8 @@ use crate::aliyun::endpoint::Endpoint;
 use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource, Scope};
 use crate::doctor::network::{self, Conflict};
-use crate::doctor::remedy;
 use crate::doctor::report::{Report, Station, Status};
+use crate::doctor::{pods, remedy};
 use crate::error::{Exit, Failure};
 use crate::identity::{Identity, Pod, Requester};
 use crate::image;
@@ -50,6 +50,9 @@ pub fn image(
 fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report: &mut Report) {
     let off = Cache::off(node.network.journal);
     let form = RegistryHost::parse(host);
+    if let Some(stations) = pods::stations(host, form.as_ref(), config, node) {
+        return report.stations.extend(stations);
+    }
     let registry_region = form.as_ref().map(RegistryHost::region);
     let requester = Requester { pod: Pod::default(), node, registry_region };
     let sessions = Sessions::new(requester, &off);
