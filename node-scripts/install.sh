@@ -27,8 +27,10 @@ FLAG=--image-credential-provider
 die() { echo "error: $*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
+is_json() { case $(tr -d '[:space:]' <"$1") in '{'*) ;; *) return 1 ;; esac; }
 mode() { stat -c %a "$1" 2>/dev/null; }
-fetch() { if has curl; then curl -fsSL --retry 3 -m "$1" "$2"; else wget -q -T "$1" -O - "$2"; fi; }
+# fetch SECONDS URL [FILE]: a file, for what is tried again must not follow what came before.
+fetch() { if has curl; then curl -fsSL --retry 3 -m "$1" -o "${3:--}" "$2"; else wget -q -T "$1" -O "${3:--}" "$2"; fi; }
 
 parse() {
   binary='' url='' sha256='' config='' match_images='' kubelet_version='' root=''
@@ -43,7 +45,8 @@ parse() {
       eval "$(echo "${1#--}" | tr - _)=\$2"
       shift
       ;;
-    *) die "unknown option '$1'; the head of this script lists them" ;;
+    -h | --help) sed -n '1d; /^#/!q; s/^# \{0,1\}//p' "$0"; exit ;;
+    *) die "unknown option '$1'; see --help" ;;
     esac
     shift
   done
@@ -59,6 +62,11 @@ parse() {
     live=1
     [ "$(id -u)" = 0 ] || die 'run this as root'
   fi
+  # Nobody else may be at it; the lock ends with this process.
+  d=$R/var/lib
+  [ -d "$d" ] || d=$R/
+  exec 9<"$d"
+  ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
   [ -z "$live" ] || has systemctl || die 'no systemctl; --root / writes the files and leaves the restart to you'
   U=$R$STATE/undo
 }
@@ -103,13 +111,15 @@ look() {
   sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$tmp/unit" >"$tmp/envfiles"
   exec_start=$(awk '{ l = l $0 } sub(/\\$/, "", l) { next } sub(/^ExecStart=/, "", l) { e = l } { l = "" } END { print e }' "$tmp/unit")
   {
-    cat "$tmp/unit"
+    grep -v '^ExecStart=' "$tmp/unit" || :
+    echo "$exec_start"
     for f in $(cat "$tmp/envfiles") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d' "$R$f"; done
   } >"$tmp/written"
   running_args >"$tmp/running"
 
-  for k in ${exec_start:+"$R${exec_start%% *}"} kubelet; do
-    [ -n "$kubelet_version" ] || ! has "$k" || kubelet_version=$("$k" --version)
+  # The kubelet of this machine is not that of a tree for another.
+  for k in ${exec_start:+"$R${exec_start%% *}"} ${live:+kubelet}; do
+    [ -n "$kubelet_version" ] || ! has "$k" || kubelet_version=$("$k" --version) || :
   done
   minor=$(echo "$kubelet_version" | sed -n 's/^[^0-9]*1\.\([0-9]*\).*/\1/p')
   [ -n "$minor" ] || die 'cannot ask the kubelet for its version; give --kubelet-version'
@@ -131,16 +141,15 @@ look() {
     echo "using the kubelet's own bin-dir $v"
     bin_dir=$v
   fi
-  if [ $api = v1alpha1 ]; then
-    case $(cat "$tmp/written") in
-    *KubeletCredentialProviders=true*) ;;
-    *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; take that away' ;;
-    *) add="$add --feature-gates=KubeletCredentialProviders=true" ;;
-    esac
-  fi
+  # From 1.26 on there is no such gate. Given twice, the flag adds up.
+  case $api,$(cat "$tmp/written") in
+  v1,* | *KubeletCredentialProviders=true*) ;;
+  *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; take that away' ;;
+  v1alpha1,*) add="$add --feature-gates=KubeletCredentialProviders=true" ;;
+  esac
   add=${add# }
   if [ -d "$R$kconf" ]; then
-    v=$(grep -lsE "name\"?: *[\"']?${NAME}[\"']?,? *\$" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
+    v=$(grep -lsE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
     v=${v##*/}
     kconf=$kconf/${v:-$NAME.yaml}
   fi
@@ -167,17 +176,55 @@ want() {
 
 images() {
   if [ -n "$match_images" ]; then echo "$match_images" | tr , '\n'; return; fi
-  printf '%s\n' '*.*.cr.aliyuncs.com' 'registry*.*.aliyuncs.com'
+  printf '%s\n' '*.*.cr.aliyuncs.com' '*.distributed.*.cr.aliyuncs.com' 'registry*.*.aliyuncs.com'
   [ -f "$conf" ] || return 0
   sed '/^ *#/d' "$conf" | grep -oE "domains[\"\\]*: *[\"'\\]*[^\"'\\#}]*" | sed 's/^[^:]*: *//' | tr -d " \"'\\\\" |
     tr , '\n' | grep -E '^[A-Za-z0-9.-]+\.[A-Za-z0-9-]+(:[0-9]+)?$' |
-    grep -vE '^([^.:]+\.[^.:]+\.cr|registry[^.:]*\.[^.:]+)\.aliyuncs\.com$' | awk '!seen[$0]++' || :
+    own_hosts | awk '!seen[$0]++' || :
 }
+
+# Those that the patterns above leave out.
+own_hosts() { grep -vE '^([^.:]+(\.distributed)?\.[^.:]+\.cr|registry[^.:]*\.[^.:]+)\.aliyuncs\.com$'; }
 
 entry() {
   printf '%s\n' "name: $NAME" "apiVersion: credentialprovider.kubelet.k8s.io/$api" matchImages:
   sed 's/.*/  - "&"/' "$tmp/images"
   echo 'defaultCacheDuration: 0s'
+}
+
+# A CredentialProviderConfig in JSON with the provider $2 in it, or without $2 without ours; its
+# place, its other settings and all else stay as they are. uninstall.sh has the same.
+json() {
+  awk -v name="\"$NAME\"" -v entry="$2" '
+  function no(why) { print why; exit failed = 1 }
+  { s = s $0 "\n" }
+  END {
+    for (i = 1; i <= length(s); i += len) {
+      rest = substr(s, i)
+      if (match(rest, /^[ \t\r\n]+/)) { len = RLENGTH; continue }
+      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("no JSON: " substr(rest, 1, 20))
+      len = RLENGTH; t = substr(s, i, len)
+      if (t ~ /^[]}]/) { if (d == 3 && list) { member[n] = member[n] more(); to[n] = i } if (d-- == 2) list = 0 }
+      else if (t == "," && d == 3 && list) member[n] = member[n] more()
+      else if (t ~ /^"/ && before ~ /^[{,]$/ && (d == 1 || d == 3)) { key[d] = t; at = i }
+      else if (key[3] == "\"name\"" && d == 3 && list && t == name) { if (mine) no(name " is there twice"); mine = n }
+      else if (key[1] == "\"kind\"" && d == 1 && t == "\"CredentialProviderConfig\"") kind++
+      if (t ~ /^[[{]/ && ++d == 2 && t == "[" && key[1] == "\"providers\"") list = 1
+      if (t == "{" && d == 3 && list) { from[++n] = i; key[3] = ""; gap[n] = substr(s, end, i - end) }
+      before = t; end = i + len
+    }
+    if (d || !n || kind != 1) no("not a CredentialProviderConfig with a list of providers")
+    if (entry != "") entry = "{" entry member[mine] "}"
+    if (entry == "" && mine) {
+      if (n == 1) exit
+      a = mine < n ? from[mine] - 1 : to[n - 1]; b = mine < n ? from[mine + 1] : to[n] + 1
+    } else if (mine) { a = from[mine] - 1; b = to[mine] + 1 }
+    else { a = to[n]; b = a + 1; if (entry != "") entry = "," gap[n] entry }
+    printf "%s", substr(s, 1, a) entry substr(s, b)
+  }
+  # The member of a provider that ends here, if it is not one that is made.
+  function more() { if (key[3] ~ /^"(name|apiVersion|matchImages|defaultCacheDuration)"$/ || before == "{") return ""; return ", " substr(s, at, end - at) }
+  ' "$1"
 }
 
 # Puts our entry into a CredentialProviderConfig in block YAML, in the place of one of that name,
@@ -266,7 +313,7 @@ flags() {
 timer() {
   [ -L "$R$LINK" ] || record file $LINK
   v=''
-  [ ! -f "$conf" ] || v=$(sed -n "s/^ *\"\{0,1\}cacheDir\"\{0,1\}: *[\"']*\(\/[^\"' #]*\).*/-\1/p" "$conf")
+  [ ! -f "$conf" ] || v=$(sed '/^ *#/d' "$conf" | grep -oE "cacheDir[\"'\\]*: *[\"'\\]*/[^\"'\\ ,}#]*" | sed 's/^[^/]*/-/') || :
   want file $UNITS/$NAME-refresh.service <<END
 [Unit]
 Description=Renew ACR logins before they end
@@ -278,8 +325,7 @@ RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 ReadWritePaths=$v
 ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
+ProtectHome=read-only
 NoNewPrivileges=yes
 END
   want file $UNITS/$NAME-refresh.timer <<END
@@ -308,7 +354,14 @@ plan() {
   ! grep -nvE '^[]A-Za-z0-9.*?:/_[-]+$' "$tmp/images" || die 'that is no pattern for an image; see --match-images'
   entry >"$tmp/entry"
   if [ -f "$R$kconf" ]; then
-    merge "$R$kconf" >"$tmp/kconf" || {
+    if is_json "$R$kconf"; then
+      json "$R$kconf" "$(awk '
+        { sub(/: /, "\": \""); v[NR] = "\"" $0 "\"" }
+        $1 == "-" { l = l (l == "" ? "" : ", ") $2 }
+        END { print v[1] ", " v[2] ", \"matchImages\": [" l "], " v[NR] }' "$tmp/entry")" >"$tmp/kconf"
+    else
+      merge "$R$kconf" >"$tmp/kconf"
+    fi || {
       tail -n 1 "$tmp/kconf" >&2
       cat "$tmp/entry" >&2
       die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
@@ -359,6 +412,8 @@ save() {
   echo "file $1" >>"$U/list"
 }
 
+label() { [ -n "$R" ] || ! has restorecon || restorecon "$1" || :; }
+
 # put FILE PATH MODE
 put() {
   save "$2"
@@ -367,7 +422,7 @@ put() {
   [ "$1" = "$R$2.new" ] || cp "$1" "$R$2.new"
   chmod "$3" "$R$2.new"
   mv -f "$R$2.new" "$R$2"
-  [ -n "$R" ] || ! has restorecon || restorecon "$2" || :
+  label "$2"
 }
 
 # The binary beside its target, and proof that it runs here and takes the configuration.
@@ -377,7 +432,7 @@ stage() {
     new=$new.new
     { (umask 022; mkdir -p "$R$bin_dir") && true >"$new"; } 2>/dev/null ||
       die "cannot write to $bin_dir, where the kubelet looks for providers; make it writable, or change the kubelet's $FLAG-bin-dir"
-    if [ -n "$binary" ]; then cat "$binary"; else fetch 600 "$url"; fi >"$new" || die "cannot get $binary$url"
+    if [ -n "$binary" ]; then cat "$binary" >"$new"; else fetch 600 "$url" "$new"; fi || die "cannot get $binary$url"
     v=$(sum "$new")
     [ "$v" = "$sha256" ] || die "$binary$url has SHA-256 $v, not $sha256; it is not installed"
     case $(uname -m)$(od -An -tx1 -j18 -N2 "$new") in 'x86_64 3e 00' | 'aarch64 b7 00') ;; *)
@@ -387,6 +442,11 @@ stage() {
   fi
   "$new" --version || die "the binary does not run in $bin_dir; is that mounted noexec?"
   [ ! -f "$conf" ] || "$new" --config "$conf" doctor --config-only || die 'the configuration is not good; nothing was changed'
+  # Hosts in a form that only the program can read, for which the kubelet would never call it.
+  v=''
+  [ ! -f "$conf" ] || [ -n "$match_images" ] ||
+    v=$("$new" --config "$conf" render kubelet-config | sed -n 's/^ *- "\(.*\)"$/\1/p' | own_hosts | grep -vxF -f "$tmp/images") || :
+  [ -z "$v" ] || die "write these hosts into one line of the configuration's domains, or give --match-images:" "$v"
 }
 
 healthz() { [ "$(fetch 2 http://127.0.0.1:10248/healthz 2>/dev/null)" = ok ]; }
@@ -459,6 +519,7 @@ undo() {
       twin "$U/tree$path" "$R$path.new"
       mv -f "$R$path.new" "$R$path"
       rm -f "$R$path.new"
+      label "$path"
     else
       rm -f "$R$path"
     fi

@@ -17,6 +17,7 @@ TIMER=/etc/systemd/system/timers.target.wants/$NAME-refresh.timer
 
 die() { echo "error: $*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
+is_json() { case $(tr -d '[:space:]' <"$1") in '{'*) ;; *) return 1 ;; esac; }
 recorded() { sed -n "s/^$1 //p" "$R$STATE/record"; }
 
 parse() {
@@ -30,11 +31,17 @@ parse() {
       shift
       ;;
     --restart) restart=1 ;;
-    *) die "unknown option '$1'; the head of this script lists them" ;;
+    -h | --help) sed -n '1d; /^#/!q; s/^# \{0,1\}//p' "$0"; exit ;;
+    *) die "unknown option '$1'; see --help" ;;
     esac
     shift
   done
   live=$live$restart
+  # Nobody else may be at it; the lock ends with this process.
+  d=$R/var/lib
+  [ -d "$d" ] || d=$R/
+  exec 9<"$d"
+  ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
   [ -z "$live" ] || [ "$(id -u)" = 0 ] || die 'run this as root'
   [ -z "$live" ] || has systemctl || die 'no systemctl; --root / changes the files and leaves the restart to you'
   if [ ! -f "$R$STATE/record" ]; then
@@ -45,9 +52,45 @@ parse() {
 
 # --- how files look without us ---
 
+# A CredentialProviderConfig in JSON with the provider $2 in it, or without $2 without ours; its
+# place, its other settings and all else stay as they are. install.sh has the same.
+json() {
+  awk -v name="\"$NAME\"" -v entry="$2" '
+  function no(why) { print why; exit failed = 1 }
+  { s = s $0 "\n" }
+  END {
+    for (i = 1; i <= length(s); i += len) {
+      rest = substr(s, i)
+      if (match(rest, /^[ \t\r\n]+/)) { len = RLENGTH; continue }
+      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("no JSON: " substr(rest, 1, 20))
+      len = RLENGTH; t = substr(s, i, len)
+      if (t ~ /^[]}]/) { if (d == 3 && list) { member[n] = member[n] more(); to[n] = i } if (d-- == 2) list = 0 }
+      else if (t == "," && d == 3 && list) member[n] = member[n] more()
+      else if (t ~ /^"/ && before ~ /^[{,]$/ && (d == 1 || d == 3)) { key[d] = t; at = i }
+      else if (key[3] == "\"name\"" && d == 3 && list && t == name) { if (mine) no(name " is there twice"); mine = n }
+      else if (key[1] == "\"kind\"" && d == 1 && t == "\"CredentialProviderConfig\"") kind++
+      if (t ~ /^[[{]/ && ++d == 2 && t == "[" && key[1] == "\"providers\"") list = 1
+      if (t == "{" && d == 3 && list) { from[++n] = i; key[3] = ""; gap[n] = substr(s, end, i - end) }
+      before = t; end = i + len
+    }
+    if (d || !n || kind != 1) no("not a CredentialProviderConfig with a list of providers")
+    if (entry != "") entry = "{" entry member[mine] "}"
+    if (entry == "" && mine) {
+      if (n == 1) exit
+      a = mine < n ? from[mine] - 1 : to[n - 1]; b = mine < n ? from[mine + 1] : to[n] + 1
+    } else if (mine) { a = from[mine] - 1; b = to[mine] + 1 }
+    else { a = to[n]; b = a + 1; if (entry != "") entry = "," gap[n] entry }
+    printf "%s", substr(s, 1, a) entry substr(s, b)
+  }
+  # The member of a provider that ends here, if it is not one that is made.
+  function more() { if (key[3] ~ /^"(name|apiVersion|matchImages|defaultCacheDuration)"$/ || before == "{") return ""; return ", " substr(s, at, end - at) }
+  ' "$1"
+}
+
 # A CredentialProviderConfig without our entry.
 without_entry() {
   [ -f "$1" ] || return 0
+  if is_json "$1"; then json "$1" ''; return; fi
   awk -v name=$NAME '
   function indent(s) { match(s, /[^ ]|$/); return RSTART - 1 }
   { line[NR] = $0 }
@@ -87,6 +130,8 @@ without_flags() {
 # For "is that what was there before?": quotes and empty variables do not count.
 meaning() { sed '/^\(KUBELET_[A-Z_]*=\)\{0,1\}["'\'']*$/d; s/["'\'']//g'; }
 
+label() { [ -n "$R" ] || ! has restorecon || restorecon "$1" || :; }
+
 # replace PATH with standard input, or with nothing there if that is empty
 replace() {
   cat >"$tmp/replacement"
@@ -94,13 +139,25 @@ replace() {
     cp -p "$R$1" "$R$1.new"
     cat "$tmp/replacement" >"$R$1.new"
     mv -f "$R$1.new" "$R$1"
-    [ -n "$R" ] || ! has restorecon || restorecon "$1" || :
+    label "$1"
   else
     rm -f "$R$1"
   fi
 }
 
 # --- the kubelet ---
+
+# Is the flag anywhere that install.sh looks, or does the kubelet run with it?
+flagged() {
+  for f in "$R"/proc/[0-9]*; do
+    if [ "$(cat "$f/comm" 2>/dev/null)" = kubelet ] && grep -qs -e --image-credential-provider-config "$f/cmdline"; then return; fi
+  done
+  for d in etc run usr/local/lib usr/lib lib; do
+    for f in "$R/$d"/systemd/system/kubelet.service "$R/$d"/systemd/system/kubelet.service.d/*.conf; do
+      [ ! -f "$f" ] || { cat "$f"; sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$f" | while read -r e; do cat "$R$e" 2>/dev/null || :; done; }
+    done
+  done | grep -q -e '^[^#]*--image-credential-provider-config'
+}
 
 # Decides what the kubelet's configuration is to be: $tmp/kconf, and whether the flags stay.
 decide() {
@@ -109,19 +166,23 @@ decide() {
   [ -n "$kconf" ] && [ -f "$R$kconf" ] || return 0
   before=$R$STATE/original$kconf
   without_entry "$R$kconf" >"$tmp/kconf"
-  ! grep -v '^ *#' "$tmp/kconf" | grep -q "$NAME" ||
+  ! grep -v '^ *#' "$tmp/kconf" | grep -qE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" ||
     die "$kconf is no longer in a form that can be edited safely; take $NAME out of it by hand and run this again"
   if [ -f "$before" ] && [ "$(without_entry "$before")" = "$(cat "$tmp/kconf")" ]; then
-    if ! grep -q "$NAME" "$before" || [ -n "$(find "$R$STATE/original" -name $NAME -type f)" ]; then cat "$before" >"$tmp/kconf"; fi
-  elif grep -q '^ *- ' "$tmp/kconf"; then
+    # An entry of ours that was there already comes back, if its binary does or nobody will look.
+    if ! grep -q "$NAME" "$before" || [ -n "$(find "$R$STATE/original" -name $NAME -type f)" ] || recorded flag | grep -q -e -config=; then
+      cat "$before" >"$tmp/kconf"
+    fi
+  elif grep -qE '^ *(- |\{)' "$tmp/kconf"; then
     keep_flags=1
     echo "$kconf has got other providers since; the kubelet's flags stay for them"
   else
     true >"$tmp/kconf"
   fi
   if [ -n "$(recorded flag)" ]; then return; fi
-  # The flags are somebody else's: the kubelet must find a provider, or it does not start.
-  if grep -q '^ *- ' "$tmp/kconf"; then keep_flags=1; return; fi
+  # The flags are somebody else's: while it has them the kubelet must find a provider, or it does not start.
+  flagged || return 0
+  if grep -qE '^ *(- |\{)' "$tmp/kconf"; then keep_flags=1; return; fi
   for f in "$R${kconf%/*}"/*.yaml "$R${kconf%/*}"/*.yml "$R${kconf%/*}"/*.json; do
     if [ "${kconf##*/}" = $NAME.yaml ] && [ -f "$f" ] && [ "$f" != "$R$kconf" ]; then keep_flags=1; fi
   done
@@ -179,7 +240,7 @@ release_kubelet() {
   if [ -n "$running" ]; then
     systemctl restart kubelet
     up || {
-      (cd "$tmp/was" && find . -type f) | while read -r path; do cp -p "$tmp/was/$path" "$R/$path.new"; mv -f "$R/$path.new" "$R/$path"; done
+      (cd "$tmp/was" && find . -type f) | while read -r path; do cp -p "$tmp/was/$path" "$R/$path.new"; mv -f "$R/$path.new" "$R/$path"; label "/$path"; done
       systemctl daemon-reload
       systemctl restart kubelet
       die 'the kubelet is not healthy without the provider; its settings were put back. See journalctl -u kubelet'
@@ -193,6 +254,7 @@ remove() {
   if [ -f "$R$STATE/original$1" ]; then
     cp -p "$R$STATE/original$1" "$R$1.new"
     mv -f "$R$1.new" "$R$1"
+    label "$1"
   else
     rm -f "$R$1"
   fi

@@ -50,55 +50,6 @@ runs_with_both_flags() {
     runs_with_both_flags containerd.sock
 }
 
-@test "a kubeadm node with arguments in /etc/default/kubelet, however they are quoted" {
-    for line in 'KUBELET_EXTRA_ARGS=--node-ip=192.0.2.1 --v=2' 'KUBELET_EXTRA_ARGS="--node-ip=192.0.2.1 --v=2"' "KUBELET_EXTRA_ARGS='--node-ip=192.0.2.1 --v=2'"; do
-        node kubeadm-deb
-        mkdir -p "$ROOT/etc/default"
-        printf '# mine\n%s\nOTHER=1\n' "$line" >"$ROOT/etc/default/kubelet"
-        install_all
-        succeeded
-        runs_with_both_flags '--node-ip=192.0.2.1 --v=2'
-        [ "$(sed -n '1p; 3p' "$ROOT/etc/default/kubelet")" = "# mine
-OTHER=1" ]
-        uninstall
-        succeeded
-        [ "$(cat "$ROOT/etc/default/kubelet")" = "# mine
-$line
-OTHER=1" ]
-        rm -rf "$ROOT" "$FAKE"
-    done
-}
-
-@test "arguments in a form that is not certain are left alone, with what to add by hand" {
-    node kubeadm-deb
-    mkdir -p "$ROOT/etc/default"
-    for line in 'KUBELET_EXTRA_ARGS="--a \' 'KUBELET_EXTRA_ARGS="--a=\"b\""' 'KUBELET_EXTRA_ARGS="--a" --b' $'KUBELET_EXTRA_ARGS=--a\nKUBELET_EXTRA_ARGS=--b' 'export KUBELET_EXTRA_ARGS=--a'; do
-        echo "$line" >"$ROOT/etc/default/kubelet"
-        snapshot >"$FAKE/before"
-        install_all
-        failed 'cannot read KUBELET_EXTRA_ARGS in /etc/default/kubelet safely' "$flag-config=/etc" "$flag-bin-dir=/opt"
-        diff <(snapshot) "$FAKE/before"
-    done
-}
-
-@test "arguments in a drop-in's Environment are kept there" {
-    node kubeadm-deb
-    mkdir -p "$ROOT/etc/systemd/system/kubelet.service.d"
-    for line in 'Environment="KUBELET_EXTRA_ARGS=--node-ip=192.0.2.1 --v=2"' 'Environment=KUBELET_EXTRA_ARGS=--v=2' 'Environment=KUBELET_EXTRA_ARGS="--v=2"'; do
-        printf '[Service]\n%s\n' "$line" >"$ROOT/etc/systemd/system/kubelet.service.d/20-local.conf"
-        install_all
-        succeeded
-        runs_with_both_flags --v=2
-        [ ! -e "$ROOT/etc/default/kubelet" ]
-        uninstall
-        succeeded
-        [ "$(tail -n 1 "$ROOT/etc/systemd/system/kubelet.service.d/20-local.conf")" = "$line" ]
-    done
-    printf '[Service]\nEnvironment="A=b" "KUBELET_EXTRA_ARGS=--v=2"\n' >"$ROOT/etc/systemd/system/kubelet.service.d/20-local.conf"
-    install_all
-    failed 'cannot read KUBELET_EXTRA_ARGS in /etc/systemd/system/kubelet.service.d/20-local.conf safely'
-}
-
 @test "a unit without a variable gets a drop-in with its command line and the flags" {
     node plain
     install_all
@@ -129,25 +80,12 @@ v1.23.17 v1alpha1 1
 v1.24.0 v1beta1 0
 v1.25.16 v1beta1 0
 v1.26.0 v1 0
-v1.34.1-aliyun.1 v1 0
+v1.31.1-aliyun.1 v1 0
+v1.36.0-rc.1+build.7 v1 0
 END
     node ack
     FAKE_KUBELET_VERSION=v1.19.9 install_all
     failed 'kubelet 1.19 has no credential providers'
-}
-
-@test "a feature gate that is set is not set again, one that is off is refused" {
-    node ack
-    echo 'KUBELET_CUSTOMIZED_ARGS="--feature-gates=A=true,KubeletCredentialProviders=true"' >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
-    FAKE_KUBELET_VERSION=v1.22.3 install_all
-    succeeded
-    [ "$(grep -o feature-gates "$ROOT/etc/kubernetes/kubelet-customized-args.conf" | wc -l)" = 1 ]
-
-    rm -rf "$ROOT" "$FAKE"
-    node ack
-    echo 'KUBELET_CUSTOMIZED_ARGS="--feature-gates=KubeletCredentialProviders=false"' >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
-    FAKE_KUBELET_VERSION=v1.22.3 install_all
-    failed 'the feature gate KubeletCredentialProviders is set to false'
 }
 
 @test "--match-images in place of what is derived" {
@@ -166,7 +104,7 @@ END
         install_all
         succeeded
         [ "$(sed -n 's/^      - //p' "$ROOT/etc/kubernetes/credential-provider-config.yaml" | tr '\n' ' ')" = \
-            '"*.*.cr.aliyuncs.com" "registry*.*.aliyuncs.com" "a.example" "b.example:5000" ' ] ||
+            '"*.*.cr.aliyuncs.com" "*.distributed.*.cr.aliyuncs.com" "registry*.*.aliyuncs.com" "a.example" "b.example:5000" ' ] ||
             { echo "$line"; cat "$ROOT/etc/kubernetes/credential-provider-config.yaml"; false; }
     done <<'END'
     domains: a.example,b.example:5000
@@ -225,6 +163,78 @@ END
     [ "$(restarts)" = 0 ]
 }
 
+@test "a tree's kubelet is not that of the machine that makes it" {
+    node ack
+    run shell "$scripts/install.sh" --root "$ROOT" --binary "$PROVIDERS/1.0" --sha256 "$(sha "$PROVIDERS/1.0")"
+    failed 'cannot ask the kubelet for its version; give --kubelet-version'
+    mkdir "$ROOT/usr" "$ROOT/usr/bin"
+    printf '#!/bin/sh\necho Kubernetes v1.25.3\n' >"$ROOT/usr/bin/kubelet"
+    chmod 755 "$ROOT/usr/bin/kubelet"
+    run shell "$scripts/install.sh" --root "$ROOT" --binary "$PROVIDERS/1.0" --sha256 "$(sha "$PROVIDERS/1.0")"
+    succeeded
+    grep -q v1beta1 "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+}
+
+@test "a root with blanks, a relative one, a link to one, and any umask" {
+    for form in 'a root' relative link; do
+        for mask in 000 077; do
+            node ack
+            top=$ROOT
+            case $form in
+            a\ root) top="$BATS_TEST_TMPDIR/a root" && mv "$ROOT" "$top" ;;
+            relative) top=root ;;
+            link) ln -sfn "$ROOT" "$BATS_TEST_TMPDIR/link" && top=$BATS_TEST_TMPDIR/link ;;
+            esac
+            mkdir -p "$BATS_TEST_TMPDIR/a tmp"
+            binary=$PROVIDERS/1.0 sum=$(sha "$PROVIDERS/1.0")
+            options=(--kubelet-version 1.30 --binary "$binary" --sha256 "$sum" --config "$FAKE/config.yaml" --refresh-timer --root "$top")
+            cd "$BATS_TEST_TMPDIR"
+            for said in installed 'nothing to do'; do
+                umask $mask
+                TMPDIR="$BATS_TEST_TMPDIR/a tmp" run shell "$scripts/install.sh" "${options[@]}"
+                umask 022
+                succeeded
+                says "$said"
+            done
+            [ "$form" != 'a root' ] || mv "$top" "$ROOT"
+            looks_like timer
+            rm -rf "$ROOT" "$FAKE"
+        done
+    done
+}
+
+@test "hosts that only the program can find in the configuration are told, not forgotten" {
+    node ack
+    snapshot >"$FAKE/before"
+    export FAKE_RENDER='    matchImages:
+      - "acme-registry.cn-hangzhou.cr.aliyuncs.com"
+      - "*.distributed.cn-hangzhou.cr.aliyuncs.com"
+      - "registry.acme.example:5000"
+      - "folded.example"
+    defaultCacheDuration: 0s'
+    install_all
+    failed "write these hosts into one line of the configuration's domains, or give --match-images: folded.example"
+    diff "$FAKE/before" <(snapshot)
+    install_all --match-images folded.example
+    succeeded
+}
+
+@test "of two runs at the same time one gives way" {
+    node ack
+    snapshot >"$FAKE/before"
+    exec 8<"$ROOT/var/lib"
+    flock 8
+    install_all 8<&-
+    failed 'another run is at work here'
+    diff "$FAKE/before" <(snapshot)
+    flock -u 8
+    install_all
+    succeeded
+    flock 8
+    uninstall 8<&-
+    failed 'another run is at work here'
+}
+
 @test "from a URL: only if it is not there already" {
     node ack
     cp "$PROVIDERS/1.0" "$FAKE/download"
@@ -235,64 +245,6 @@ END
     done
     [ "$(wc -l <"$FAKE/downloads")" = 1 ]
     [ "$("$ROOT/opt/$name/bin/$name" --version)" = "$name 1.0" ]
-}
-
-@test "flags that the kubelet has already: its bin-dir and its configuration are used" {
-    node ack
-    mkdir -p "$ROOT/srv/providers"
-    cp "$here/configs/ecr.yaml" "$ROOT/srv/providers.yaml"
-    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
-    echo "KUBELET_CUSTOMIZED_ARGS=\"--v=2 $flag-config=/srv/providers.yaml $flag-bin-dir=/srv/providers\"" >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
-    snapshot >"$FAKE/before"
-    install_all
-    succeeded
-    says "using the kubelet's own bin-dir /srv/providers"
-    looks_like own-flags
-    [ "$(restarts)" = 1 ]
-    kubelet_starts
-    install_all
-    succeeded
-    says 'nothing to do'
-    uninstall
-    succeeded
-    diff <(snapshot) "$FAKE/before"
-}
-
-@test "flags that only the running kubelet shows are respected, too" {
-    node ack
-    mkdir -p "$ROOT/srv/providers"
-    cp "$here/configs/ecr.yaml" "$ROOT/srv/providers.yaml"
-    printf '/usr/bin/kubelet\0%s\0/srv/providers.yaml\0%s=/srv/providers\0' "$flag-config" "$flag-bin-dir" >"$ROOT/proc/100/cmdline"
-    before=$(cat "$ROOT/etc/kubernetes/kubelet-customized-args.conf")
-    run shell "$scripts/install.sh" --root "$ROOT" --binary "$PROVIDERS/1.0" --sha256 "$(sha "$PROVIDERS/1.0")"
-    succeeded
-    [ "$("$ROOT/srv/providers/$name" --version)" = "$name 1.0" ]
-    [ "$before" = "$(cat "$ROOT/etc/kubernetes/kubelet-customized-args.conf")" ]
-}
-
-@test "our flags that something has thrown out of their file come back" {
-    node ack
-    install_all
-    cp "$here/trees/ack/etc/kubernetes/kubelet-customized-args.conf" "$ROOT/etc/kubernetes"
-    install_all
-    succeeded
-    looks_like ack
-}
-
-@test "only one of the flags is set: the other is added" {
-    node ack
-    echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-bin-dir=/srv/providers\"" >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
-    install_all
-    succeeded
-    [ "$(cat "$ROOT/etc/kubernetes/kubelet-customized-args.conf")" = "KUBELET_CUSTOMIZED_ARGS=\"$flag-bin-dir=/srv/providers $flag-config=/etc/kubernetes/credential-provider-config.yaml\"" ]
-    kubelet_starts
-}
-
-@test "flags with different values in two files: refused unless the kubelet runs" {
-    node ack
-    echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-bin-dir=/srv/a $flag-bin-dir=/srv/b\"" >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
-    install_all
-    failed "$flag-bin-dir is set to several values"
 }
 
 @test "a bin-dir that cannot be written is refused by name" {
@@ -335,18 +287,6 @@ END
     grep -q registry.acme.example:5000 "$ROOT/srv/config.d/all.yaml"
 }
 
-@test "a timer on request, which may write nothing but the cache" {
-    node ack
-    install_all --refresh-timer
-    succeeded
-    looks_like timer
-    grep -qx "restart $name-refresh.timer" "$FAKE/log"
-    uninstall
-    succeeded
-    grep -qx "stop $name-refresh.timer" "$FAKE/log"
-    [ ! -e "$ROOT/etc/systemd/system/timers.target.wants" ]
-}
-
 @test "a tree for an image: no systemctl, no running kubelet" {
     node ack
     rm -r "$ROOT/proc/100"
@@ -375,38 +315,11 @@ END
     looks_like ack
 }
 
-@test "--dry-run shows the change and makes none; no secret is in it" {
-    node ack
-    mkdir "$ROOT/etc/$name"
-    cat >"$ROOT/etc/$name/config.yaml" <<'END'
-acr-registry-info:
-  - instanceId: cri-xxxxxxxxxxxxxxxx
-    customAccessKey: LTAIold
-    customAccessKeySecret: SECRETold
-END
-    cat >"$FAKE/config.yaml" <<'END'
-acr-registry-info:
-  - instanceId: cri-yyyyyyyyyyyyyyyy
-    customAccessKey: LTAInew
-    customAccessKeySecret: >-
-      SECRETnew
-      SECRETmore
-    regionId: cn-beijing
-  - {instanceId: cri-z, customAccessKeySecret:
-    SECRETflow}
-  - "customAccessKey": "LTAIjson"
-    'customAccessKeySecret' : 'SECRETquoted'
-    domains: custom.example
-END
-    cp "$here/configs/env.yaml" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
-    snapshot >"$FAKE/before"
-    install_all --dry-run --refresh-timer
+@test "--help is the head of the script" {
+    run shell "$scripts/install.sh" --help
     succeeded
-    diff <(snapshot) "$FAKE/before"
-    [ ! -s "$FAKE/log" ]
-    [[ ! $output =~ LTAI|SECRET ]]
-    says "would install /opt/$name/bin/$name" '-  - instanceId: cri-xxxxxxxxxxxxxxxx' '+  - instanceId: cri-yyyyyyyyyyyyyyyy' '+    regionId: cn-beijing' \
-        "+  - name: $name" '+      - "custom.example"' '-KUBELET_CUSTOMIZED_ARGS="--eviction' '+KUBELET_CUSTOMIZED_ARGS="--eviction' '+RandomizedDelaySec'
+    says 'Installs aliyun-acr-credential-provider on a node' '--refresh-timer' 'A second run changes nothing.'
+    [[ $output != *'set -eu'* && $output != *'#'* ]]
 }
 
 @test "options that are missing, wrong or too many" {

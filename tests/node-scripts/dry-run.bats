@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# What --dry-run shows, and what it must not.
+load node.bash
+
+@test "--dry-run shows the change and makes none; no secret is in it" {
+    node ack
+    mkdir "$ROOT/etc/$name"
+    cat >"$ROOT/etc/$name/config.yaml" <<'END'
+acr-registry-info:
+  - instanceId: cri-xxxxxxxxxxxxxxxx
+    customAccessKey: LTAIold
+    customAccessKeySecret: SECRETold
+END
+    cat >"$FAKE/config.yaml" <<'END'
+acr-registry-info:
+  - instanceId: cri-yyyyyyyyyyyyyyyy
+    customAccessKey: LTAInew
+    customAccessKeySecret: >-
+      SECRETnew
+      SECRETmore
+    regionId: cn-beijing
+  - {instanceId: cri-z, customAccessKeySecret:
+    SECRETflow}
+  - "customAccessKey": "LTAIjson"
+    'customAccessKeySecret' : 'SECRETquoted'
+    domains: custom.example
+END
+    cp "$here/configs/env.yaml" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+    snapshot >"$FAKE/before"
+    install_all --dry-run --refresh-timer
+    succeeded
+    diff <(snapshot) "$FAKE/before"
+    [ ! -s "$FAKE/log" ]
+    [[ ! $output =~ LTAI|SECRET ]]
+    says "would install /opt/$name/bin/$name" '-  - instanceId: cri-xxxxxxxxxxxxxxxx' '+  - instanceId: cri-yyyyyyyyyyyyyyyy' '+    regionId: cn-beijing' \
+        "+  - name: $name" '+      - "custom.example"' '-KUBELET_CUSTOMIZED_ARGS="--eviction' '+KUBELET_CUSTOMIZED_ARGS="--eviction' '+RandomizedDelaySec'
+}
+
