@@ -377,7 +377,7 @@ plan() {
 
 # Without secrets, and without what hangs below their keys or starts in the next line.
 mask() {
-  awk '{ match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
+  awk '/^[ \t]*$/ { print; next } { match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
     match($0, /customAccessKey(Secret)?|value["\\]*:/) {
       hide = at; next_line = substr($0, RSTART + RLENGTH) ~ /^["\047\\]* *:? *[>|+-]* *$/
       $0 = substr($0, 1, RSTART + RLENGTH - 1) " ***"
@@ -479,8 +479,8 @@ restart() {
 }
 
 apply() {
-  mkdir -p "$U"
   changing=1
+  mkdir -p "$U"
   grep '^dir ' "$tmp/record" | sort -u >>"$U/list" || :
   grep -v '^dir ' "$tmp/record" | while read -r kind path; do
     if [ -f "$R$path" ] && ! grep -qsxF "$kind $path" "$R$STATE/record"; then
@@ -513,7 +513,7 @@ apply() {
 
 undo() {
   echo 'putting back what was there' >&2
-  sed '1!G; h; $!d' "$U/list" | while read -r kind path; do
+  [ ! -f "$U/list" ] || sed '1!G; h; $!d' "$U/list" | while read -r kind path; do
     if [ "$kind" = dir ]; then rmdir "$R$path"
     elif [ -f "$U/tree$path" ]; then
       twin "$U/tree$path" "$R$path.new"

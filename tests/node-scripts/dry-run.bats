@@ -36,3 +36,25 @@ END
         "+  - name: $name" '+      - "custom.example"' '-KUBELET_CUSTOMIZED_ARGS="--eviction' '+KUBELET_CUSTOMIZED_ARGS="--eviction' '+RandomizedDelaySec'
 }
 
+@test "no secret is shown, in whatever form the configuration is" {
+    while IFS= read -r text; do
+        node ack
+        printf '%b\n' "$text" >"$FAKE/config.yaml"
+        install_all --dry-run
+        succeeded
+        says "would write /etc/$name/config.yaml (mode 600)"
+        [[ ! $output =~ LTAI|SECRET ]] || { echo "$text"; echo "$output"; false; }
+        rm -rf "$ROOT" "$FAKE"
+    done <<'END'
+acr-registry-info:\n  - customAccessKey: LTAIx\n    customAccessKeySecret: "SECRET"
+data:\n  acr-registry-info: |\n    - instanceId: cri-x\n      customAccessKey: LTAIx\n      customAccessKeySecret: |-\n        SECRET\n      domains: a.example
+data:\n  acr-registry-info: "- customAccessKey: LTAIx\\n  customAccessKeySecret: SECRET\\n"
+data:\n  acr-registry-info: "- customAccessKey: LTAIx\\n  customAccessKeySecret:\\\n    \\ SECRET\\n"
+data:\n  acr-registry-info: >\n    [{"customAccessKey":"LTAIx",\n    "customAccessKeySecret":\n    "SECRET"}]
+{"data": {"acr-registry-info": "- customAccessKey: LTAIx\\n  customAccessKeySecret: SECRET\\n"}}
+{\n  "acr-registry-info": [\n    {\n      "customAccessKey": "LTAIx",\n      "customAccessKeySecret":\n        "SECRET"\n    }\n  ]\n}
+acr-registry-info: [{customAccessKey: LTAIx, customAccessKeySecret: SECRET}]
+acr-registry-info:\n  - ? customAccessKey\n    : LTAIx\n    ? customAccessKeySecret\n    : SECRET
+acr-registry-info:\n  - instanceId: cri-x\n    customAccessKey:   \n      LTAIx\n    customAccessKeySecret: 'SECRET\n\n      SECRET'
+END
+}

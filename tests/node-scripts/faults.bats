@@ -131,24 +131,70 @@ killed_and_run_again() {
     [ $n -gt 30 ]
 }
 
-@test "uninstalling killed after every step, then run again: what was there is back" {
+@test "told to end after any step: what was there is back, or all is done" {
     node ack
+    keep
     snapshot >"$BATS_TEST_TMPDIR/before"
     install_new
-    keep
+    snapshot >"$BATS_TEST_TMPDIR/wanted"
     n=0
     while :; do
         n=$((n + 1))
         restore
-        with_fault $n kill uninstall.sh
+        install_with_fault $n term
         [ "$status" -ne 0 ] || break
-        kubelet_could_start
-        uninstall
-        [ "$status" -eq 0 ] || says 'nothing is recorded'
-        diff <(snapshot) "$BATS_TEST_TMPDIR/before" || { tail -n 3 "$FAKE/trace"; false; }
-        [[ $(kubelet_args) != *"$flag-config="* ]]
+        diff <(snapshot) "$BATS_TEST_TMPDIR/before" || diff <(snapshot) "$BATS_TEST_TMPDIR/wanted" || { echo "$output"; tail -n 3 "$FAKE/trace"; false; }
+        [ -e "$FAKE/kubelet-up" ]
     done
-    [ $n -gt 15 ]
+    [ $n -gt 30 ]
+}
+
+# A folder of configurations and flags that are not ours.
+flags_of_others() {
+    node ack
+    mkdir -p "$ROOT/srv/config.d" "$ROOT/srv/providers"
+    cp "$here/configs/ecr.yaml" "$ROOT/srv/config.d/10-ecr.yaml"
+    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
+    echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-config=/srv/config.d $flag-bin-dir=/srv/providers\"" >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
+    kubelet_starts
+}
+
+# A provider of others in the file that the kubelet has, with which ours is merged.
+configuration_of_others() {
+    node ack
+    cp "$here/configs/pretty.json" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+    mkdir -p "$ROOT/srv/providers"
+    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
+    echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-config=/etc/kubernetes/credential-provider-config.yaml $flag-bin-dir=/srv/providers\"" >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"
+    kubelet_starts
+}
+
+@test "uninstalling killed after or in every step, then run again: what was there is back" {
+    for start in 'node ack' 'node plain' flags_of_others configuration_of_others; do
+        rm -rf "$BATS_TEST_TMPDIR/root" "$BATS_TEST_TMPDIR/fake"
+        $start
+        snapshot >"$BATS_TEST_TMPDIR/before"
+        args=$(kubelet_args)
+        install_new
+        keep
+        n=0 fault=kill
+        while :; do
+            n=$((n + 1))
+            restore
+            with_fault $n $fault uninstall.sh
+            if [ "$status" -eq 0 ]; then
+                [ $n -gt 15 ]
+                if [ $fault = tear ] || [ "$start" != 'node ack' ]; then break; fi
+                n=0 fault=tear
+                continue
+            fi
+            kubelet_could_start
+            uninstall
+            [ "$status" -eq 0 ] || says 'nothing is recorded'
+            diff <(snapshot) "$BATS_TEST_TMPDIR/before" || { tail -n 3 "$FAKE/trace"; false; }
+            [ "$(kubelet_args)" = "$args" ]
+        done
+    done
 }
 
 @test "a kubelet that does not come up with the flags: all is put back and it runs as before" {
