@@ -169,33 +169,35 @@ configuration_of_others() {
     kubelet_starts
 }
 
-@test "uninstalling killed after or in every step, then run again: what was there is back" {
-    for start in 'node ack' 'node plain' flags_of_others configuration_of_others; do
-        rm -rf "$BATS_TEST_TMPDIR/root" "$BATS_TEST_TMPDIR/fake"
-        $start
-        snapshot >"$BATS_TEST_TMPDIR/before"
-        args=$(kubelet_args)
-        install_new
-        keep
-        n=0 fault=kill
-        while :; do
-            n=$((n + 1))
-            restore
-            with_fault $n $fault uninstall.sh
-            if [ "$status" -eq 0 ]; then
-                [ $n -gt 15 ]
-                if [ $fault = tear ] || [ "$start" != 'node ack' ]; then break; fi
-                n=0 fault=tear
-                continue
-            fi
-            kubelet_could_start
-            uninstall
-            [ "$status" -eq 0 ] || says 'nothing is recorded'
-            diff <(snapshot) "$BATS_TEST_TMPDIR/before" || { tail -n 3 "$FAKE/trace"; false; }
-            [ "$(kubelet_args)" = "$args" ]
-        done
+# uninstalling_with FAULT START: one run for every step at which that can happen, each run again.
+uninstalling_with() {
+    local n=0 args
+    $2
+    snapshot >"$BATS_TEST_TMPDIR/before"
+    args=$(kubelet_args)
+    install_new
+    keep
+    while :; do
+        n=$((n + 1))
+        restore
+        with_fault $n "$1" uninstall.sh
+        [ "$status" -ne 0 ] || break
+        kubelet_could_start
+        uninstall
+        [ "$status" -eq 0 ] || says 'nothing is recorded'
+        diff <(snapshot) "$BATS_TEST_TMPDIR/before" || { tail -n 3 "$FAKE/trace"; false; }
+        [ "$(kubelet_args)" = "$args" ]
     done
+    [ $n -gt 15 ]
 }
+
+@test "uninstalling killed after every step, then run again: what was there is back" { uninstalling_with kill 'node ack'; }
+
+@test "the same in the middle of every step" { uninstalling_with tear 'node ack'; }
+
+@test "the same with a folder of configurations and flags of others" { uninstalling_with kill flags_of_others; }
+
+@test "the same with providers of others in the same file" { uninstalling_with kill configuration_of_others; }
 
 @test "a kubelet that does not come up with the flags: all is put back and it runs as before" {
     node ack
