@@ -71,3 +71,9 @@ other_providers() {
     failed 'is a symbolic link'
     cmp "$here/configs/ecr.yaml" "$ROOT/etc/elsewhere.yaml"
 }
+
+@test "both scripts read JSON in the same way" {
+    sed -n '/^json() {/,/^}/p' "$scripts/install.sh" >"$BATS_TEST_TMPDIR/json"
+    [ -s "$BATS_TEST_TMPDIR/json" ]
+    diff "$BATS_TEST_TMPDIR/json" <(sed -n '/^json() {/,/^}/p' "$scripts/uninstall.sh")
+}
