@@ -62,7 +62,8 @@ impl What {
 pub struct DoctorOptions {
     /// The image whose pull is followed; without one the configured hosts are.
     pub image: Option<String>,
-    /// The bucket that layers come from, or `auto`; without it none is looked at.
+    /// The bucket that layers come from, or `auto`; without it the instance's own is looked at where
+    /// its name leads anywhere.
     pub oss: Option<String>,
     /// Where the kubelet and its files are, in place of `/`.
     pub root: Option<PathBuf>,
@@ -96,8 +97,8 @@ Usage:
       less than expiring-threshold left, and says in one line which. For a systemd timer.
   aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
-      is wrong; changes nothing. --oss also looks at the bucket that layers come from; auto: by
-      the instance's id and region. --config-only calls nothing: it checks the file, for CI.
+      is wrong; changes nothing. --oss names the bucket that layers come from; auto: by the
+      instance's id and region. --config-only calls nothing: it checks the file, for CI.
       --root DIR finds the kubelet and its files below DIR.
   aliyun-acr-credential-provider [--config FILE] render WHAT
       Writes a file for others, without secrets. WHAT is

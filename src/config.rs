@@ -18,12 +18,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use entry::{AssumedRole, Entry, Scope};
+pub use entry::{AssumedRole, Entry, EntryKeys, Scope};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 
-use crate::config::file::{Notes, Section};
-use crate::config::yaml::Note;
+use crate::config::file::{File as Layout, Notes, Section};
+use crate::config::keys::IGNORED_KEYS;
+use crate::config::yaml::{Note, Position};
 use crate::duration;
 use crate::environment::Environment;
 
@@ -48,8 +49,20 @@ pub struct Config {
     pub settings: Settings,
     /// A cached login is renewed once it has less than this left.
     pub expiring_threshold: Duration,
-    /// Keys that are accepted and mean nothing on a node, and other things worth saying.
+    /// Keys of the vendor that are not known here, and other things worth saying in a pull.
     pub warnings: Vec<String>,
+    pub written: Written,
+}
+
+/// What the file has beside its entries, for those who want to know what matters and what not.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Keys that are accepted and mean nothing on a node: name, place and value.
+    pub ignored: Vec<(String, Position, String)>,
+    /// The keys of `credential-provider`.
+    pub settings: Vec<(String, Position)>,
+    /// The group of the file or others can write it.
+    pub writable_by_others: bool,
 }
 
 /// A configuration file as it was found.
@@ -59,6 +72,7 @@ pub struct Source {
     pub text: String,
     /// Its group or others can read or write it.
     pub open_to_others: bool,
+    pub writable_by_others: bool,
 }
 
 /// A configuration that cannot be used.
@@ -81,8 +95,10 @@ impl Config {
     pub fn of(source: Option<Source>, environment: &Environment) -> Result<Self, ConfigError> {
         match source {
             None => Self::resolve(None, "", false, environment),
-            Some(Source { path, text, open_to_others }) => {
-                Self::resolve(Some(path), &text, open_to_others, environment)
+            Some(Source { path, text, open_to_others, writable_by_others }) => {
+                let mut config = Self::resolve(Some(path), &text, open_to_others, environment)?;
+                config.written.writable_by_others = writable_by_others;
+                Ok(config)
             }
         }
     }
@@ -127,7 +143,8 @@ impl Config {
             (true, path) => {
                 let warnings =
                     notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
-                Ok(Self { path, entries, settings, expiring_threshold, warnings })
+                let written = written(&file);
+                Ok(Self { path, entries, settings, expiring_threshold, warnings, written })
             }
         }
     }
@@ -152,9 +169,28 @@ impl Source {
             .or_else(|| user_file().filter(there));
         let Some(path) = found else { return Ok(None) };
         match read(&path) {
-            Ok((text, open_to_others)) => Ok(Some(Self { path, text, open_to_others })),
+            Ok((text, mode)) => Ok(Some(Self {
+                path,
+                text,
+                open_to_others: mode & 0o066 != 0,
+                writable_by_others: mode & 0o022 != 0,
+            })),
             Err(detail) => Err(ConfigError::Unreadable { path, detail }),
         }
+    }
+}
+
+fn written(file: &Layout) -> Written {
+    let silent = &mut Notes::default();
+    let ignored = file.top.keys().filter(|(name, _)| IGNORED_KEYS.contains(name));
+    let ignored = ignored.map(|(name, at)| {
+        let value = file.top.text(name, silent).map(|written| written.text).unwrap_or_default();
+        (name.to_owned(), at, value)
+    });
+    Written {
+        ignored: ignored.collect(),
+        settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
+        writable_by_others: false,
     }
 }
 
@@ -162,7 +198,8 @@ fn warning(path: Option<&Path>, note: &Note) -> String {
     format!("{}:{}: {}", path.unwrap_or(Path::new("")).display(), note.at, note.message)
 }
 
-fn read(path: &Path) -> Result<(String, bool), String> {
+/// The text of a file, and its mode.
+fn read(path: &Path) -> Result<(String, u32), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
@@ -174,7 +211,7 @@ fn read(path: &Path) -> Result<(String, bool), String> {
         return Err("larger than 1 MiB".to_owned());
     }
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
-    Ok((text, metadata.mode() & 0o066 != 0))
+    Ok((text, metadata.mode()))
 }
 
 fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {

@@ -4,10 +4,15 @@
 
 pub mod cache;
 pub mod configuration;
+mod entry;
 pub mod kubelet;
+mod kubelet_process;
 pub mod match_images;
 mod network;
+mod provider_config;
+mod registry;
 mod remedy;
 pub mod report;
 pub mod runs;
+mod storage;
 pub mod walk;

@@ -195,7 +195,7 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let found = Source::find(config, environment, user_file);
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
     let config = found.and_then(|source| Config::of(source, environment));
-    report.add(configuration::station(&config));
+    report.add(configuration::station(&config, environment));
     let mut images: Vec<String> = options.image.clone().into_iter().collect();
     if let (Ok(config), false) = (&config, options.config_only) {
         let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
@@ -225,7 +225,8 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         let root = options.root.as_deref().unwrap_or(Path::new("/"));
         report.add(doctor::kubelet::station(root, &images));
     }
-    let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
+    let colour = io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
+    let text = if options.json { report.json() } else { report.text(colour) };
     Done { text: Secret::new(text), exit: report.exit() }
 }
 

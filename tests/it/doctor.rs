@@ -105,7 +105,7 @@ fn the_trust_policy_that_it_gives_helps() {
     let (code, document) = doctor(&node, &[]);
     assert_eq!(code, 4);
     let trust =
-        policy(station(&document, "role"), &format!("trust policy of {}:", standard::PULLER));
+        policy(station(&document, "role"), &format!("let the trust policy of {} have", standard::PULLER));
     assert_eq!(trust["Statement"][0]["Principal"]["RAM"][0], standard::WORKER_ROLE);
     node.cloud.change(&role(&trust)).unwrap();
     node.pull(ACME);
@@ -117,7 +117,7 @@ fn the_pull_policy_that_it_gives_helps() {
     node.configure(&entry(ACME, standard::ACME, standard::WITHOUT_RIGHTS));
     let (code, document) = doctor(&node, &[]);
     assert_eq!(code, 5);
-    let before = format!("policy for {}:", standard::WITHOUT_RIGHTS);
+    let before = format!("attach this policy to {}:", standard::WITHOUT_RIGHTS);
     let pull = policy(station(&document, "token"), &before);
     let roles = json!({"acr-without-rights": {"policies": {"pull": pull}}});
     let overlay = json!({"accounts": {standard::REGISTRY_ACCOUNT: {"roles": roles}}});
@@ -146,7 +146,7 @@ fn the_trust_policy_for_a_service_account_helps() {
     ));
     let (code, document) = doctor(&node, &[]);
     assert_eq!(code, 3);
-    let before = format!("trust policy of {}:", standard::RRSA_ROLE);
+    let before = format!("let the trust policy of {} have", standard::RRSA_ROLE);
     let trust = policy(station(&document, "identity"), &before);
     node.cloud.change(&role(&trust)).unwrap();
     node.pull(ACME);
@@ -166,7 +166,7 @@ fn it_says_which_entry_an_image_meets_and_why_not_the_others() {
     assert_eq!(
         details,
         format!(
-            "{ACME} is {}, by entry 3 (line 8)\nnot entry 1 (line 2): it names img.example.com\nnot entry 2 (line 6): it is for the Personal Edition",
+            "{ACME} is {}, by entry 3 (line 8)\nits keys: instanceId (line 8), regionId (line 9), domains (line 10), assumeRoleARN (line 11)\nnot entry 1 (line 2): it names img.example.com\nnot entry 2 (line 6): it is for the Personal Edition",
             standard::ACME
         )
     );
@@ -214,12 +214,12 @@ fn the_configuration_is_checked_without_any_call() {
     let node = Node::new("{}");
     let good = entry(ACME, standard::ACME, standard::PULLER);
     for (entries, says) in [
-        (format!("{good}    expireDuration: 7200\n"), "`expireDuration` 7200 needs a role"),
+        (format!("{good}    expireDuration: 7200\n"), "config.yaml:6:5: `expireDuration` 7200 is refused"),
         (
             format!("{good}{}", entry(ACME, standard::ACME_DEV, standard::PULLER)),
-            "the first answers",
+            "config.yaml:8:5: entry 1 (line 2) has `acme-registry.cn-hangzhou.cr.aliyuncs.com` too",
         ),
-        (good.replace("cn-hangzhou\n", "cn-shanghai\n"), "`regionId` says cn-shanghai"),
+        (good.replace("cn-hangzhou\n", "cn-shanghai\n"), "config.yaml:3:5: `regionId` is cn-shanghai"),
         (
             format!(
                 "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
@@ -227,7 +227,7 @@ fn the_configuration_is_checked_without_any_call() {
                 standard::ACCESS_KEY_ID,
                 standard::ACCESS_KEY_SECRET
             ),
-            "a long-lived AccessKey",
+            "config.yaml:5:5: an AccessKey",
         ),
     ] {
         node.configure(&entries);
