@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::{Run, folders, in_parallel};
+use crate::schema;
 
 /// What a run may be told to be worth, as the contract lists them.
 const EXITS: [i32; 7] = [0, 1, 2, 3, 4, 5, 6];
@@ -51,12 +52,6 @@ impl Run {
             wrong.push("it changed something".to_owned());
         }
         let (stdout, stderr) = (String::from_utf8_lossy(&outcome.stdout), outcome.stderr_text());
-            fs::write(
-                format!("{d}/{}", self.folder.file_name().unwrap().to_string_lossy()),
-                format!("{stdout}{stderr}[{}] {:?}\n", self.scenario.expect.exit, outcome.duration),
-            )
-            .unwrap();
-        }
         for leak in self.cloud.leaks(&format!("{stdout}{stderr}")) {
             wrong.push(format!("it gives away {:?} of {}", leak.secret.kind, leak.secret.of));
         }
@@ -96,7 +91,7 @@ fn document(text: &str, exit: i32) -> Vec<String> {
         Ok(document) => document,
         Err(error) => return vec![format!("no JSON: {error}\n{text}")],
     };
-    let mut wrong = Vec::new();
+    let mut wrong = schema::differences(&document);
     let stations = document["stations"].as_array().unwrap();
     let failed = |station: &&Json| station["status"] == "failed";
     let first = stations.iter().find(failed);
