@@ -215,9 +215,10 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         }
         let kept = config.settings.cache_dir.as_ref();
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
-        let cache = cache(config, scope, false, environment, journal);
-        report.add(doctor::cache::station(directory.as_deref(), &cache));
-        report.add(doctor::runs::station(&cache));
+        let cache = directory.as_deref().zip(scope);
+        let cache = cache.and_then(|(path, scope)| Cache::looked_at(path, scope, journal));
+        report.add(doctor::cache::station(directory.as_deref(), cache.as_ref()));
+        report.add(doctor::runs::station(directory.is_some(), cache.as_ref()));
         report.images.clone_from(pulls);
         images.extend(hosts);
     }

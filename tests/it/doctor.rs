@@ -1,5 +1,6 @@
 //! What doctor says, and that doing what it says helps.
 
+mod configuration;
 mod kubelet;
 
 use std::fs;
@@ -190,30 +191,6 @@ fn services_are_shaken_hands_with() {
     assert!(lines(endpoints, "remedies").contains("caFile"), "{endpoints:#}");
 }
 
-/// Keys of the vendor's helper that people may count on.
-#[test]
-fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
-    let node = Node::new(WELL);
-    let good = format!("acr-registry-info:\n{}", entry(ACME, standard::ACME, standard::PULLER));
-    node.configure_all(&format!(
-        "service-account: default\nwatch-namespace: team-a\nnotify-email: a@example.com\n{good}"
-    ));
-    let (code, document) = doctor(&node, &["--config-only"]);
-    let told = station(&document, "configuration");
-    let details = lines(told, "details");
-    assert_eq!((code, told["status"].as_str()), (0, Some("warning")));
-    for says in [
-        "config.yaml:1:1: `service-account` does not restrict who pulls: every pod of the node does",
-        "config.yaml:2:1: `watch-namespace` does not restrict",
-        "without a meaning on a node: service-account (line 1), watch-namespace (line 2), notify-email (line 3)",
-    ] {
-        assert!(details.contains(says), "{details}");
-    }
-    node.configure_all(&format!("service-account: \"*\"\nwatch-namespace: all\n{good}"));
-    let (_, document) = doctor(&node, &["--config-only"]);
-    assert_eq!(station(&document, "configuration")["status"], "ok", "they restricted nothing");
-}
-
 /// Names in 100.0.0.0/8 that lead nowhere: the vendor's page has a remedy for each kind. The names
 /// are mapped in a mount namespace of its own; 100.64.0.0/10 is nobody's here.
 #[test]
@@ -382,53 +359,14 @@ fn the_cache_is_told_and_not_touched() {
     let details = lines(station(&document, "cache"), "details");
     assert!(details.contains("1 of 1 logins"), "{details}");
     assert!(details.contains(ACME), "{details}");
+    // A pull closes it to others; doctor leaves it to the pull.
+    fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o755)).unwrap();
+    doctor(&node, &[]);
+    assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o755);
     fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o777)).unwrap();
     let (_, document) = doctor(&node, &[]);
     assert_eq!(station(&document, "cache")["status"], "warning");
     assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o777);
-}
-
-/// What will bite, each with what to do.
-#[test]
-fn the_configuration_is_checked_without_any_call() {
-    let node = Node::new("{}");
-    let good = entry(ACME, standard::ACME, standard::PULLER);
-    for (entries, says) in [
-        (
-            format!("{good}    expireDuration: 7200\n"),
-            "config.yaml:6:5: `expireDuration` 7200 is refused",
-        ),
-        (
-            format!("{good}{}", entry(ACME, standard::ACME_DEV, standard::PULLER)),
-            "config.yaml:8:5: entry 1 (line 2) has `acme-registry.cn-hangzhou.cr.aliyuncs.com` too",
-        ),
-        (
-            good.replace("cn-hangzhou\n", "cn-shanghai\n"),
-            "config.yaml:3:5: `regionId` is cn-shanghai",
-        ),
-        (
-            format!(
-                "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
-                standard::ACME,
-                standard::ACCESS_KEY_ID,
-                standard::ACCESS_KEY_SECRET
-            ),
-            "config.yaml:5:5: an AccessKey",
-        ),
-    ] {
-        node.configure(&entries);
-        let (code, document) = doctor(&node, &["--config-only"]);
-        assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
-        let details = lines(station(&document, "configuration"), "details");
-        assert!(details.contains(says), "{details}");
-    }
-    node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
-    let (code, document) = doctor(&node, &["--config-only"]);
-    assert_eq!(code, 2);
-    let details = lines(station(&document, "configuration"), "details");
-    assert_eq!(details.lines().count(), 3, "every mistake at once: {details}");
-    assert!(details.lines().all(|line| line.contains("config.yaml:")), "{details}");
-    assert_eq!(node.cloud.calls(), []);
 }
 
 #[test]
