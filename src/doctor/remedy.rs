@@ -11,9 +11,6 @@ use crate::instance::Target;
 use crate::node::Node;
 use crate::policies;
 
-/// What stands for the account of an AccessKey's user, which nothing here knows.
-const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
-
 /// By what the service names them in a refusal: the trust policy of the role that is assumed, and
 /// the policies of the one who asks.
 const TRUST: &str = "AssumeRolePolicy";
@@ -95,7 +92,7 @@ fn assume(
 /// The ARN of who asks.
 fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
     let arn = match &target.entry.identity {
-        IdentitySource::AccessKey(_) => Some(KEY_ACCOUNT.to_owned()),
+        IdentitySource::AccessKey(_) => Some(policies::KEY_ACCOUNT.to_owned()),
         IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
         IdentitySource::WorkerRole => {
             let name = caller.and_then(|caller| caller.owner.rsplit(' ').next());
