@@ -61,8 +61,6 @@ pub struct Written {
     pub ignored: Vec<(String, Position, String)>,
     /// The keys of `credential-provider`.
     pub settings: Vec<(String, Position)>,
-    /// The group of the file or others can write it.
-    pub writable_by_others: bool,
 }
 
 /// A configuration file as it was found.
@@ -72,7 +70,6 @@ pub struct Source {
     pub text: String,
     /// Its group or others can read or write it.
     pub open_to_others: bool,
-    pub writable_by_others: bool,
 }
 
 /// A configuration that cannot be used.
@@ -95,10 +92,8 @@ impl Config {
     pub fn of(source: Option<Source>, environment: &Environment) -> Result<Self, ConfigError> {
         match source {
             None => Self::resolve(None, "", false, environment),
-            Some(Source { path, text, open_to_others, writable_by_others }) => {
-                let mut config = Self::resolve(Some(path), &text, open_to_others, environment)?;
-                config.written.writable_by_others = writable_by_others;
-                Ok(config)
+            Some(Source { path, text, open_to_others }) => {
+                Self::resolve(Some(path), &text, open_to_others, environment)
             }
         }
     }
@@ -169,12 +164,7 @@ impl Source {
             .or_else(|| user_file().filter(there));
         let Some(path) = found else { return Ok(None) };
         match read(&path) {
-            Ok((text, mode)) => Ok(Some(Self {
-                path,
-                text,
-                open_to_others: mode & 0o066 != 0,
-                writable_by_others: mode & 0o022 != 0,
-            })),
+            Ok((text, open_to_others)) => Ok(Some(Self { path, text, open_to_others })),
             Err(detail) => Err(ConfigError::Unreadable { path, detail }),
         }
     }
@@ -190,7 +180,6 @@ fn written(file: &Layout) -> Written {
     Written {
         ignored: ignored.collect(),
         settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
-        writable_by_others: false,
     }
 }
 
@@ -198,8 +187,7 @@ fn warning(path: Option<&Path>, note: &Note) -> String {
     format!("{}:{}: {}", path.unwrap_or(Path::new("")).display(), note.at, note.message)
 }
 
-/// The text of a file, and its mode.
-fn read(path: &Path) -> Result<(String, u32), String> {
+fn read(path: &Path) -> Result<(String, bool), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
@@ -211,7 +199,7 @@ fn read(path: &Path) -> Result<(String, u32), String> {
         return Err("larger than 1 MiB".to_owned());
     }
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
-    Ok((text, metadata.mode()))
+    Ok((text, metadata.mode() & 0o066 != 0))
 }
 
 fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {

@@ -1,7 +1,5 @@
 //! The configuration: every mistake at once, what is ignored, and what will bite later.
 
-use std::path::Path;
-
 use crate::aliyun::endpoint::Network;
 use crate::config::yaml::Position;
 use crate::config::{Config, ConfigError, Entry, IdentitySource, PodIdentity, Scope};
@@ -74,13 +72,6 @@ fn usable(config: &Config, environment: &Environment) -> Station {
     ignored(config, environment, &mut station);
     for warning in &config.warnings {
         station.odd(warning.clone(), None);
-    }
-    if config.written.writable_by_others {
-        let path = config.path.as_deref().unwrap_or(Path::new("")).display();
-        station.warn(
-            format!("{path}: others than its owner can write it, and so decide which role is assumed and where it is asked for"),
-            format!("chmod go-w {path}"),
-        );
     }
     for entry in &config.entries {
         what_will_bite(entry, config, &mut station);
