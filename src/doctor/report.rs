@@ -192,11 +192,17 @@ impl Report {
             names
         };
         let warned = with(Status::Warning).join(", ");
-        match with(Status::Failed).first() {
-            Some(first) => format!(
-                "It fails at `{first}`, exit code {}: the lines there that begin with `do:` say what to do.",
-                self.exit()
-            ),
+        match self.stations.iter().find(|station| station.status == Status::Failed) {
+            Some(first) => {
+                let several = self.images.len() > 1;
+                let host = first.host.as_ref().filter(|_| several);
+                let host = host.map_or(String::new(), |host| format!(" for {host}"));
+                format!(
+                    "It fails at `{}`{host}, exit code {}: the lines there that begin with `do:` say what to do.",
+                    first.name,
+                    self.exit()
+                )
+            }
             None if warned.is_empty() => "All is well.".to_owned(),
             None => format!("No station fails, but see the warnings: {warned}."),
         }
