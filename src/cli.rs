@@ -231,7 +231,9 @@ mod tests {
             Ok(Command::Doctor { config: None, options })
         );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
-        assert_eq!(parsed(&["get"]), Err(UsageError::DockerHelper("get".to_owned())));
+        for word in ["get", "store", "erase", "list"] {
+            assert_eq!(parsed(&[word]), Err(UsageError::DockerHelper(word.to_owned())));
+        }
         for wrong in [
             &["--config"][..],
             &["--nope"],

@@ -129,7 +129,9 @@ fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
     }
 }
 
-fn pods_alone(entry: &Entry) -> bool {
+/// Whether only pods with a token of their own have the entry's login.
+#[must_use]
+pub fn pods_alone(entry: &Entry) -> bool {
     matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
 }
 

@@ -26,6 +26,9 @@ pub fn exact(
     node: &Node<'_>,
 ) -> Vec<String> {
     let mut remedies: Vec<String> = line(failure, target, config).into_iter().collect();
+    if failure.exit == Exit::Identity && configuration::pods_alone(target.entry) {
+        remedies.push("doctor has no pod's token, as a static pod has none; with one ask by hand: put it into the request as serviceAccountToken".to_owned());
+    }
     let denied = failure.code.as_deref().is_some_and(|code| {
         ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| code.contains(word))
     });
