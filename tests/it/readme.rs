@@ -148,7 +148,7 @@ fn links_lead_somewhere() {
         let link = link.split(')').next().unwrap();
         match link.strip_prefix('#') {
             Some(place) => {
-                assert!(anchors.iter().any(|known| known == place), "{link} {anchors:?}")
+                assert!(anchors.iter().any(|known| known == place), "{link} {anchors:?}");
             }
             None if link.starts_with("https://") => {}
             None => {
