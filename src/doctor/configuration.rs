@@ -166,7 +166,7 @@ fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
         let seconds = entry.expire_duration;
         station.warn(
             format!("{}`expireDuration` {seconds} is refused unless the role's maximum session was raised: every role grants {EVERY_ROLE_GRANTS}", at("expireDuration")),
-            format!("see that the maximum session duration of {role} is {seconds} or more, or take expireDuration out"),
+            format!("set the maximum session duration of {role} to {seconds} or more, if that is not done, or take expireDuration out"),
         );
     }
     if matches!(entry.identity, IdentitySource::AccessKey(_)) {

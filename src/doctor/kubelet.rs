@@ -150,7 +150,7 @@ fn hit(ours: &[&Provider], image: &str, station: &mut Station) {
     };
     let hits = |provider: &&&Provider| provider.match_images.iter().any(fits);
     if let Some(provider) = ours.iter().find(hits) {
-        station.tell(format!("matchImages of {} has {host}{path}", provider.name));
+        station.tell(format!("matchImages of {} has {image}", provider.name));
     } else {
         let places: Vec<&str> = ours.iter().map(|provider| provider.file.as_str()).collect();
         station.warn(

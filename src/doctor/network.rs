@@ -18,7 +18,7 @@ const VPC_SERVICES: u8 = 100;
 
 /// What to do where 100.0.0.0/8, or a part of it, is used for something else: the vendor's page
 /// has one remedy for each kind of name.
-pub const AUTHENTICATION_TAKEOVER: &str = "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: let the instance take over the authentication domain (console of the instance: Repository, Domain; ask for it by ticket first)";
+pub const AUTHENTICATION_TAKEOVER: &str = "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: let the instance take over the authentication domain (console of the instance: Repository, Domain; ask by ticket to be put on the whitelist)";
 pub const OSS_BY_PRIVATE_LINK: &str = "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: reach OSS by PrivateLink, with a CNAME record for the bucket's name that leads to the PrivateLink domain";
 
 pub const LOOK_AT_THE_NAME: &str = "see where the name leads (DNS, /etc/hosts, PrivateZone)";
@@ -97,8 +97,15 @@ impl Probe {
         let steps = self.steps.join(", ");
         match &self.trouble {
             None => format!("{}: {steps}", self.name),
+            Some(trouble) if self.address.is_none() => format!("{} {trouble}", self.name),
             Some(trouble) => format!("{}: {trouble}", self.name),
         }
+    }
+
+    /// Somebody answers, but not the one whose name it is.
+    #[must_use]
+    pub fn impostor(&self) -> Option<&str> {
+        self.trouble.as_deref().filter(|trouble| trouble.contains("TLS: "))
     }
 
     /// Whether the name leads to the addresses of the vendor's services within a VPC.
@@ -111,12 +118,12 @@ impl Probe {
     fn remedy(&self) -> String {
         let name = &self.name;
         match (&self.trouble, self.address) {
-            (Some(trouble), _) if trouble.contains("TLS") => "see where the name leads (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA".to_owned(),
+            (Some(trouble), _) if trouble.contains("TLS") => "see what answers at this name (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA".to_owned(),
             (Some(trouble), _) if trouble.contains("HTTPS_PROXY") => {
                 format!("see that the proxy can be reached, or name {name} in NO_PROXY")
             }
             (_, None) => format!("see /etc/resolv.conf; in a VPC without Internet add {name} to PrivateZone or /etc/hosts"),
-            _ => format!("see that {name} can be reached from this node: route, security group, proxy"),
+            _ => format!("see route, security group and proxy: {name} has to be reached from this node"),
         }
     }
 

@@ -46,10 +46,14 @@ pub fn station(host: &str, target: &Target<'_>, node: &Node<'_>) -> Station {
 /// The service that the challenge names: it must be reached, and be itself.
 fn authentication(realm: &str, node: &Node<'_>, station: &mut Station) {
     let probe = Probe::of(realm, node.network.http.routes());
-    if !probe.tell("authentication", AUTHENTICATION_TAKEOVER, station) {
+    let remedy = if probe.is_vpc_service() { AUTHENTICATION_TAKEOVER } else { LOOK_AT_THE_NAME };
+    if let Some(trouble) = probe.impostor() {
+        let told = format!("the authentication service does not answer as itself: {trouble}");
+        return station.warn(told, remedy);
+    }
+    if !probe.tell("", AUTHENTICATION_TAKEOVER, station) {
         return;
     }
-    let remedy = if probe.is_vpc_service() { AUTHENTICATION_TAKEOVER } else { LOOK_AT_THE_NAME };
     match challenge::knock(&node.network, realm) {
         Ok(200..=299 | 400..=401) => {}
         Ok(status) => station.warn(

@@ -31,11 +31,13 @@ pub fn station(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) 
     if oss.is_none() && probe.address.is_none() {
         return None;
     }
-    if probe.tell("", OSS_BY_PRIVATE_LINK, &mut station)
+    let remedy = if probe.is_vpc_service() { OSS_BY_PRIVATE_LINK } else { LOOK_AT_THE_NAME };
+    if let Some(trouble) = probe.impostor() {
+        station.warn(format!("{bucket} does not answer as itself: {trouble}"), remedy);
+    } else if probe.tell("", OSS_BY_PRIVATE_LINK, &mut station)
         && let Err(error) = challenge::knock(&node.network, &url)
     {
         // Whoever has the bucket's certificate is it; what it says to a stranger is its own affair.
-        let remedy = if probe.is_vpc_service() { OSS_BY_PRIVATE_LINK } else { LOOK_AT_THE_NAME };
         station.warn(format!("{bucket} does not answer as itself: {error}"), remedy);
     }
     Some(station)
