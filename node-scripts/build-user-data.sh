@@ -19,7 +19,7 @@ and installs all of it on the node that runs it. At most 16384 bytes.
   --hosts-args 'ARGS'    also keep hosts in /etc/hosts: the arguments of configure-hosts.sh
   --refresh-timer, --match-images LIST, --bin-dir DIR, --kubelet-version VERSION
                          as for install.sh
-  --base64               encoded, as the API takes it
+  --base64               encoded in one line, as the API takes it
   --out FILE             in place of stdout
 EOT
 }
@@ -51,25 +51,26 @@ check_url() {
     esac
     authority=${1#*://}
     case ${authority%%/*} in *@*) misuse '--url has a password in it, which any pod could read' ;; esac
-    case $1 in
-    *[?\&]Signature=* | *AccessKeyId=* | *[?\&]x-oss-signature=*)
-        misuse '--url is signed: it would end, and nodes that come later would get nothing'
+    case $(printf '%s' "${1#*\?}" | tr '[:upper:]' '[:lower:]') in
+    *signature=* | *accesskeyid=* | *token=* | *credential=*)
+        misuse '--url is signed or has a token in it: any pod could read that, and when it ends, new nodes get nothing'
         ;;
     esac
 }
 
 # Refuses what looks like an AccessKey anywhere in file $1, comments included. It is a search for
 # text, so that it holds in every form of the file; what hides text from it is refused as well:
-# letters written as numbers, and names that go on in the next line.
+# letters written as numbers, and names that go on in the next line. Two bytes for a letter hide nothing.
 refuse_access_key() {
-    for pattern in 'customAccessKey' '(ALIBABA_CLOUD|ALICLOUD|ALIYUN)_(ACCESS_KEY|SECRET|SECURITY_TOKEN)' \
+    for pattern in 'customAccessKey' '(ALIBABA_?CLOUD|ALICLOUD|ALIYUN)_(ACCESS_?KEY|SECRET|SECURITY_TOKEN)' \
+        'access[-_ ]?key[-_ ]?(id|secret)' \
         '(LTAI|STS\.)[0-9A-Za-z]{12}' '\\(u00|U000000|x)[4-7][0-9A-Fa-f]' "\\\\$cr?\$"; do
         # The line's number alone: the line may hold the secret.
-        line=$(LC_ALL=C grep -aniE -m 1 -e "$pattern" "$1" | cut -d: -f1)
+        line=$(LC_ALL=C tr -d '\000' <"$1" | LC_ALL=C grep -aniE -m 1 -e "$pattern" | cut -d: -f1)
         [ -n "$line" ] || continue
         case $pattern in
         \\*) fail "line $line of $2 hides text behind a backslash, so that it cannot be searched for an AccessKey; write it plainly" ;;
-        *) fail "line $line of $2 has an AccessKey, and any pod that reaches the metadata service can read user data; use the worker role or RRSA" ;;
+        *) fail "line $line of $2 has an AccessKey or speaks of one, and any pod that reaches the metadata service can read user data; use the worker role or RRSA" ;;
         esac
     done
 }
@@ -98,8 +99,9 @@ script() {
 # Installs aliyun-acr-credential-provider on a node. Made by build-user-data.sh; to change anything,
 # make it anew. There is no secret in it, and none may be added: pods can read user data.
 
-# A subshell, since this may be a part of a longer script.
-main() (
+# A subshell, since this may be a part of a longer script: its settings and functions stay. It is
+# read to its end before any of it runs.
+(
     set -eu
     umask 077
     # For trials. A node gives no arguments.
@@ -119,7 +121,7 @@ EOT
     "$1" && printf '    sh "$work/configure-hosts.sh"%s "$@"\n' "$hosts_words"
     # shellcheck disable=SC2016
     printf '    sh "$work/install.sh"%s "$@"\n' "$install_words${2:+ --config \"\$work/config.yaml\"}"
-    printf ')\n\nmain "$@"\n'
+    printf ')\n'
 }
 
 # Adds file $2 to what is packed, under name $1.
@@ -200,7 +202,10 @@ main() {
     install_words=" --url$(quoted "$url") --sha256 $sha256$install_words"
     if "$hosts"; then
         set -f
-        for word in $hosts_args; do hosts_words="$hosts_words$(quoted "$word")"; done
+        for word in $hosts_args; do
+            case $word in --root | --dry-run | --help | -h) misuse "--hosts-args: $word is nothing for a node" ;; esac
+            hosts_words="$hosts_words$(quoted "$word")"
+        done
         # The node should not be the first to find a mistake in them.
         mkdir -p "$work/root/etc"
         # shellcheck disable=SC2086 # several words
@@ -213,7 +218,8 @@ main() {
     script "$hosts" "$config" >"$work/user-data"
     size=$(($(wc -c <"$work/user-data")))
     [ "$size" -le "$LIMIT" ] || too_large "$size"
-    if "$encode"; then base64 <"$work/user-data" >"$work/result"; else mv "$work/user-data" "$work/result"; fi
+    # In one line: it goes into a string of JSON.
+    if "$encode"; then base64 <"$work/user-data" | tr -d '\n' >"$work/result"; else mv "$work/user-data" "$work/result"; fi
     if [ -n "$out" ]; then cat "$work/result" >"$out"; else cat "$work/result"; fi
     echo "$size of $LIMIT bytes" >&2
 }

@@ -54,10 +54,11 @@ is_host() {
     done
 }
 
-# Four numbers without leading zeros, which some readers take for octal; no multicast, no 0.0.0.0/8.
+# Four numbers without leading zeros, which some readers take for octal; no multicast, no link-local,
+# no 0.0.0.0/8.
 is_ipv4() {
     case $1 in
-    *[!0-9.]* | .* | *. | *..* | *.*.*.*.*) return 1 ;;
+    *[!0-9.]* | 169.254.* | .* | *. | *..* | *.*.*.*.*) return 1 ;;
     *.*.*.*) ;;
     *) return 1 ;;
     esac
@@ -100,6 +101,7 @@ add() {
     is_host "$host" || misuse "$1: '$host' is no host name in lower case"
     is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is no address of a host"
     case $1:$host in
+    --*-vpc:*-vpc.*.*.aliyuncs.com) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     --cr-vpc:cr-vpc.*.aliyuncs.com | --sts-vpc:sts-vpc.*.aliyuncs.com) ;;
     --cr-vpc:* | --sts-vpc:*) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     esac
@@ -114,7 +116,7 @@ add() {
 # The numbers of the block's first and last line, or nothing if there is none.
 find_block() {
     awk -v begin="$BEGIN" -v end="$END" '
-        { sub(/\r$/, "") }
+        { sub(/[ \t\r]+$/, "") }
         $0 == begin { if (first) odd = NR; else first = NR }
         $0 == end { if (last || !first) odd = NR; else last = NR }
         END {
@@ -174,7 +176,8 @@ parse() {
             shift
             ;;
         --root)
-            [ $# -ge 2 ] || misuse "--root takes a folder"
+            # An empty one, from a variable that is not set, would mean this machine.
+            [ -n "${2-}" ] || misuse "--root takes a folder"
             root=${2%/}
             shift
             ;;
@@ -217,7 +220,8 @@ main() {
     trap 'exit 1' HUP INT TERM
     # Beside the file, so that the new one can take its place by renaming.
     folder=$root/etc
-    if "$dry_run"; then folder=${TMPDIR:-/tmp}; fi
+    # What a run that was killed left is swept away.
+    if "$dry_run"; then folder=${TMPDIR:-/tmp}; else rm -f "$folder"/.hosts.old.?????? "$folder"/.hosts.new.??????; fi
     old=$(mktemp "$folder/.hosts.old.XXXXXX") || fail "cannot write into $folder"
     new=$(mktemp "$folder/.hosts.new.XXXXXX") || fail "cannot write into $folder"
     # -a: mode, owner and, where there are any, labels go over to the new file.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds a release twice, in two fresh folders and with two cargo homes, and compares every byte.
+# Builds a release twice, in two fresh folders and with two cargo homes, and compares every byte;
+# and the bill of materials with what the compiler has made.
 #
 #   release/check.sh [--arch amd64|arm64]
 #
@@ -11,7 +12,10 @@ main() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM
-    # Of different depth and length, so that a path in the binary would show.
+    # Of different depth and length, so that a path in the binary would show. Both at once: somebody
+    # may commit meanwhile.
+    git clone --quiet --no-hardlinks "$source" "$work/one"
+    git clone --quiet --no-hardlinks "$work/one" "$work/another/and deeper"
     build "$work/one" "$@"
     home=${CARGO_HOME:-$HOME/.cargo}
     mkdir -p "$work/cargo home/registry"
@@ -24,13 +28,27 @@ main() {
     diff --recursive --brief "$work/one/target/dist" "$work/another/and deeper/target/dist"
     (cd "$work/one/target/dist" && sha256sum --check SHA256SUMS)
     echo 'the same bytes, twice'
+    for bill in "$work"/one/target/dist/*.cdx.json; do compare_bill "$bill"; done
 }
 
 build() {
     folder=$1
     shift
-    git clone --quiet --no-hardlinks "$source" "$folder"
     (unset CARGO_TARGET_DIR && "$folder/release/build.sh" --tools "$source/target/tools" "$@")
+}
+
+# Cargo leaves a folder for each crate that it compiled for the target, by name and a hash.
+compare_bill() {
+    target=$(sed -n 's/^ *"value": "\(.*-musl\)"$/\1/p' "$1")
+    find "$work/one/target/$target/release/.fingerprint" -mindepth 1 -printf '%f\n' -prune |
+        sed 's/-[0-9a-f]\{16\}$//' | sort -u >"$work/compiled"
+    # The program itself and its crates; rust-std is part of the toolchain.
+    sed -n 's/^      "name": "\(.*\)",$/\1/p' "$1" | grep -vx rust-std | sort -u >"$work/listed"
+    diff "$work/compiled" "$work/listed" || {
+        echo "error: ${1##*/} does not list what was compiled for $target" >&2
+        exit 1
+    }
+    echo "${1##*/} lists the $(wc -l <"$work/listed") crates that were compiled for $target"
 }
 
 main "$@"

@@ -2,8 +2,8 @@
 
     release/licenses.py TARGET...
 
-Each text as the crate itself brings it, once, with the crates that it belongs to. A crate that
-brings none is an error. Run from the top folder, with the Python that has Zig.
+Each text as the crate itself brings it, once, with the crates that it belongs to; also those of
+others' code in folders of the crate. A crate that brings none is an error. Run from the top folder, with the Python that has Zig.
 """
 
 import re
@@ -38,10 +38,11 @@ def main():
 
 
 def texts(folder):
-    files = sorted(file for file in folder.iterdir() if LICENCE_FILE.match(file.name))
-    if not files:
+    named = (file for file in sorted(folder.rglob("*")) if LICENCE_FILE.match(file.name))
+    files = [file for file in named if file.is_file() and file.suffix != ".rs"]
+    if not any(file.parent == folder for file in files):
         sys.exit(f"error: {folder.name} brings no licence file")
-    return {normalised(file.read_text(encoding="utf-8")): None for file in files if file.is_file()}
+    return {normalised(file.read_text(encoding="utf-8")): None for file in files}
 
 
 def musl():

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::render::kubelet_config;
+use crate::render::{Pods, ServiceAccount, kubelet_config};
 
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub enum Command {
         config: Option<PathBuf>,
         what: What,
         options: kubelet_config::Options,
+        pods: Pods,
     },
     Help,
     Version,
@@ -103,9 +104,13 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] render WHAT
       Writes a file for others, without secrets. WHAT is
         kubelet-config [--kubelet-version V] [--directory] [--service-accounts]
-                      the kubelet's CredentialProviderConfig for the configured hosts
-        ram-policy    trust and permission policies of both accounts
-        rbac          what lets kubelets ask for service account tokens (Kubernetes 1.33 and later)
+                      the kubelet's CredentialProviderConfig for the configured hosts; with
+                      --service-accounts (Kubernetes 1.33 and later) pods' tokens are sent along
+        ram-policy [--service-account NAMESPACE/NAME]... [--issuer URL]
+                      trust and permission policies of both accounts
+        rbac [--service-account NAMESPACE/NAME]... [--issuer URL]
+                      what lets kubelets ask for service account tokens, and the trust policies for
+                      the named service accounts
         config-map    the ConfigMap of the vendor's helper
   aliyun-acr-credential-provider --version | --help
 
@@ -135,6 +140,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut options = DoctorOptions::default();
     let mut what = None;
     let mut file = kubelet_config::Options::default();
+    let mut pods = Pods::default();
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             Arg::Long("config") if config.is_some() => {
@@ -169,6 +175,24 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Arg::Long("service-accounts") if what == Some(What::KubeletConfig) => {
                 file.service_accounts = true;
             }
+            Arg::Long("service-account") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
+                let name = parser.value().map_err(wrong)?.string().map_err(wrong)?;
+                pods.accounts.push(ServiceAccount::parse(&name).ok_or_else(|| {
+                    UsageError::Wrong(format!(
+                        "`--service-account {name}`: expected {}",
+                        ServiceAccount::FORM
+                    ))
+                })?);
+            }
+            Arg::Long("issuer") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
+                let url = parser.value().map_err(wrong)?.string().map_err(wrong)?;
+                if !url.starts_with("https://") {
+                    return Err(UsageError::Wrong(format!(
+                        "`--issuer {url}`: expected a URL that begins with https://"
+                    )));
+                }
+                pods.issuer = Some(url);
+            }
             Arg::Value(value) if word == Some("render") && what.is_none() => {
                 what = Some(What::parse(&value.string().map_err(wrong)?)?);
             }
@@ -189,7 +213,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     Ok(match word {
         Some("refresh") => Command::Refresh { config },
         Some("render") => match what {
-            Some(what) => Command::Render { config, what, options: file },
+            Some(what) => Command::Render { config, what, options: file, pods },
             None => return What::parse("").map(|_| Command::Help),
         },
         Some(_) => Command::Doctor { config, options },

@@ -2,7 +2,6 @@
 //!
 //! One identity per entry, and no way from one to another: what fails is told.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -19,6 +18,11 @@ use crate::node::Node;
 use crate::remedy::Facts;
 use crate::secret::Secret;
 
+mod pod;
+
+use pod::Admitted;
+pub use pod::{Pod, admit_to_one};
+
 /// The audience that tokens for Alibaba Cloud are made for.
 pub const AUDIENCE: &str = "sts.aliyuncs.com";
 
@@ -27,13 +31,6 @@ pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name"
 
 /// What STS accepts as `OIDCToken`, in characters.
 const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 4..=20_000;
-
-/// What the request says of the pod.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Pod<'a> {
-    pub token: Option<&'a Secret>,
-    pub annotations: Option<&'a BTreeMap<String, String>>,
-}
 
 /// Who asks, from where, and for a registry in which region.
 #[derive(Clone, Copy)]
@@ -120,13 +117,12 @@ pub fn establish(
         }),
         IdentitySource::WorkerRole => worker_role(node),
         IdentitySource::Oidc(oidc) => {
-            let Some(token) = pod_token(oidc, pod)? else {
+            let now = node.network.clock.now();
+            let Some(Admitted { token, role, ends }) = pod::admit(oidc, pod, now)? else {
                 return from_token_file(entry, oidc, requester, first);
             };
-            let role = pod_role(oidc, pod)?;
-            let claims = check_pod_token(token, node)?;
             let mut identity = exchange(entry, oidc, &role, token, requester, first)?;
-            identity.ends = claims.expires;
+            identity.ends = Some(ends);
             Ok(identity)
         }
     }
@@ -164,72 +160,6 @@ fn from_token_file(
         .hint("give rrsaRoleARN, or set podIdentity: required")
     })?;
     exchange(entry, oidc, role, &read_token(&oidc.token_file)?, requester, first)
-}
-
-/// The request's token if the entry wants one; fails closed where it must have one.
-fn pod_token<'p>(oidc: &Oidc, pod: Pod<'p>) -> Result<Option<&'p Secret>, Failure> {
-    match (oidc.pod_identity, pod.token) {
-        (PodIdentity::Off, _) | (PodIdentity::Auto, None) => Ok(None),
-        (PodIdentity::Auto | PodIdentity::Required, Some(token)) => Ok(Some(token)),
-        (PodIdentity::Required, None) => Err(Failure::new(
-            Exit::Identity,
-            "the request has no service account token, and `podIdentity: required` allows nothing else",
-        )
-        .caused_by("the kubelet's provider configuration has no tokenAttributes, or the pod is a static pod")
-        .hint("add tokenAttributes with audience sts.aliyuncs.com to the kubelet's CredentialProviderConfig (Kubernetes 1.33 and later)")),
-    }
-}
-
-/// The entry's role, or the one that the service account names and the entry allows.
-fn pod_role(oidc: &Oidc, pod: Pod<'_>) -> Result<RoleArn, Failure> {
-    let named = pod.annotations.and_then(|annotations| annotations.get(ROLE_NAME_ANNOTATION));
-    let Some(name) = named.map(|name| name.trim()).filter(|name| !name.is_empty()) else {
-        let missing = Failure::new(
-            Exit::Identity,
-            format!(
-                "the service account has no annotation {ROLE_NAME_ANNOTATION} and the entry no rrsaRoleARN"
-            ),
-        );
-        return oidc.role.clone().ok_or_else(|| missing.hint("annotate the service account, and name the annotation in the kubelet's tokenAttributes"));
-    };
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    if !oidc.allowed_roles.iter().any(|pattern| matches(pattern, name)) {
-        return Err(Failure::new(
-            Exit::Identity,
-            format!("the service account's annotation names role `{shown}`, which `allowedRoles` does not have"),
-        )
-        .hint("add the name to allowedRoles of the entry, or take the annotation away"));
-    }
-    let role = oidc.account.as_deref().and_then(|account| RoleArn::of(account, name));
-    role.ok_or_else(|| {
-        Failure::new(
-            Exit::Identity,
-            format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is no role name"),
-        )
-        .hint("the annotation takes a role's name, not its ARN; the account is accountId, or that of rrsaRoleARN")
-    })
-}
-
-/// Reads the claims for messages and bounds; who may do what is for STS to say.
-fn check_pod_token(token: &Secret, node: &Node<'_>) -> Result<Claims, Failure> {
-    let refused = |what: String| {
-        Failure::new(Exit::Identity, format!("the request's service account token {what}"))
-    };
-    let claims = jwt::claims(token.expose()).ok_or_else(|| {
-        refused("is no JWT".to_owned())
-            .hint("the kubelet sends one by itself; by hand take one from `kubectl create token`")
-    })?;
-    if !claims.audience.iter().any(|audience| audience == AUDIENCE) {
-        let has = claims.audience.join(", ");
-        return Err(refused(format!("is for audience `{has}`, not `{AUDIENCE}`"))
-            .hint("set serviceAccountTokenAudience: sts.aliyuncs.com in the kubelet's CredentialProviderConfig"));
-    }
-    match claims.expires {
-        Some(end) if end <= node.network.clock.now() => Err(refused(format!("expired at {end}"))
-            .hint("check this machine's clock and the kubelet's connection to the API server")),
-        Some(_) => Ok(claims),
-        None => Err(refused("has no `exp`".to_owned())),
-    }
 }
 
 fn exchange(
@@ -297,14 +227,6 @@ pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
     jwt::claims(read_token(&oidc.token_file).ok()?.expose())
 }
 
-/// A pattern with `*` for any characters, anchored at both ends.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
-    let Some(rest) = name.strip_prefix(before) else { return false };
-    let mut tails = rest.char_indices().filter_map(|(index, _)| rest.get(index..)).chain([""]);
-    tails.any(|tail| matches(after, tail))
-}
-
 /// Enough of an `AccessKey` id to tell which one it is.
 fn masked(id: &str) -> String {
     let tail: Vec<char> = id.chars().rev().take(4).collect();
@@ -314,16 +236,6 @@ fn masked(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_are_anchored_at_both_ends() {
-        assert!(matches("team-*", "team-a"));
-        assert!(matches("team-*-puller", "team-a-puller"));
-        assert!(matches("*", "x"));
-        assert!(!matches("team-*", "my-team-a"));
-        assert!(!matches("team-a", "team-ab"));
-        assert!(!matches("*-puller", "x-pullers"));
-    }
 
     #[test]
     fn an_access_key_is_told_by_its_end() {

@@ -14,6 +14,8 @@ use crate::secret::Secret;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
+/// The only version with fields for a service account.
+const TOKENS_SINCE: &str = "credentialprovider.kubelet.k8s.io/v1";
 const KIND: &str = "CredentialProviderRequest";
 
 /// What the kubelet asks. Fields that a later version may add are ignored.
@@ -42,6 +44,8 @@ impl Request {
         Pod {
             token: self.service_account_token.as_ref().filter(|token| !token.is_empty()),
             annotations: self.service_account_annotations.as_ref(),
+            version_without_tokens: Some(self.api_version.as_str())
+                .filter(|version| *version != TOKENS_SINCE),
         }
     }
 }

@@ -55,5 +55,6 @@ pub mod environment;
 pub mod freshness;
 pub mod jwt;
 pub mod machine;
+pub mod match_images;
 pub mod random;
 pub mod secret;

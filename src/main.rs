@@ -28,7 +28,7 @@ use aliyun_acr_credential_provider::machine::{self, Machine};
 use aliyun_acr_credential_provider::node::Node;
 use aliyun_acr_credential_provider::provide::{learnt, login, note, provide};
 use aliyun_acr_credential_provider::refresh::{self, Outcome};
-use aliyun_acr_credential_provider::render::{self, config_map, kubelet_config, ram_policy};
+use aliyun_acr_credential_provider::render::{config_map, kubelet_config, ram_policy, rbac};
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
 use aliyun_acr_credential_provider::tls::Trust;
@@ -107,12 +107,12 @@ fn run(
         Command::Refresh { config } => {
             refresh(config.as_deref(), environment, journal).map(Done::from)
         }
-        Command::Render { config, what, options } => {
+        Command::Render { config, what, options, pods } => {
             let config = load(find(config.as_deref(), environment)?, environment, journal)?;
             let text = match what {
                 What::KubeletConfig => kubelet_config::render(&config, &options)?,
-                What::RamPolicy => ram_policy::render(&config),
-                What::Rbac => render::RBAC.to_owned(),
+                What::RamPolicy => ram_policy::render(&config, &pods),
+                What::Rbac => rbac::render(&config, &pods)?,
                 What::ConfigMap => config_map::render(&config)?,
             };
             Ok(Secret::new(text).into())
@@ -172,8 +172,9 @@ fn refresh(
     for host in refresh::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
         let node = parts.node(&deadline, &cache);
-        let served = login(&host, &Pod::default(), &config, &node, &cache);
-        note(&host, &served, &node, &cache);
+        let pod = Pod::default();
+        let served = login(&host, &pod, &config, &node, &cache);
+        note(&host, &pod, &served, &node, &cache);
         let result = served.and_then(|served| match served.and_then(|served| served.stale) {
             Some(failure) => Err(failure.for_host(&host)),
             None => Ok(()),

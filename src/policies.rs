@@ -58,6 +58,16 @@ pub fn pull() -> Value {
     policy(&json!({"Effect": "Allow", "Action": PULL, "Resource": "*"}))
 }
 
+/// Adds another policy's statements that a policy has not.
+pub fn add(policy: &mut Value, other: &Value) {
+    let statements = policy.get_mut("Statement").and_then(Value::as_array_mut);
+    if let (Some(all), Some(more)) = (statements, other.get("Statement").and_then(Value::as_array))
+    {
+        let new: Vec<Value> = more.iter().filter(|one| !all.contains(one)).cloned().collect();
+        all.extend(new);
+    }
+}
+
 fn policy(statement: &Value) -> Value {
     json!({"Version": "1", "Statement": [statement]})
 }

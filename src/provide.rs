@@ -55,7 +55,7 @@ pub fn provide(
 ) -> Result<Secret, Failure> {
     let host = registry_host(request)?;
     let result = login(host, &request.pod(), config, node, cache);
-    note(host, &result, node, cache);
+    note(host, &request.pod(), &result, node, cache);
     let token = result?.map(|mut served| {
         if let Some(failure) = served.stale {
             served.token.cache_seconds =
@@ -89,9 +89,11 @@ fn registry_host(request: &Request) -> Result<&str, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
-/// Notes what came of a run that asked the cloud.
+/// Notes what came of a run that asked the cloud. Of a pod's own identity nothing is written down,
+/// and what failed may speak of it: that is in the kubelet's log alone.
 pub fn note(
     host: &str,
+    pod: &Pod<'_>,
     result: &Result<Option<Served>, Failure>,
     node: &Node<'_>,
     cache: &Cache<'_>,
@@ -107,6 +109,7 @@ pub fn note(
         Err(failure) => (Outcome::Failed, Some(failure)),
     };
     let time = clock.local().to_string();
+    let failure = failure.filter(|_| pod.token.is_none());
     trace::add(cache, Run::new(time, host, outcome, failure, journal));
 }
 
@@ -166,6 +169,7 @@ impl Pull<'_, '_> {
         let Self { host, pod, config, node, .. } = *self;
         let form = RegistryHost::parse(host);
         let claim = selection::claim(&config.entries, host, form.as_ref(), || node.region())?;
+        identity::admit_to_one(&claim.entries(), *pod, node.network.clock.now())?;
         let off = Cache::off(node.network.journal);
         let kept = |entry: &&Entry| identity::may_be_kept(&entry.identity, *pod);
         let cache = if claim.entries().iter().all(kept) { self.cache } else { &off };

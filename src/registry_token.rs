@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aliyun::Hop;
@@ -101,7 +101,10 @@ pub fn fetch(
         .passing());
     }
     let now = service_time(&login, node.network.clock);
-    let end = caller.ends.map_or(login.expires, |end| end.min(login.expires));
+    let (now, end) = match caller.ends {
+        Some(end) => (now.max(told_time(&login, node.network.clock)), end.min(login.expires)),
+        None => (now, login.expires),
+    };
     let left = end.as_millisecond() - now.as_millisecond();
     if left <= 0 {
         return Err(Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
@@ -127,4 +130,11 @@ fn service_time(login: &acr::Login, clock: &Clock) -> Timestamp {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
     login.issued.filter(possible).unwrap_or_else(|| clock.now())
+}
+
+/// The time of an answer without a `Date` as an earlier one of this run has told it: a bound that
+/// must not be exceeded is not left to a clock of ours that is behind.
+fn told_time(login: &acr::Login, clock: &Clock) -> Timestamp {
+    let ahead = clock.seen().filter(|_| login.issued.is_none()).map(SignedDuration::from_secs);
+    ahead.and_then(|ahead| clock.local().checked_add(ahead).ok()).unwrap_or(Timestamp::MIN)
 }

@@ -27,6 +27,20 @@ pub enum IdentitySource {
     WorkerRole,
 }
 
+impl IdentitySource {
+    /// Whether the token of a pod, if a request has one, is the identity.
+    #[must_use]
+    pub fn takes_pod_tokens(&self) -> bool {
+        matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)
+    }
+
+    /// Whether there is no identity without one.
+    #[must_use]
+    pub fn requires_pod_tokens(&self) -> bool {
+        matches!(self, Self::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
+    }
+}
+
 /// An OIDC token, and the role that it is exchanged for.
 #[derive(Debug, Clone)]
 pub struct Oidc {
@@ -154,16 +168,18 @@ pub(super) fn read(
             );
             None
         }
-        (Some(at), false) => access_key(at, key, secret, context, notes),
         (None, true) => self::oidc(section, rrsa, provider, pod_identity, context, notes),
-        (None, false) => {
+        (key_at, false) => {
             if let Some(at) = section.position("allowedRoles") {
                 notes.problem(
                     at,
                     "`allowedRoles` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`",
                 );
             }
-            Some(IdentitySource::WorkerRole)
+            match key_at {
+                Some(at) => access_key(at, key, secret, context, notes),
+                None => Some(IdentitySource::WorkerRole),
+            }
         }
     }
 }

@@ -5,13 +5,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::doctor::kubelet_process::{Kubelet, running};
-use crate::doctor::match_images::{matches, overlap};
+use crate::doctor::modes;
 use crate::doctor::provider_config::{self, Provider};
 use crate::doctor::report::Station;
-use crate::error::{Exit, Failure};
+use crate::match_images::matches;
 
 const NAME: &str = "kubelet";
-const PROGRAM: &str = "aliyun-acr-credential-provider";
+pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
 const CONFIG_FLAG: &str = "--image-credential-provider-config";
 const BIN_DIR_FLAG: &str = "--image-credential-provider-bin-dir";
 
@@ -43,8 +43,9 @@ pub fn station(root: &Path, images: &[String]) -> Station {
             return station;
         }
     };
-    let ours: Vec<&Provider> =
-        providers.iter().filter(|provider| is_ours(provider, &bin_dir, &kubelet)).collect();
+    let folder = kubelet.path(&bin_dir);
+    let is_ours = |provider: &&Provider| modes::is_ours(provider, &folder);
+    let (ours, others): (Vec<&Provider>, Vec<&Provider>) = providers.iter().partition(is_ours);
     if ours.is_empty() {
         none_is_ours(&config, &bin_dir, &providers, &kubelet, &mut station);
         return station;
@@ -60,19 +61,8 @@ pub fn station(root: &Path, images: &[String]) -> Station {
         hit(&ours, image, &mut station);
     }
     since_its_start(&ours, &kubelet, &mut station);
-    modes_apart(&ours, &mut station);
+    modes::apart(&ours, &others, &mut station);
     station
-}
-
-/// By its name, or because the file of that name is this program under another one.
-fn is_ours(provider: &Provider, bin_dir: &str, kubelet: &Kubelet) -> bool {
-    let target = fs::canonicalize(kubelet.path(&format!("{bin_dir}/{}", provider.name)));
-    let by_file = target.is_ok_and(|path| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(PROGRAM))
-    });
-    provider.name.starts_with(PROGRAM) || by_file
 }
 
 fn none_is_ours(
@@ -113,28 +103,6 @@ fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, station: &mut Station)
             ),
             "restart the kubelet: systemctl restart kubelet",
         );
-    }
-}
-
-/// The kubelet asks every provider that matches and tries all their answers: with both modes for
-/// one image, the node's login would rescue a pod that was refused.
-fn modes_apart(ours: &[&Provider], station: &mut Station) {
-    let (pods, node): (Vec<&Provider>, Vec<&Provider>) =
-        ours.iter().partition(|provider| provider.tokens.is_some());
-    for one in pods.iter().flat_map(|provider| &provider.match_images) {
-        for other in node.iter().flat_map(|provider| &provider.match_images) {
-            if overlap(one, other) {
-                station.fail(
-                    &Failure::new(
-                        Exit::Usage,
-                        format!("`{one}` with service account tokens and `{other}` without hit the same images"),
-                    )
-                    .caused_by("the node's login would rescue a pod that may not pull")
-                    .hint("make the matchImages of the two disjoint"),
-                );
-                return;
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource};
 use crate::doctor::network::Probe;
 use crate::doctor::report::{Report, Station};
-use crate::doctor::{entry, registry, remedy, storage};
+use crate::doctor::{entry, pods, registry, remedy, storage};
 use crate::error::{Exit, Failure};
 use crate::identity::{Identity, Pod, Requester};
 use crate::image;
@@ -62,6 +62,10 @@ fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report:
     let find = |entry: &_| sessions.session(entry, Purpose::Find);
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
 
+    if let Some(stations) = pods::stations(host, form.as_ref(), config, node) {
+        report.stations.extend(stations);
+        return;
+    }
     let target = entry::station(config, &lookup, report);
     let why = match target {
         Err(()) => "not reached: a pull ends at `entry`".to_owned(),

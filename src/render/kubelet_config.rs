@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::{Config, Entry, SYSTEM_PATH, Scope};
+use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
 use crate::error::{Exit, Failure};
 use crate::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
+use crate::match_images::overlap;
 use crate::render::quoted;
 
 const NAME: &str = "aliyun-acr-credential-provider";
@@ -56,45 +57,49 @@ pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
     if options.directory && minor < 34 {
         return Err(cannot("folder of credential provider configurations", 34));
     }
-    let name = if options.service_accounts { NAME_FOR_PODS } else { NAME };
     let mut text = String::new();
     let _ = writeln!(text, "# {}", place(options));
     if minor <= 23 {
-        text += "# needs --feature-gates=KubeletCredentialProviders=true\n";
+        text += "# It needs --feature-gates=KubeletCredentialProviders=true.\n";
+    }
+    for entry in config.entries.iter().filter(|_| !options.service_accounts) {
+        if entry.identity.requires_pod_tokens() {
+            let _ = writeln!(
+                text,
+                "# {} requires a pod's token, and by this file none is sent: see --service-accounts.",
+                entry.name
+            );
+        }
+    }
+    if options.service_accounts {
+        text +=
+            "# The kubelet may ask for the tokens once the output of `render rbac` is applied.\n";
     }
     if options.service_accounts && minor == 33 {
-        text += "# needs --feature-gates=KubeletServiceAccountTokenForCredentialProviders=true\n";
+        text += "# Kubernetes 1.33 needs --feature-gates=KubeletServiceAccountTokenForCredentialProviders=true, for\n# the kubelet and for the API server, whose role for nodes then covers reading service accounts.\n";
+    }
+    let providers = providers(config, options)?;
+    if providers.len() > 1 {
+        let _ = writeln!(
+            text,
+            "# Two names of one binary: ln -s {NAME} {NAME_FOR_PODS}\n# in the folder of --image-credential-provider-bin-dir. No image may be in both lists."
+        );
     }
     let _ = writeln!(text, "apiVersion: kubelet.config.k8s.io/{version}");
     text += "kind: CredentialProviderConfig\nproviders:\n";
-    let _ = writeln!(text, "  - name: {name}");
-    let _ = writeln!(text, "    apiVersion: credentialprovider.kubelet.k8s.io/{version}");
-    text += "    matchImages:\n";
-    for pattern in patterns(&config.entries) {
-        let _ = writeln!(text, "      - {}", quoted(&pattern));
-    }
-    text += "    defaultCacheDuration: 0s\n";
-    if let Some(path) = config.path.as_ref().filter(|path| *path != Path::new(SYSTEM_PATH)) {
-        if !path.is_absolute() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!(
-                    "`{}` is no absolute path, and the kubelet has another working directory",
-                    path.display()
-                ),
-            )
-            .hint("give --config with an absolute path"));
+    let arguments = arguments(config)?;
+    for provider in &providers {
+        let _ = writeln!(text, "  - name: {}", provider.name);
+        let _ = writeln!(text, "    apiVersion: credentialprovider.kubelet.k8s.io/{version}");
+        text += "    matchImages:\n";
+        for (pattern, _) in &provider.patterns {
+            let _ = writeln!(text, "      - {}", quoted(pattern));
         }
-        let _ = writeln!(text, "    args: [\"--config\", {}]", quoted(&path.to_string_lossy()));
-    }
-    if options.service_accounts {
-        let _ =
-            writeln!(text, "    tokenAttributes:\n      serviceAccountTokenAudience: {AUDIENCE}");
-        if minor >= 34 {
-            text += "      cacheType: ServiceAccount\n";
+        text += "    defaultCacheDuration: 0s\n";
+        text += &arguments;
+        if provider.name == NAME_FOR_PODS {
+            text += &token_attributes(minor, provider.asks_for_role);
         }
-        text += "      requireServiceAccount: true\n      optionalServiceAccountAnnotationKeys:\n";
-        let _ = writeln!(text, "        - {ROLE_NAME_ANNOTATION}");
     }
     Ok(text)
 }
@@ -107,30 +112,118 @@ fn place(options: &Options) -> &'static str {
     }
 }
 
-/// Patterns for exactly the hosts that the entries cover, each once.
-fn patterns(entries: &[Entry]) -> Vec<String> {
-    let mut patterns: Vec<String> = Vec::new();
-    for entry in entries {
-        let region = entry.region.as_ref().map_or("*", |region| region.as_str());
-        let more = match &entry.scope {
-            Scope::Domains(domains) => domains.clone(),
-            Scope::Instances | Scope::Account => vec![
-                format!("*.{region}.cr.aliyuncs.com"),
-                format!("*.distributed.{region}.cr.aliyuncs.com"),
-            ],
-            Scope::Personal => ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"]
-                .map(|variant| format!("registry{variant}.{region}.aliyuncs.com"))
-                .to_vec(),
-        };
-        patterns.extend(more);
+/// The file has to be named where it is not where it is looked for.
+fn arguments(config: &Config) -> Result<String, Failure> {
+    let Some(path) = config.path.as_ref().filter(|path| *path != Path::new(SYSTEM_PATH)) else {
+        return Ok(String::new());
+    };
+    if !path.is_absolute() {
+        let message = format!(
+            "`{}` is no absolute path, and the kubelet has another working directory",
+            path.display()
+        );
+        return Err(Failure::new(Exit::Usage, message).hint("give --config with an absolute path"));
     }
-    let mut seen = Vec::new();
-    patterns.retain(|pattern| {
-        let new = !seen.contains(pattern);
-        seen.push(pattern.clone());
-        new
-    });
-    patterns
+    Ok(format!("    args: [\"--config\", {}]\n", quoted(&path.to_string_lossy())))
+}
+
+/// `cacheType` came with 1.34 and is required there. A login depends on the service account alone,
+/// and never outlives the token.
+///
+/// Pods without a service account, which are static pods, are asked for too: so an entry that
+/// requires a token says why there is no login, where the kubelet would pass over it in silence.
+fn token_attributes(minor: u32, asks_for_role: bool) -> String {
+    let mut text = format!("    tokenAttributes:\n      serviceAccountTokenAudience: {AUDIENCE}\n");
+    if minor >= 34 {
+        text += "      cacheType: ServiceAccount\n";
+    }
+    text += "      requireServiceAccount: false\n";
+    if asks_for_role {
+        let _ = writeln!(
+            text,
+            "      optionalServiceAccountAnnotationKeys:\n        - {ROLE_NAME_ANNOTATION}"
+        );
+    }
+    text
+}
+
+/// The program under one of its names, and what it is asked for.
+struct Provider<'c> {
+    name: &'static str,
+    /// With the name of the entry that each comes from.
+    patterns: Vec<(String, &'c str)>,
+    /// Only entries with `allowedRoles` do: others refuse every role that an annotation names, and
+    /// service accounts may have the annotation for what runs in their pods.
+    asks_for_role: bool,
+}
+
+impl Provider<'_> {
+    fn new(name: &'static str) -> Self {
+        Self { name, patterns: Vec::new(), asks_for_role: false }
+    }
+
+    fn has(&self, pattern: &str) -> bool {
+        self.patterns.iter().any(|(known, _)| known == pattern)
+    }
+}
+
+/// One provider for all entries; with service accounts one for those that take a pod's token and
+/// one for the others, for a kubelet sends a provider tokens or it does not.
+fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'c>>, Failure> {
+    let takes = |entry: &Entry| entry.identity.takes_pod_tokens();
+    let nothing_configured = config.path.is_none();
+    if options.service_accounts && !nothing_configured && !config.entries.iter().any(takes) {
+        let message = "no entry takes a pod's token, so there is nothing to send them for";
+        return Err(Failure::new(Exit::Usage, message).hint("give an entry rrsaRoleARN, or allowedRoles with podIdentity: required, and not podIdentity: off"));
+    }
+    let (mut pods, mut node) = (Provider::new(NAME_FOR_PODS), Provider::new(NAME));
+    for entry in &config.entries {
+        let for_pods = options.service_accounts && (nothing_configured || takes(entry));
+        let (own, other) = if for_pods { (&mut pods, &node) } else { (&mut node, &pods) };
+        for pattern in patterns(entry) {
+            // A host that two entries name is the first one's.
+            let named_before = matches!(entry.scope, Scope::Domains(_)) && other.has(&pattern);
+            if !own.has(&pattern) && !named_before {
+                own.patterns.push((pattern, &entry.name));
+            }
+        }
+        own.asks_for_role |= nothing_configured
+            || matches!(&entry.identity, IdentitySource::Oidc(oidc) if !oidc.allowed_roles.is_empty());
+    }
+    apart(&pods, &node)?;
+    Ok([pods, node].into_iter().filter(|provider| !provider.patterns.is_empty()).collect())
+}
+
+/// The kubelet asks every provider that an image hits and tries all their answers.
+fn apart(pods: &Provider<'_>, node: &Provider<'_>) -> Result<(), Failure> {
+    for (one, of_one) in &pods.patterns {
+        for (other, of_other) in &node.patterns {
+            if overlap(one, other) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("`{one}` of {of_one}, which takes pods' tokens, and `{other}` of {of_other}, which does not, hit the same images"),
+                )
+                .caused_by("the kubelet would ask for both and try both logins, so that of the node would rescue a pod that was refused")
+                .hint("name the hosts in `domains` of both entries"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Patterns for exactly the hosts that an entry covers.
+fn patterns(entry: &Entry) -> Vec<String> {
+    let region = entry.region.as_ref().map_or("*", |region| region.as_str());
+    match &entry.scope {
+        Scope::Domains(domains) => domains.clone(),
+        Scope::Instances | Scope::Account => vec![
+            format!("*.{region}.cr.aliyuncs.com"),
+            format!("*.distributed.{region}.cr.aliyuncs.com"),
+        ],
+        Scope::Personal => ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"]
+            .map(|variant| format!("registry{variant}.{region}.aliyuncs.com"))
+            .to_vec(),
+    }
 }
 
 #[cfg(test)]

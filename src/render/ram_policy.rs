@@ -1,28 +1,54 @@
 //! RAM policies of both accounts, one document that says which goes where.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::config::{Config, Entry, IdentitySource};
+use crate::config::{Config, Entry, IdentitySource, PodIdentity};
 use crate::identity;
 use crate::policies;
+use crate::render::{Pods, ServiceAccount};
 
 /// Stands where the configuration does not tell an account or a name.
 const CLUSTER_ACCOUNT: &str = "<cluster account>";
 const WORKER_ROLE: &str = "<worker role>";
-/// And where there is no token that names its issuer.
-const ISSUER: &str = "<the OIDC provider's URL>";
 
 /// The subject of the `DaemonSet` that puts the token on the node (`config/token-daemonset.yaml`).
 const TOKEN_SUBJECT: &str = "system:serviceaccount:kube-system:acr-credential-provider-token";
 
-/// A list of `{"attachTo": …, "kind": "trust" | "permission", "policy": …}`. A role has one trust
-/// policy, so what several entries need of the same one is in one document.
+/// Stands for those that the command line does not name.
+const POD_SUBJECT: &str = "system:serviceaccount:<namespace>:<service account>";
+
+/// A policy and where it goes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attachment {
+    attach_to: String,
+    kind: &'static str,
+    policy: Value,
+}
+
+impl Attachment {
+    fn trust(role: impl Into<String>, policy: Value) -> Self {
+        Self { attach_to: role.into(), kind: "trust", policy }
+    }
+
+    fn permission(to: impl Into<String>, policy: Value) -> Self {
+        Self { attach_to: to.into(), kind: "permission", policy }
+    }
+}
+
+/// A list of `{"attachTo": …, "kind": "trust" | "permission", "policy": …}`. What several entries
+/// need of one role is one policy: a role has but one trust policy.
 #[must_use]
-pub fn render(config: &Config) -> String {
-    let mut all: Vec<Value> = Vec::new();
-    for entry in &config.entries {
-        for policy in of(entry, config) {
-            add(policy, &mut all);
+pub fn render(config: &Config, pods: &Pods) -> String {
+    let mut all: Vec<Attachment> = Vec::new();
+    for attachment in config.entries.iter().flat_map(|entry| of(entry, config, pods)) {
+        let same = |other: &&mut Attachment| {
+            other.attach_to == attachment.attach_to && other.kind == attachment.kind
+        };
+        match all.iter_mut().find(same) {
+            Some(other) => policies::add(&mut other.policy, &attachment.policy),
+            None => all.push(attachment),
         }
     }
     // Strings only: it cannot fail.
@@ -31,61 +57,71 @@ pub fn render(config: &Config) -> String {
     text
 }
 
-fn add(policy: Value, all: &mut Vec<Value>) {
-    let place = |policy: &Value| (policy.get("attachTo").cloned(), policy.get("kind").cloned());
-    let known = all.iter_mut().find(|known| place(known) == place(&policy));
-    let Some(known) = known else { return all.push(policy) };
-    let more = policy.pointer("/policy/Statement").and_then(Value::as_array);
-    let statements = known.pointer_mut("/policy/Statement").and_then(Value::as_array_mut);
-    if let (Some(statements), Some(more)) = (statements, more) {
-        for statement in more {
-            if !statements.contains(statement) {
-                statements.push(statement.clone());
+fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
+    let trusts = trust(&entry.identity, pods);
+    let mut first: Vec<String> = trusts.iter().map(|(role, _)| role.clone()).collect();
+    if let IdentitySource::WorkerRole = entry.identity {
+        let settings = &config.settings;
+        let account = settings.account_id.as_deref().unwrap_or(CLUSTER_ACCOUNT);
+        let name = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
+        first.push(format!("acs:ram::{account}:role/{name}"));
+    }
+    let callers = match first.as_slice() {
+        [] => vec!["the user of the AccessKey".to_owned()],
+        roles => roles.to_vec(),
+    };
+    let to_callers = |policy: &Value| {
+        callers.iter().map(|caller| Attachment::permission(caller, policy.clone())).collect()
+    };
+    let mut all: Vec<Attachment> =
+        trusts.into_iter().map(|(role, policy)| Attachment::trust(role, policy)).collect();
+    let Some(role) = &entry.role else {
+        all.extend::<Vec<Attachment>>(to_callers(&policies::pull()));
+        return all;
+    };
+    all.extend::<Vec<Attachment>>(to_callers(&policies::assume(&[&role.arn])));
+    let arn = role.arn.as_str();
+    if let IdentitySource::AccessKey(_) = entry.identity {
+        first.push(policies::KEY_ACCOUNT.to_owned());
+    }
+    if !first.is_empty() {
+        let trust = policies::trust(&first, role.external_id.as_deref());
+        all.push(Attachment::trust(arn, trust));
+    }
+    all.push(Attachment::permission(arn, policies::pull()));
+    all
+}
+
+/// The roles that an OIDC token is exchanged for, and their trust policies: `rrsaRoleARN` is the
+/// token file's and the pods', one of `allowedRoles` the pods' alone.
+#[must_use]
+pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
+    let IdentitySource::Oidc(oidc) = identity else { return Vec::new() };
+    let claims = identity::token_file_claims(oidc);
+    let (file, issuer) = claims.map_or((None, None), |claims| (claims.subject, claims.issuer));
+    let file = file.unwrap_or_else(|| TOKEN_SUBJECT.to_owned());
+    let issuer = pods.issuer.clone().or(issuer).unwrap_or_default();
+    let policy = |subjects: &[String]| policies::trust_oidc(&oidc.provider, &issuer, subjects);
+    let named: Vec<String> = pods.accounts.iter().map(ServiceAccount::subject).collect();
+    let any = if named.is_empty() { vec![POD_SUBJECT.to_owned()] } else { named.clone() };
+    let mut all = Vec::new();
+    if let Some(role) = &oidc.role {
+        let policy = match oidc.pod_identity {
+            PodIdentity::Off => policy(&[file]),
+            PodIdentity::Auto => policy(&[vec![file], named].concat()),
+            PodIdentity::Required => policy(&any),
+        };
+        all.push((role.to_string(), policy));
+    }
+    if let (true, Some(account)) = (identity.takes_pod_tokens(), &oidc.account) {
+        for name in &oidc.allowed_roles {
+            // A pattern is no role; whoever fills it in knows which roles there are.
+            let name = if name.contains('*') { format!("<{name}>") } else { name.clone() };
+            let role = format!("acs:ram::{account}:role/{name}");
+            if !all.iter().any(|(known, _)| *known == role) {
+                all.push((role, policy(&any)));
             }
         }
     }
-}
-
-fn of(entry: &Entry, config: &Config) -> Vec<Value> {
-    let first = match &entry.identity {
-        IdentitySource::AccessKey(_) => Some(policies::KEY_ACCOUNT.to_owned()),
-        IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
-        IdentitySource::WorkerRole => {
-            let settings = &config.settings;
-            let account = settings.account_id.as_deref().unwrap_or(CLUSTER_ACCOUNT);
-            let name = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
-            Some(format!("acs:ram::{account}:role/{name}"))
-        }
-    };
-    let caller = match &entry.identity {
-        IdentitySource::AccessKey(_) => Some("the user of the AccessKey".to_owned()),
-        _ => first.clone(),
-    };
-    let caller = caller.unwrap_or_else(|| "the roles that service accounts name".to_owned());
-    let mut all = Vec::new();
-    if let IdentitySource::Oidc(oidc) = &entry.identity
-        && let Some(role) = &oidc.role
-    {
-        let claims = identity::token_file_claims(oidc);
-        let (subject, issuer) =
-            claims.map_or((None, None), |claims| (claims.subject, claims.issuer));
-        let subjects = [subject.unwrap_or_else(|| TOKEN_SUBJECT.to_owned())];
-        let issuer = issuer.unwrap_or_else(|| ISSUER.to_owned());
-        let trust = policies::trust_oidc(&oidc.provider, &issuer, &subjects);
-        all.push(json!({"attachTo": role.as_str(), "kind": "trust", "policy": trust}));
-    }
-    let Some(role) = &entry.role else {
-        all.push(json!({"attachTo": caller, "kind": "permission", "policy": policies::pull()}));
-        return all;
-    };
-    let assume = policies::assume(&[&role.arn]);
-    all.push(json!({"attachTo": caller, "kind": "permission", "policy": assume}));
-    let principals: Vec<String> = first.into_iter().collect();
-    if !principals.is_empty() {
-        let trust = policies::trust(&principals, role.external_id.as_deref());
-        all.push(json!({"attachTo": role.arn.as_str(), "kind": "trust", "policy": trust}));
-    }
-    let pull = policies::pull();
-    all.push(json!({"attachTo": role.arn.as_str(), "kind": "permission", "policy": pull}));
     all
 }

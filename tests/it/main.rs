@@ -8,6 +8,8 @@
 //! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
+//! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
+//! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`readme`]: what README says, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
@@ -37,7 +39,9 @@ mod faults;
 mod fleet;
 mod footprint;
 mod hosts_asked;
+mod kubelet_modes;
 mod node;
+mod pods;
 mod readme;
 mod render;
 mod samples;

@@ -4,10 +4,12 @@ use aliyun_acr_credential_provider::config::{Config, EntryKeys};
 use aliyun_acr_credential_provider::environment::Environment;
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
-use simulation::kubelet::{Exec, Exit, Kubelet, decode_config, urls_match};
+use simulation::kubelet::{Exec, Exit, decode_config, urls_match};
 
 use crate::node::{ACME, Node, entry};
 use crate::{PROGRAM, TESTS};
+
+pub mod service_accounts;
 
 /// A version of Kubernetes that is not out yet.
 const NEXT: u32 = 37;
@@ -59,31 +61,6 @@ fn every_kubelet_reads_its_configuration() {
         }
         assert!(provider.token_attributes.is_none());
     }
-}
-
-#[test]
-fn service_account_mode_is_for_kubernetes_1_33_and_later() {
-    let node = Node::new("{}");
-    let of = |minor: u32| {
-        let version = format!("1.{minor}");
-        render(&node, &["kubelet-config", "--service-accounts", "--kubelet-version", &version])
-    };
-    let (code, message) = of(32).unwrap_err();
-    assert_eq!(code, 2);
-    assert!(message.contains("1.32") && message.contains("1.33"), "{message}");
-    let decode = |text: &str, minor: u32| {
-        Kubelet::release(minor).with_service_account_tokens(true).decode_config(text)
-    };
-    for minor in 33..=NEXT {
-        let text = of(minor).unwrap();
-        let config = decode(&text, minor).unwrap_or_else(|why| panic!("1.{minor}: {why}\n{text}"));
-        let [provider] = &config.providers[..] else { panic!("one provider") };
-        assert_ne!(provider.name, "aliyun-acr-credential-provider", "both modes side by side");
-        let attributes = provider.token_attributes.as_ref().unwrap();
-        assert_eq!(attributes.audience, "sts.aliyuncs.com");
-    }
-    assert!(decode(&of(33).unwrap(), 34).is_err(), "one file cannot serve both");
-    assert!(decode(&of(34).unwrap(), 33).is_err());
 }
 
 #[test]
@@ -267,17 +244,4 @@ fn no_access_key_is_written() {
         assert_eq!(node.cloud.leaks(&text), [], "{what}");
         assert!(!text.contains(standard::ACCESS_KEY_ID), "{what}");
     }
-}
-
-#[test]
-fn rbac_allows_the_audience_to_nodes() {
-    let node = Node::new("{}");
-    let text = render(&node, &["rbac"]).unwrap();
-    let documents: Vec<Json> =
-        text.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
-    let rule = &documents[0]["rules"][0];
-    assert_eq!(rule["verbs"], json!(["request-serviceaccounts-token-audience"]));
-    assert_eq!(rule["resources"], json!(["sts.aliyuncs.com"]));
-    assert_eq!(documents[1]["subjects"][0]["name"], "system:nodes");
-    assert_eq!(documents[1]["roleRef"]["name"], documents[0]["metadata"]["name"]);
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 mod identities;
 mod kubelet;
 mod manifests;
+mod pods;
+mod readme;
 
 /// A file's reader panics if the file is not as it should be.
 type Reader = fn(&str, &str);
@@ -16,18 +18,24 @@ type Reader = fn(&str, &str);
 const SAMPLES: &[(&str, Reader)] = &[
     ("config.access-key.yaml", identities::read_configuration),
     ("config.personal.yaml", identities::read_configuration),
+    ("config.pod-identity.yaml", identities::read_configuration),
     ("config.rrsa.yaml", identities::read_configuration),
     ("config.worker-role.yaml", identities::read_configuration),
     ("deployment.yaml", manifests::read),
+    ("kubelet/credential-provider-config.service-accounts.1.33.yaml", pods::read_configuration),
+    ("kubelet/credential-provider-config.service-accounts.1.34.yaml", pods::read_configuration),
     ("kubelet/credential-provider-config.v1.yaml", kubelet::read_configuration),
     ("kubelet/credential-provider-config.v1alpha1.yaml", kubelet::read_configuration),
     ("kubelet/credential-provider-config.v1beta1.yaml", kubelet::read_configuration),
     ("ram/cluster-assume-role-policy.json", identities::read_permissions),
+    ("ram/cluster-pod-trust-policy.json", identities::read_trust),
     ("ram/cluster-rrsa-trust-policy.json", identities::read_trust),
     ("ram/cluster-rrsa-trust-policy.with-helper.json", identities::read_trust),
     ("ram/registry-pull-policy.json", identities::read_permissions),
     ("ram/registry-trust-policy.json", identities::read_trust),
+    ("ram/registry-trust-policy.pods.json", identities::read_trust),
     ("ram/registry-trust-policy.rrsa.json", identities::read_trust),
+    ("rbac.token-audience.yaml", pods::read_rights),
     ("token-daemonset.yaml", manifests::read),
 ];
 

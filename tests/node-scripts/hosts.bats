@@ -128,7 +128,7 @@ untouched() {
 
 @test "refuses what is no address of a host" {
     for address in '' 1 1.2.3 1.2.3.4.5 1.2.3.256 1.2.3.04 01.2.3.4 1.2..3 .1.2.3 1.2.3. 0x1.2.3.4 ' 1.2.3.4' \
-        1.2.3.4/32 1.2.3.4:443 0.1.2.3 0.0.0.0 224.0.0.1 255.255.255.255 1.2.3.-4 +1.2.3.4 99999999999999999999.1.1.1 \
+        1.2.3.4/32 1.2.3.4:443 0.1.2.3 0.0.0.0 224.0.0.1 255.255.255.255 1.2.3.-4 +1.2.3.4 99999999999999999999.1.1.1 169.254.1.1 \
         : :: ::: 1 1:2 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1:2:3:4:5:6:7::8 1::2::3 :1::2 1::2: 12345::1 g::1 fe80::1 \
         ff02::1 fe80::1%eth0 '[fd00::1]' FD00::1 ::1.2.3.4 host.example '1.2.3.4
 5.6.7.8'; do
@@ -162,6 +162,8 @@ c.d'; do
     [[ $output == *"is not cr-vpc.<region>.aliyuncs.com"* ]]
     run -2 configure --sts-vpc sts.cn-hangzhou.aliyuncs.com=10.0.0.8
     [[ $output == *"is not sts-vpc.<region>.aliyuncs.com"* ]]
+    run -2 configure --cr-vpc cr-vpc.cn-hangzhou.evil.aliyuncs.com=10.0.0.8
+    [[ $output == *"is not cr-vpc.<region>.aliyuncs.com"* ]]
     untouched
 }
 
@@ -208,6 +210,16 @@ c.d'; do
     done
 }
 
+@test "marks with blanks or a carriage return after them are still the block" {
+    for end in ' ' '\t' '\r'; do
+        printf '127.0.0.1 localhost\n# BEGIN aliyun-acr-credential-provider%b\n10.0.0.8 %s\n# END aliyun-acr-credential-provider%b\n' \
+            "$end" $REGISTRY "$end" >"$hosts"
+        configure --registry $REGISTRY=10.0.0.9
+        [ "$(address_of $REGISTRY)" = 10.0.0.9 ]
+        [ "$(grep -c BEGIN "$hosts")" = 1 ]
+    done
+}
+
 @test "leaves a symbolic link alone" {
     mv "$hosts" "$root/elsewhere"
     ln -s ../elsewhere "$hosts"
@@ -250,6 +262,29 @@ configure_with() {
     run -1 configure_with 'mv() { return 1; }'
     [[ $output == *'cannot be replaced'* ]]
     untouched
+}
+
+@test "a run that is killed leaves the old file or the new one, and the next run sweeps up" {
+    for step in cp awk head tail cmp sync mv; do
+        cp -a "$BATS_TEST_TMPDIR/before" "$hosts"
+        configure --registry $REGISTRY=10.0.0.7
+        cp "$hosts" "$BATS_TEST_TMPDIR/old"
+        # Before the step and after it: commands in subshells kill the script, not themselves.
+        for half in "kill -9 \$\$; command $step \"\$@\"" "command $step \"\$@\"; kill -9 \$\$"; do
+            run configure_with "$step() { $half; }"
+            [ "$status" = 137 ]
+            cmp "$hosts" "$BATS_TEST_TMPDIR/old" || [ "$(address_of $REGISTRY)" = 10.0.0.8 ]
+            [ "$(address_of node-7)" = 192.168.0.7 ]
+        done
+        configure --registry $REGISTRY=10.0.0.8
+        [ "$(address_of $REGISTRY)" = 10.0.0.8 ]
+        [ "$(ls -A "$root/etc")" = hosts ]
+    done
+}
+
+@test "an empty --root is not this machine" {
+    run -2 "${shell[@]}" "$script" --dry-run --root '' --registry $REGISTRY=10.0.0.8
+    [[ $output == *'--root takes a folder'* ]]
 }
 
 @test "usage mistakes are told with exit 2" {

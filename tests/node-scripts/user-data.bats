@@ -32,7 +32,7 @@ build() {
 # Serves folder $1 on loopback, at $address.
 serve() {
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((33000 + RANDOM % 20000))
         busybox httpd -f -p 127.0.0.1:$port -h "$1" 2>/dev/null 3>&- &
         server=$!
         address=http://127.0.0.1:$port
@@ -116,11 +116,22 @@ tree() {
 
 @test "in a longer script it neither ends it nor changes its settings, and ignores its arguments" {
     build --out "$made"
-    printf '%s\n' 'base64() { return 1; }; PATH=' >"$BATS_TEST_TMPDIR/longer"
+    printf '%s\n' 'base64() { return 1; }; PATH=; main() { echo "went on with $*"; }; part() { false; }' >"$BATS_TEST_TMPDIR/longer"
     cat "$made" >>"$BATS_TEST_TMPDIR/longer"
-    printf '%s\n' 'echo "went on with $? $- $1"' >>"$BATS_TEST_TMPDIR/longer"
+    printf '%s\n' 'main "$? $- $1"' >>"$BATS_TEST_TMPDIR/longer"
     run -0 shell "$BATS_TEST_TMPDIR/longer" argument
     [[ ${lines[-1]} =~ ^'went on with '[1-9][0-9]*\ [^eu]*\ argument$ ]]
+}
+
+@test "cut off anywhere, it does nothing" {
+    build --config "$top/config/config.worker-role.yaml" --hosts-args "$HOSTS" --out "$made"
+    mkdir -p "$BATS_TEST_TMPDIR/root/etc"
+    size=$(wc -c <"$made")
+    for kept in $((size - 2)) $((size - 40)) $((size - 300)) $((size - 600)) $((size / 2)) 900 300; do
+        head -c "$kept" "$made" >"$BATS_TEST_TMPDIR/cut"
+        run shell "$BATS_TEST_TMPDIR/cut" --root "$BATS_TEST_TMPDIR/root"
+        [ -z "$(ls -A "$BATS_TEST_TMPDIR/root/etc")" ] || { echo "cut off after $kept of $size" && false; }
+    done
 }
 
 @test "the same input makes the same script" {
@@ -133,6 +144,8 @@ tree() {
 @test "--base64 is the same, encoded" {
     build --out "$made"
     build --base64 | base64 -d | cmp - "$made"
+    # A newline in it would break the request that it is put into.
+    [ "$(build --base64 | wc -l)" = 0 ]
 }
 
 @test "comments of the scripts are left out, but not those in texts that they write" {
@@ -170,7 +183,13 @@ tree() {
         '\xff\x00acr-registry-info:\n  - customAccessKey: x\n' \
         'acr-registry-info:\n  - customaccesskeysecret: hunter2hunter2\n' \
         '# ALIBABA_CLOUD_ACCESS_KEY_ID=x\n' \
-        'env: [{name: ALIBABA_CLOUD_ACCESS_KEY_SECRET, value: hunter2hunter2}]\n'; do
+        'env: [{name: ALIBABA_CLOUD_ACCESS_KEY_SECRET, value: hunter2hunter2}]\n' \
+        '# export ALIBABACLOUD_ACCESS_KEY_ID=x\n' \
+        '# ACCESS_KEY_SECRET=hunter2hunter2\n' \
+        '# accessKeyId: x, accessKeySecret: hunter2hunter2\n' \
+        '# AccessKey ID x\n' \
+        '# security token: STS.NTHereIsOne12\n' \
+        'c\x00u\x00s\x00t\x00o\x00m\x00A\x00c\x00c\x00e\x00s\x00s\x00K\x00e\x00y\x00:\x00x\x00'; do
         printf '%b' "$form" >"$config"
         run -1 --separate-stderr build --config "$config" --out "$made"
         # shellcheck disable=SC2154 # set by run
@@ -216,10 +235,16 @@ tree() {
 }
 
 @test "an AccessKey among the arguments is refused" {
-    run -1 build --match-images LTAI5tHereIsAKey00.example.com
-    [[ $output == *'of the arguments has an AccessKey'* ]]
+    for arguments in '--match-images LTAI5tHereIsAKey00.example.com' '--bin-dir /opt/LTAI5tHereIsAKey00'; do
+        # shellcheck disable=SC2086 # several words
+        run -1 build $arguments
+        [[ $output == *'of the arguments has an AccessKey'* && $output != *LTAI* ]]
+    done
+    run -1 build --hosts-args '--registry LTAI5tHereIsAKey00.example.com=10.0.0.8'
+    [[ $output == *'of the arguments has an AccessKey'* && $output != *LTAI* ]]
     for url in 'https://user:hunter2@example.com/x' 'https://b.oss.example.com/x?OSSAccessKeyId=x&Expires=1&Signature=y' \
-        'https://b.oss.example.com/x?Expires=1&Signature=y' 'ftp://example.com/x' 'https://' 'https://example.com/a b' /tmp/x; do
+        'https://b.oss.example.com/x?Expires=1&Signature=y' 'https://example.com/x?X-Amz-Signature=y' \
+        'https://example.com/x?a=b&private_token=hunter2' 'https://example.com/x?ossaccesskeyid=x' 'ftp://example.com/x' 'https://' 'https://example.com/a b' /tmp/x; do
         run -2 build --url "$url"
         [[ $output == *'error: --url '* && $output != *hunter2* ]]
     done
@@ -265,6 +290,10 @@ tree() {
     done
     run -2 build --hosts-args '--registry acme.example.com=300.0.0.8'
     [[ $output == *"'300.0.0.8' is no address"* ]]
+    for word in --root --dry-run --help -h; do
+        run -2 build --hosts-args "--registry acme.example.com=10.0.0.8 $word"
+        [[ $output == *"$word is nothing for a node"* ]]
+    done
     run -2 build --match-images "it's"
     run -1 build --config "$BATS_TEST_TMPDIR/none"
     [[ $output == *'is no file'* ]]

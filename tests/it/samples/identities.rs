@@ -14,11 +14,11 @@ use super::{kubelet, manifests, sample, scratch};
 use crate::PROGRAM;
 
 const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
-const CLUSTER: &str = "1000000000000001";
-const REGISTRY: &str = "2000000000000002";
+pub const CLUSTER: &str = "1000000000000001";
+pub const REGISTRY: &str = "2000000000000002";
 const WORKER: &str = "KubernetesWorkerRole-3a1c5a0e-7b0e-4d3f-9c55-0c1f2e3d4a5b";
-const INSTANCE: &str = "cri-acmeprod00000001";
-const PROVIDER: &str =
+pub const INSTANCE: &str = "cri-acmeprod00000001";
+pub const PROVIDER: &str =
     "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a";
 
 /// What stands for the reader's own values in the samples, and what the simulated world has there.
@@ -56,11 +56,11 @@ pub fn read_trust(name: &str, text: &str) {
     Cloud::with(&json!({"accounts": {CLUSTER: {"roles": {"of-the-sample": role}}}}).to_string());
 }
 
-fn value(name: &str) -> Value {
+pub fn value(name: &str) -> Value {
     serde_json::from_str(&filled_in(name)).unwrap()
 }
 
-fn filled_in(name: &str) -> String {
+pub fn filled_in(name: &str) -> String {
     PLACEHOLDERS
         .iter()
         .fold(sample(name), |text, (placeholder, own)| text.replace(placeholder, own))

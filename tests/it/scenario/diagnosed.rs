@@ -67,8 +67,9 @@ impl Run {
             return wrong;
         }
         let name = self.folder.file_name().unwrap().to_string_lossy();
-        let elsewhere =
-            request["serviceAccountToken"].is_string() || name.starts_with("config-request-");
+        let elsewhere = request["serviceAccountToken"].is_string()
+            || name.starts_with("config-request-")
+            || name.starts_with("pod-token-");
         let expected = i32::from(self.scenario.expect.exit);
         if !EXITS.contains(&exit) || (exit != expected && !elsewhere) {
             wrong.push(format!("exit {exit}, and a pull has {expected}:\n{stdout}"));

@@ -1,0 +1,124 @@
+//! What doctor says of a kubelet that runs the program with pods' tokens and without.
+//!
+//! A kubelet is played by a script of that name in a process namespace of its own.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use serde_json::Value as Json;
+use simulation::kubelet::{Exec, Exit, Kubelet};
+
+use crate::PROGRAM;
+use crate::node::Node;
+
+const NAME: &str = "aliyun-acr-credential-provider";
+
+/// Exit code of doctor, and what its station of the kubelet says.
+struct Look {
+    exit: Exit,
+    status: String,
+    says: String,
+}
+
+/// A provider of the kubelet's configuration.
+fn provider(name: &str, patterns: &str, with_tokens: bool) -> String {
+    let attributes = "    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n      cacheType: ServiceAccount\n      requireServiceAccount: false\n";
+    let attributes = if with_tokens { attributes } else { "" };
+    format!(
+        "  - name: {name}\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [{patterns}]\n    defaultCacheDuration: 0s\n{attributes}"
+    )
+}
+
+fn look(providers: &[String], more_names: &[&str]) -> Look {
+    let node = Node::new("{registry: {local-realm: true}}");
+    let folder = node.folder.display();
+    let kubelet = node.folder.join("kubelet");
+    fs::write(&kubelet, "#!/bin/sh\nwhile :; do sleep 1; done\n").unwrap();
+    fs::set_permissions(&kubelet, fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = node.folder.join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::copy(PROGRAM, bin.join(NAME)).unwrap();
+    for name in more_names {
+        symlink(NAME, bin.join(name)).unwrap();
+    }
+    fs::write(bin.join("other"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(bin.join("other"), fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!(
+        "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n{}",
+        providers.concat()
+    );
+    Kubelet::release(34).decode_config(&text).unwrap();
+    fs::write(node.folder.join("provider.yaml"), text).unwrap();
+    let script = format!(
+        "'{folder}/kubelet' --image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir={folder}/bin & sleep 0.3; '{folder}/bin/{NAME}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
+        node.config().display()
+    );
+    let mut exec = Exec::new("/usr/bin/unshare");
+    exec.args =
+        ["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    exec.config_env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    let outcome = exec.run(&[]).unwrap();
+    let document: Json = serde_json::from_slice(&outcome.stdout)
+        .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
+    let stations = document["stations"].as_array().unwrap();
+    let station = stations.iter().find(|station| station["name"] == "kubelet").unwrap();
+    let status = station["status"].as_str().unwrap().to_owned();
+    Look { exit: outcome.exit, status, says: station.to_string() }
+}
+
+#[test]
+fn the_same_images_in_both_modes_are_a_failure() {
+    let both = [
+        ("\"*.*.cr.aliyuncs.com\"", "acme-registry.cn-hangzhou.cr.aliyuncs.com"),
+        ("acme-registry.cn-hangzhou.cr.aliyuncs.com/team", "acme-registry.*.cr.aliyuncs.com"),
+        ("img.example.com, acme-registry.cn-hangzhou.cr.aliyuncs.com", "img.example.com, x.y"),
+    ];
+    for (node, pods) in both {
+        let providers = [
+            provider(NAME, node, false),
+            provider("aliyun-acr-credential-provider-pods", pods, true),
+        ];
+        let look = look(&providers, &["aliyun-acr-credential-provider-pods"]);
+        assert_eq!((look.exit, look.status.as_str()), (Exit::Code(2), "failed"), "{}", look.says);
+        assert!(look.says.contains("hit the same images"), "{}", look.says);
+        assert!(look.says.contains("rescue a pod that may not pull"), "{}", look.says);
+    }
+}
+
+/// A link under any name is this program.
+#[test]
+fn the_program_is_known_by_its_file_too() {
+    let acme = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
+    let providers = [provider(NAME, acme, false), provider("acr-of-pods", acme, true)];
+    let look = look(&providers, &["acr-of-pods"]);
+    assert_eq!((look.exit, look.status.as_str()), (Exit::Code(2), "failed"), "{}", look.says);
+}
+
+#[test]
+fn disjoint_images_are_well() {
+    let providers = [
+        provider(NAME, "acme-registry.cn-hangzhou.cr.aliyuncs.com", false),
+        provider(
+            "aliyun-acr-credential-provider-pods",
+            "acme-dev-registry.cn-hangzhou.cr.aliyuncs.com, \"acme-registry.cn-hangzhou.cr.aliyuncs.com:8443\"",
+            true,
+        ),
+    ];
+    let look = look(&providers, &["aliyun-acr-credential-provider-pods"]);
+    assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), "ok"), "{}", look.says);
+}
+
+/// Whose logins another program hands out is not known; that they would be tried is told.
+#[test]
+fn another_programs_images_are_a_warning() {
+    let acme = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
+    for (with_tokens, status) in [(true, "warning"), (false, "ok")] {
+        let providers = [
+            provider("other", "\"*.*.cr.aliyuncs.com\"", false),
+            provider(NAME, acme, with_tokens),
+        ];
+        let look = look(&providers, &[]);
+        assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), status), "{}", look.says);
+        assert_eq!(look.says.contains("another program"), with_tokens, "{}", look.says);
+    }
+}
