@@ -40,6 +40,9 @@ const USE_NOTED: Duration = Duration::from_secs(10 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
+/// How often it is tried to change what all processes of a configuration share.
+const REWRITE_TRIES: u32 = 5;
+
 /// Fetching may have this part of the deadline while something old is still good.
 const RENEWAL_SHARE: u32 = 3;
 
@@ -107,6 +110,13 @@ impl<'a> Cache<'a> {
     pub fn at_a_glance(path: &Path, scope: Scope, journal: &'a Journal) -> Option<Self> {
         let store = Store::open(path).ok()??;
         Some(Self::over(Some(store), scope, journal))
+    }
+
+    /// Only looks, and leaves everything as it is. None if there is nothing to look at.
+    #[must_use]
+    pub fn looked_at(path: &Path, scope: Scope, journal: &'a Journal) -> Option<Self> {
+        let store = Store::look(path).ok()??;
+        Some(Self { by_pull: false, ..Self::over(Some(store), scope, journal) })
     }
 
     /// From now on nothing that is there already is believed. False if nothing of it has been used.
@@ -216,7 +226,8 @@ impl<'a> Cache<'a> {
         serde_json::from_slice(&contents.body).ok()
     }
 
-    /// Changes it, unless another process is about to; that it cannot be written is no matter.
+    /// Changes it. That it cannot be written, or that others are about to for longer than a few
+    /// milliseconds, is no matter.
     pub fn rewrite<T: Serialize + DeserializeOwned + Default>(
         &self,
         what: &str,
@@ -224,7 +235,14 @@ impl<'a> Cache<'a> {
     ) {
         let Some(store) = self.there() else { return };
         let name = format!("{}-{what}", self.scope.place);
-        let Ok(Some(_lock)) = store.try_lock(&lock_name(&name, 0)) else { return };
+        let lock = lock_name(&name, 0);
+        let mut tries = (0..REWRITE_TRIES).map(|index| {
+            if index > 0 {
+                std::thread::sleep(FIRST_PAUSE);
+            }
+            store.try_lock(&lock)
+        });
+        let Some(Ok(Some(_lock))) = tries.find(|lock| !matches!(lock, Ok(None))) else { return };
         let changed = change(self.look(what).unwrap_or_default());
         let body = serde_json::to_vec(&changed).unwrap_or_default();
         let _ = store.write(&name, &format!("{name}.new"), &body, clock::since_boot());

@@ -63,7 +63,8 @@ impl What {
 pub struct DoctorOptions {
     /// The image whose pull is followed; without one the configured hosts are.
     pub image: Option<String>,
-    /// The bucket that layers come from, or `auto`; without it none is looked at.
+    /// The bucket that layers come from, or `auto`; without it the instance's own is looked at where
+    /// its name leads anywhere.
     pub oss: Option<String>,
     /// Where the kubelet and its files are, in place of `/`.
     pub root: Option<PathBuf>,
@@ -97,8 +98,8 @@ Usage:
       less than expiring-threshold left, and says in one line which. For a systemd timer.
   aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
-      is wrong; changes nothing. --oss also looks at the bucket that layers come from; auto: by
-      the instance's id and region. --config-only calls nothing: it checks the file, for CI.
+      is wrong; changes nothing. --oss names the bucket that layers come from; auto: by the
+      instance's id and region. --config-only calls nothing: it checks the file, for CI.
       --root DIR finds the kubelet and its files below DIR.
   aliyun-acr-credential-provider [--config FILE] render WHAT
       Writes a file for others, without secrets. WHAT is
@@ -254,7 +255,9 @@ mod tests {
             Ok(Command::Doctor { config: None, options })
         );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
-        assert_eq!(parsed(&["get"]), Err(UsageError::DockerHelper("get".to_owned())));
+        for word in ["get", "store", "erase", "list"] {
+            assert_eq!(parsed(&[word]), Err(UsageError::DockerHelper(word.to_owned())));
+        }
         for wrong in [
             &["--config"][..],
             &["--nope"],

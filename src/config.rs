@@ -18,12 +18,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use entry::{AssumedRole, Entry, Scope};
+pub use entry::{AssumedRole, Entry, EntryKeys, Scope};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 
-use crate::config::file::{Notes, Section};
-use crate::config::yaml::Note;
+use crate::config::file::{File as Layout, Notes, Section};
+use crate::config::keys::IGNORED_KEYS;
+use crate::config::yaml::{Note, Position};
 use crate::duration;
 use crate::environment::Environment;
 
@@ -48,8 +49,18 @@ pub struct Config {
     pub settings: Settings,
     /// A cached login is renewed once it has less than this left.
     pub expiring_threshold: Duration,
-    /// Keys that are accepted and mean nothing on a node, and other things worth saying.
+    /// Keys of the vendor that are not known here, and other things worth saying in a pull.
     pub warnings: Vec<String>,
+    pub written: Written,
+}
+
+/// What the file has beside its entries, for those who want to know what matters and what not.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Keys that are accepted and mean nothing on a node: name, place and value.
+    pub ignored: Vec<(String, Position, String)>,
+    /// The keys of `credential-provider`.
+    pub settings: Vec<(String, Position)>,
 }
 
 /// A configuration file as it was found.
@@ -127,7 +138,8 @@ impl Config {
             (true, path) => {
                 let warnings =
                     notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
-                Ok(Self { path, entries, settings, expiring_threshold, warnings })
+                let written = written(&file);
+                Ok(Self { path, entries, settings, expiring_threshold, warnings, written })
             }
         }
     }
@@ -155,6 +167,19 @@ impl Source {
             Ok((text, open_to_others)) => Ok(Some(Self { path, text, open_to_others })),
             Err(detail) => Err(ConfigError::Unreadable { path, detail }),
         }
+    }
+}
+
+fn written(file: &Layout) -> Written {
+    let silent = &mut Notes::default();
+    let ignored = file.top.keys().filter(|(name, _)| IGNORED_KEYS.contains(name));
+    let ignored = ignored.map(|(name, at)| {
+        let value = file.top.text(name, silent).map(|written| written.text).unwrap_or_default();
+        (name.to_owned(), at, value)
+    });
+    Written {
+        ignored: ignored.collect(),
+        settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
     }
 }
 

@@ -4,11 +4,16 @@
 
 pub mod cache;
 pub mod configuration;
+mod entry;
 pub mod kubelet;
+mod kubelet_process;
 mod modes;
 mod network;
 mod pods;
+mod provider_config;
+mod registry;
 mod remedy;
 pub mod report;
 pub mod runs;
+mod storage;
 pub mod walk;

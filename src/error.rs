@@ -48,6 +48,12 @@ pub struct Failure {
     /// The service's own code, if it refused with one.
     #[serde(default)]
     pub code: Option<String>,
+    /// Which kind of policy denied, if the service told.
+    #[serde(default)]
+    pub denied_by: Option<String>,
+    /// The key of an entry whose value is in question.
+    #[serde(default)]
+    pub key: Option<String>,
     /// It says nothing of what the caller may do: the same call may well succeed later.
     pub may_pass: bool,
 }
@@ -61,6 +67,8 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             code: None,
+            denied_by: None,
+            key: None,
             may_pass: false,
         }
     }
@@ -125,11 +133,16 @@ impl Failure {
             CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
                 .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
         };
-        let code = match error {
-            CallError::Refused { refusal, .. } => Some(refusal.code.clone()),
-            _ => None,
+        let failure = match error {
+            CallError::Refused { refusal, .. } => Self {
+                code: Some(refusal.code.clone()),
+                denied_by: refusal.policy_type.clone(),
+                key: remedy::find(hop, refusal).and_then(|found| found.key).map(str::to_owned),
+                ..failure
+            },
+            _ => failure,
         };
-        Self { may_pass: error.may_pass(), code, ..failure }
+        Self { may_pass: error.may_pass(), ..failure }
     }
 
     fn refused(

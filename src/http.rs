@@ -98,6 +98,22 @@ pub struct Routes {
     pub trust: Trust,
 }
 
+impl Routes {
+    /// The proxy that an https request to a host goes through. `reqwest` decides by its own reading of
+    /// `NO_PROXY`; this one is for telling, and knows names, their parents and `*`.
+    #[must_use]
+    pub fn proxy_for(&self, host: &str) -> Option<&str> {
+        let except = self.no_proxy.as_deref().unwrap_or_default().split(',').map(str::trim);
+        let named = |item: &str| {
+            let item = item.trim_start_matches('.');
+            let parent = host.strip_suffix(item).is_some_and(|rest| rest.ends_with('.'));
+            !item.is_empty() && (item == "*" || item == host || parent)
+        };
+        let excepted = except.map(|item| item.split(':').next().unwrap_or(item)).any(named);
+        self.https_proxy.as_deref().filter(|_| !excepted)
+    }
+}
+
 /// The clients, each built when first asked for.
 ///
 /// They are never dropped: dropping one joins its runtime, which waits for a name look-up that
@@ -114,6 +130,12 @@ impl Http {
     #[must_use]
     pub fn new(routes: Routes) -> Self {
         Self { routes, ..Self::default() }
+    }
+
+    /// How requests leave the machine.
+    #[must_use]
+    pub fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// Sends one request and reads the whole answer.

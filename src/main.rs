@@ -196,7 +196,7 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let found = Source::find(config, environment, user_file);
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
     let config = found.and_then(|source| Config::of(source, environment));
-    report.add(configuration::station(&config));
+    report.add(configuration::station(&config, environment));
     let mut images: Vec<String> = options.image.clone().into_iter().collect();
     if let (Ok(config), false) = (&config, options.config_only) {
         let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
@@ -216,9 +216,10 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         }
         let kept = config.settings.cache_dir.as_ref();
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
-        let cache = cache(config, scope, false, environment, journal);
-        report.add(doctor::cache::station(directory.as_deref(), &cache));
-        report.add(doctor::runs::station(&cache));
+        let cache = directory.as_deref().zip(scope);
+        let cache = cache.and_then(|(path, scope)| Cache::looked_at(path, scope, journal));
+        report.add(doctor::cache::station(directory.as_deref(), cache.as_ref()));
+        report.add(doctor::runs::station(directory.is_some(), cache.as_ref()));
         report.images.clone_from(pulls);
         images.extend(hosts);
     }
@@ -226,7 +227,8 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         let root = options.root.as_deref().unwrap_or(Path::new("/"));
         report.add(doctor::kubelet::station(root, &images));
     }
-    let text = if options.json { report.json() } else { report.text(io::stdout().is_terminal()) };
+    let colour = io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
+    let text = if options.json { report.json() } else { report.text(colour) };
     Done { text: Secret::new(text), exit: report.exit() }
 }
 

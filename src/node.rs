@@ -220,7 +220,9 @@ impl<'a> Node<'a> {
             let url =
                 if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
             let url = check_base_url(&url, false).map_err(|wrong| {
-                Failure::new(Exit::Usage, format!("environment: {STS_ENDPOINT} is {wrong}"))
+                Failure::new(Exit::Usage, format!("environment: {STS_ENDPOINT} is {wrong}")).hint(
+                    "correct it or unset it; endpoints.sts in credential-provider comes before it",
+                )
             })?;
             return Ok(Endpoint::fixed(&url));
         }
@@ -234,6 +236,9 @@ impl<'a> Node<'a> {
             (Some(region), _) => Some(region.clone()),
             (None, Some(text)) => Some(Region::parse(text).ok_or_else(|| {
                 Failure::new(Exit::Usage, format!("environment: {STS_REGION} is no region id"))
+                    .hint(
+                        "correct it or unset it; nodeRegion in credential-provider comes before it",
+                    )
             })?),
             (None, None) => self.region_if_known(),
         };

@@ -10,6 +10,9 @@ use crate::identity::AUDIENCE;
 const PULL: [&str; 3] =
     ["cr:GetAuthorizationToken", "cr:ListInstanceEndpoint", "cr:PullRepository"];
 
+/// What stands for whoever has an AccessKey: nothing here knows the account of its user.
+pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
+
 /// The trust policy of the role in the registry's account: these roles may assume it.
 #[must_use]
 pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {

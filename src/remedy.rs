@@ -17,6 +17,8 @@ pub struct Remedy {
     pub policy: Option<&'static str>,
     /// Words of the service's message, if it has this meaning with them alone.
     pub message: Option<&'static str>,
+    /// The key of an entry whose value is in question, if there is one.
+    pub key: Option<&'static str>,
     pub cause: &'static str,
     pub remedy: &'static str,
 }
@@ -41,295 +43,281 @@ const ACR_HOPS: &[Hop] = &[
     Hop::PersonalTokens,
 ];
 
+/// What a row leaves out.
+const ANY: Remedy =
+    Remedy { code: "", hops: &[], policy: None, message: None, key: None, cause: "", remedy: "" };
+
 /// Specific before general: the first that fits is taken.
 pub static REMEDIES: &[Remedy] = &[
     Remedy {
         code: "NoPermission",
         hops: &[Hop::AssumeRole],
         policy: Some("AssumeRolePolicy"),
-        message: None,
         cause: "the trust policy of {role} does not let {caller} in",
         remedy: "let it name the ARN of {caller} under Principal.RAM; if it asks for an external id, set externalId to it",
+        ..ANY
     },
     Remedy {
         code: "NoPermission",
         hops: &[Hop::AssumeRole],
         policy: Some("AccountLevelIdentityBasedPolicy"),
-        message: None,
         cause: "{caller} has no permission to assume roles",
         remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, or a policy that allows sts:AssumeRole on {role}",
+        ..ANY
     },
     Remedy {
         code: "NoPermission",
         hops: &[Hop::AssumeRole],
-        policy: None,
-        message: None,
         cause: "{caller} may not assume the role, or the role's trust policy does not name it",
         remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, and let the trust policy of {role} name its ARN under Principal.RAM (and the externalId, if it asks for one)",
+        ..ANY
     },
     Remedy {
         code: "EntityNotExist.Role",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("assumeRoleARN"),
         cause: "there is no role {role}",
         remedy: "compare account id and role name with the ARN shown in the RAM console of the role's account",
+        ..ANY
     },
     Remedy {
         code: "InvalidParameter.DurationSeconds",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("expireDuration"),
         cause: "expireDuration is above the role's maximum session duration",
         remedy: "lower expireDuration to it (3600 unless it was raised), or raise the maximum session duration of {role} in its RAM console",
+        ..ANY
     },
     Remedy {
         code: "InvalidParameter.RoleArn",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("assumeRoleARN"),
         cause: "the role ARN is not accepted",
         remedy: "compare {role} with the ARN shown in the RAM console",
+        ..ANY
     },
     Remedy {
         code: "InvalidParameter.RoleSessionName",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("roleSessionName"),
         cause: "the session name is not accepted",
         remedy: "set roleSessionName to 2 to 64 letters, digits or `.@-_`",
+        ..ANY
     },
     Remedy {
         code: "InvalidParameter.ExternalId",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("externalId"),
         cause: "the external id is not accepted",
         remedy: "set externalId to the value in the trust policy of {role}",
+        ..ANY
     },
     Remedy {
         code: "InvalidParameter.Policy*",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("sessionPolicy"),
         cause: "the session policy is not accepted",
         remedy: "leave sessionPolicy out and report this error",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken.Expired",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "the OIDC token has expired",
         remedy: "see that what renews the token still runs (for a token file the token DaemonSet), and check this machine's clock",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken.AudienceNotMatch",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "the token's audience is not a client id of {provider}",
         remedy: "project the token with audience sts.aliyuncs.com, and keep that client id on the OIDC provider",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken.IssuerNotMatch",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
+        key: Some("rrsaOIDCProviderRoleARN"),
         cause: "the token was issued by another cluster than {provider} stands for, or RRSA is not enabled",
         remedy: "enable RRSA on the cluster and take rrsaOIDCProviderRoleARN from its basic information page",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken.IssuerConfigurationBroken",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "STS cannot read the issuer's public keys",
         remedy: "see that RRSA is enabled on the cluster and the issuer URL of {provider} can be reached",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken.PublicKeyFingerprintMismatch",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "the issuer's certificate is not among the fingerprints of {provider}",
         remedy: "renew the fingerprints of {provider} in the RAM console",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.OIDCToken*",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "the OIDC token is not accepted",
         remedy: "see that the token is one of the cluster that {provider} stands for, and that the provider's fingerprints are current",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.NoPermission",
         hops: ROLE_HOPS,
-        policy: None,
         message: Some("No such OIDC Provider"),
+        key: Some("rrsaOIDCProviderRoleARN"),
         cause: "there is no OIDC provider {provider}",
         remedy: "take rrsaOIDCProviderRoleARN from the cluster's basic information page; RRSA has to be enabled there",
+        ..ANY
     },
     Remedy {
         code: "AuthenticationFail.NoPermission",
         hops: ROLE_HOPS,
-        policy: None,
-        message: None,
         cause: "the trust policy of {role} does not let {subject} in",
         remedy: "let the trust policy of {role} name {provider} under Principal.Federated, with the token's oidc:iss, oidc:aud sts.aliyuncs.com and oidc:sub {subject}",
+        ..ANY
     },
     Remedy {
         code: "NoPrivilege",
         hops: &[Hop::ListInstance],
-        policy: None,
-        message: None,
         cause: "{caller} may not list instances, and the registry did not say which instance it is",
         remedy: "grant cr:ListInstance to {caller}, or add an entry with instanceId",
+        ..ANY
     },
     Remedy {
         code: "NoPrivilege",
         hops: &[Hop::PersonalTokens],
-        policy: None,
-        message: None,
+        key: Some("instanceId"),
         cause: "{caller} may not ask for this, or its account has no Personal Edition registry in {region}",
         remedy: "grant cr:GetAuthorizationToken and cr:PullRepository to {caller}; for a registry of another account set assumeRoleARN to a role in it; if it is Enterprise Edition give instanceId",
+        ..ANY
     },
     Remedy {
         code: "NoPrivilege",
         hops: &[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint],
-        policy: None,
-        message: None,
+        key: Some("instanceId"),
         cause: "{caller} may not ask for this, or {instance} is in another account or another region",
         remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; compare instanceId and regionId with the console; for an instance of another account set assumeRoleARN to a role in it",
+        ..ANY
     },
     Remedy {
         code: "NoPermission",
         hops: ACR_HOPS,
-        policy: None,
-        message: None,
         cause: "{caller} may not ask for this",
         remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
+        ..ANY
     },
     Remedy {
         code: "USER_NOT_EXIST*",
         hops: ACR_HOPS,
-        policy: None,
-        message: None,
+        key: Some("instanceId"),
         cause: "the account has no Personal Edition registry in this region",
         remedy: "give instanceId if the registry is Enterprise Edition; else set regionId to the registry's region and activate Personal Edition there",
+        ..ANY
     },
     Remedy {
         code: "InvalidTimeStamp.Expired",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the service refuses the request's time stamp, and its own time could not be taken or did not help",
         remedy: "synchronise the clock (chrony or ntpd); if it is right, look for something on the way that holds requests back or answers from a cache",
+        ..ANY
     },
     Remedy {
         code: "SignatureNonceUsed",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the service got the same request more than once",
         remedy: "look for a proxy between this machine and the service that repeats requests",
+        ..ANY
     },
     Remedy {
         code: "SignatureDoesNotMatch",
         hops: &[],
-        policy: None,
-        message: None,
+        key: Some("customAccessKeySecret"),
         cause: "the AccessKey secret is wrong, or the request was changed on its way",
         remedy: "compare the configured secret with the key's own; if it is right, look for a proxy that changes requests",
+        ..ANY
     },
     Remedy {
         code: "IncompleteSignature",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the request was changed on its way",
         remedy: "look for a proxy that changes requests",
+        ..ANY
     },
     Remedy {
         code: "InvalidAccessKeyId.Inactive",
         hops: &[],
-        policy: None,
-        message: None,
+        key: Some("customAccessKey"),
         cause: "the AccessKey is disabled",
         remedy: "enable it in the RAM console, or put another one into the configuration",
+        ..ANY
     },
     Remedy {
         code: "InvalidAccessKeyId*",
         hops: &[],
-        policy: None,
-        message: None,
+        key: Some("customAccessKey"),
         cause: "the AccessKey does not exist",
         remedy: "compare the configured key with its id in the RAM console",
+        ..ANY
     },
     Remedy {
         code: "InvalidSecurityToken*",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the temporary credentials have ended or do not belong together",
         remedy: "try again; if it stays, see that the identity's source (metadata, environment) gives current credentials",
+        ..ANY
     },
     Remedy {
         code: "Throttling*",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the account's call limit is used up (STS AssumeRole: 100 a second for the account with all its users and roles)",
         remedy: "nothing at once: the next try comes later by itself; ask the vendor for a higher quota if it stays",
+        ..ANY
     },
     Remedy {
         code: "InvalidAction*",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "what answered does not know this action",
         remedy: "see that the configured endpoint is that of the right service",
+        ..ANY
     },
     Remedy {
         code: "InvalidVersion",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "what answered does not know this API version",
         remedy: "see that the configured endpoint is that of the right service",
+        ..ANY
     },
     Remedy {
         code: "Missing*",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "a parameter got lost on its way",
         remedy: "look for a proxy that changes requests",
+        ..ANY
     },
     Remedy {
         code: "InternalError",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the service failed",
         remedy: "try again later; give the request id to the vendor's support if it stays",
+        ..ANY
     },
     Remedy {
         code: "ServiceUnavailable",
         hops: &[],
-        policy: None,
-        message: None,
         cause: "the service is not available",
         remedy: "try again later; give the request id to the vendor's support if it stays",
+        ..ANY
     },
     Remedy {
         code: "SystemError",
         hops: &[],
-        policy: None,
-        message: None,
+        key: Some("regionId"),
         cause: "the service failed",
         remedy: "see that regionId is the instance's region; give the request id to the vendor's support if it stays",
+        ..ANY
     },
 ];
 

@@ -7,9 +7,11 @@
 //! whatever is in force.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,7 +19,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
+    ProtocolVersion, RootCertStore, SignatureScheme,
 };
 
 /// Where Linux distributions keep their CA bundle: Debian and Ubuntu, Alibaba Cloud Linux and
@@ -59,6 +62,39 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| no_roots(&error.to_string()))?;
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// Shakes hands with a host that was connected to, and nothing more: which version of TLS it is.
+///
+/// # Errors
+///
+/// When its certificate is not trusted for the name, or it does not speak TLS.
+pub fn handshake(
+    trust: &Trust,
+    host: &str,
+    mut stream: TcpStream,
+    patience: Duration,
+) -> Result<&'static str, String> {
+    let config = client_config(trust).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    let mut connection =
+        ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    let limits = stream
+        .set_read_timeout(Some(patience))
+        .and_then(|()| stream.set_write_timeout(Some(patience)));
+    limits.map_err(|error| error.to_string())?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => "no answer".to_owned(),
+            ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+            _ => error.to_string().replace("invalid peer certificate", "certificate not accepted"),
+        })?;
+    }
+    Ok(match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        _ => "TLS",
+    })
 }
 
 /// Built-in roots at once, the system's when they are needed. Both check names, dates and chains

@@ -82,12 +82,27 @@ impl Contents {
 pub struct Lock(#[expect(dead_code, reason = "open for as long as the lock is held")] File);
 
 impl Store {
-    /// Opens the directory if it is there.
+    /// Opens the directory if it is there, and closes it to others.
     ///
     /// # Errors
     ///
     /// When it is there and must not be used.
     pub fn open(path: &Path) -> Result<Option<Self>, Unusable> {
+        let store = Self::look(path)?;
+        if let Some(Self { directory }) = &store
+            && fs::fstat(directory)?.st_mode & OTHERS != 0
+        {
+            fs::fchmod(directory, Mode::RWXU)?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the directory if it is there, and leaves it as it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is there and must not be used.
+    pub fn look(path: &Path) -> Result<Option<Self>, Unusable> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = match fs::open(path, flags, Mode::empty()) {
             Ok(directory) => directory,
@@ -99,9 +114,6 @@ impl Store {
         check_owner(&stat)?;
         if stat.st_mode & OTHERS_WRITE != 0 {
             return Err(Unusable::Open(stat.st_mode & 0o7777));
-        }
-        if stat.st_mode & OTHERS != 0 {
-            fs::fchmod(&directory, Mode::RWXU)?;
         }
         Ok(Some(Self { directory }))
     }

@@ -5,6 +5,7 @@ use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
 use crate::config::file::{Notes, Section, Written};
 use crate::config::identity::{self, Context, IdentitySource, arn};
 use crate::config::settings::region;
+use crate::config::yaml::Position;
 use crate::registry::{self, RegistryHost};
 
 /// `expireDuration` when it is left out, in seconds; every role grants it.
@@ -31,6 +32,29 @@ pub struct Entry {
     pub session_name: String,
     /// Sessions are narrowed to pulling from the one instance.
     pub pull_only: bool,
+    pub written: EntryKeys,
+}
+
+/// Which keys an entry has, and where they stand. Two entries mean the same wherever they stand.
+#[derive(Debug, Default, Clone)]
+pub struct EntryKeys {
+    /// None where no entry is configured.
+    pub at: Option<Position>,
+    pub keys: Vec<(String, Position)>,
+}
+
+impl EntryKeys {
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|(name, _)| name == key)
+    }
+
+    /// Where a key stands, or else the entry it is missing from.
+    #[must_use]
+    pub fn place(&self, key: &str) -> Option<Position> {
+        let found = self.keys.iter().find(|(name, _)| name == key);
+        found.map(|(_, at)| *at).or(self.at)
+    }
 }
 
 /// Which hosts an entry covers.
@@ -73,6 +97,7 @@ impl Entry {
             expire_duration: EXPIRE_DURATION,
             session_name: SESSION_NAME.to_owned(),
             pull_only: false,
+            written: EntryKeys::default(),
         }
     }
 }
@@ -107,6 +132,10 @@ pub(super) fn read(
         pull_only: pull_only(section, notes),
         identity: identity?,
         role,
+        written: EntryKeys {
+            at: Some(section.at),
+            keys: section.keys().map(|(key, at)| (key.to_owned(), at)).collect(),
+        },
     };
     let has_session = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));
     if entry.pull_only && !has_session {

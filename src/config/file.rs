@@ -101,6 +101,11 @@ impl Section {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.at)
     }
 
+    /// The keys, each with its place.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, Position)> {
+        self.pairs.iter().map(|(key, _)| (key.name.as_str(), key.at))
+    }
+
     /// The text behind a key; an empty one counts as left out.
     pub fn text(&self, name: &str, notes: &mut Notes) -> Option<Written> {
         let node = self.node(name)?;

@@ -13,6 +13,14 @@ pub const TOP_KEYS: [&str; 10] = [
     "acr-api-version",
     "webhook-configuration",
 ];
+/// Those of them that mean nothing on a node.
+pub const IGNORED_KEYS: [&str; 5] = [
+    "service-account",
+    "watch-namespace",
+    "notify-email",
+    "acr-api-version",
+    "webhook-configuration",
+];
 /// What else a manifest has; none of it matters here.
 pub const MANIFEST_KEYS: [&str; 5] = ["apiVersion", "kind", "metadata", "immutable", "binaryData"];
 /// Of an entry in `acr-registry-info`.

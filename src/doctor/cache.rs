@@ -12,13 +12,13 @@ const NAME: &str = "cache";
 
 /// The station; `directory` is none where the configuration has `off` or nothing names one.
 #[must_use]
-pub fn station(directory: Option<&Path>, cache: &Cache<'_>) -> Station {
+pub fn station(directory: Option<&Path>, cache: Option<&Cache<'_>>) -> Station {
     let Some(directory) = directory else {
         return Station::skipped(NAME, "it is off: each pull asks the cloud");
     };
     let mut station = Station::new(NAME);
     let place = directory.display();
-    match Store::open(directory) {
+    match Store::look(directory) {
         Err(why) => station.warn(
             format!("{place} is not used: {why}"),
             "remove it, or set cacheDir to a directory that only this user can use; it is made with mode 0700",
@@ -26,7 +26,7 @@ pub fn station(directory: Option<&Path>, cache: &Cache<'_>) -> Station {
         Ok(None) => station.tell(format!("{place} is not there yet: the first pull makes it")),
         Ok(Some(_)) => {
             let now = clock::since_boot();
-            let logins = cache.logins::<Login>();
+            let logins = cache.map(Cache::logins::<Login>).unwrap_or_default();
             let lives = logins.iter().filter(|login| now < login.until).count();
             station.tell(format!("{place}: {lives} of {} logins of this configuration live", logins.len()));
             for login in &logins {

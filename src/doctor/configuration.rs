@@ -1,8 +1,10 @@
 //! The configuration: every mistake at once, what is ignored, and what will bite later.
 
 use crate::aliyun::endpoint::Network;
-use crate::config::{Config, ConfigError, Entry, IdentitySource, Scope};
-use crate::doctor::report::{Problem, Station, Status};
+use crate::config::yaml::Position;
+use crate::config::{Config, ConfigError, Entry, IdentitySource, PodIdentity, Scope};
+use crate::doctor::report::{Station, Status};
+use crate::environment::Environment;
 use crate::error::Exit;
 use crate::registry::RegistryHost;
 
@@ -11,11 +13,20 @@ const NAME: &str = "configuration";
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
 
+/// Variables that are an identity where no entry is configured.
+const IDENTITY_VARIABLES: [&str; 5] = [
+    "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "ALIBABA_CLOUD_ROLE_ARN",
+    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+];
+
 /// The station for a configuration that can be used, or not.
 #[must_use]
-pub fn station(result: &Result<Config, ConfigError>) -> Station {
+pub fn station(result: &Result<Config, ConfigError>, environment: &Environment) -> Station {
     match result {
-        Ok(config) => usable(config),
+        Ok(config) => usable(config, environment),
         Err(error) => unusable(error),
     }
 }
@@ -45,7 +56,7 @@ fn unusable(error: &ConfigError) -> Station {
     station
 }
 
-fn usable(config: &Config) -> Station {
+fn usable(config: &Config, environment: &Environment) -> Station {
     let mut station = Station::new(NAME);
     match &config.path {
         Some(path) => station.tell(format!("{}: no mistakes", path.display())),
@@ -54,15 +65,18 @@ fn usable(config: &Config) -> Station {
     for entry in &config.entries {
         station.tell(summary(entry));
     }
+    let settings = names(config.written.settings.iter().map(|(name, at)| (name, *at)));
+    if !settings.is_empty() {
+        station.tell(format!("settings in credential-provider: {settings}"));
+    }
+    ignored(config, environment, &mut station);
     for warning in &config.warnings {
-        station.status = station.status.max(Status::Warning);
-        station.tell(warning.clone());
-        station.problems.push(Problem { what: warning.clone(), remedy: None });
+        station.odd(warning.clone(), None);
     }
     for entry in &config.entries {
         what_will_bite(entry, config, &mut station);
     }
-    overlaps(&config.entries, &mut station);
+    overlaps(config, &mut station);
     station
 }
 
@@ -86,8 +100,61 @@ fn summary(entry: &Entry) -> String {
     format!("{}: {hosts}, by {who}{role}", entry.name)
 }
 
+/// What is in the file, or in the environment, and does not count here.
+fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
+    let ignored = &config.written.ignored;
+    if !ignored.is_empty() {
+        let names = names(ignored.iter().map(|(name, at, _)| (name, *at)));
+        station.tell(format!("without a meaning on a node: {names}"));
+    }
+    let restricts = |(name, _, value): &&(String, Position, String)| {
+        ["service-account", "watch-namespace"].contains(&name.as_str())
+            && !["", "*", "all"].contains(&value.as_str())
+    };
+    let everybody = config.entries.iter().any(|entry| !pods_alone(entry));
+    for (name, at, _) in ignored.iter().filter(restricts).filter(|_| everybody) {
+        station.warn(
+            format!(
+                "{}`{name}` does not restrict who pulls: every pod of the node does",
+                prefix(config, Some(*at))
+            ),
+            "where that matters use RRSA with `podIdentity: required` (Kubernetes 1.33 and later); else take the key out",
+        );
+    }
+    let unused: Vec<&str> =
+        IDENTITY_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    if !unused.is_empty() && config.entries.iter().any(|entry| entry.written.at.is_some()) {
+        let names = unused.join(", ");
+        station.tell(format!("set in the environment and not used, as there are entries: {names}"));
+    }
+}
+
+/// Whether only pods with a token of their own have the entry's login.
+#[must_use]
+pub fn pods_alone(entry: &Entry) -> bool {
+    matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
+}
+
+fn names<'k>(keys: impl Iterator<Item = (&'k String, Position)>) -> String {
+    let names: Vec<String> = keys.map(|(name, at)| format!("{name} (line {})", at.line)).collect();
+    names.join(", ")
+}
+
+/// `FILE:LINE:COLUMN: ` of a key of an entry, or of the entry if it has no such key.
+#[must_use]
+pub fn place(config: &Config, entry: &Entry, key: &str) -> String {
+    prefix(config, entry.written.place(key))
+}
+
+fn prefix(config: &Config, at: Option<Position>) -> String {
+    match (&config.path, at) {
+        (Some(path), Some(at)) => format!("{}:{at}: ", path.display()),
+        _ => String::new(),
+    }
+}
+
 fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
-    let name = &entry.name;
+    let at = |key: &str| place(config, entry, key);
     let oidc = match &entry.identity {
         IdentitySource::Oidc(oidc) => oidc.role.as_ref(),
         _ => None,
@@ -96,59 +163,94 @@ fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
     if let Some(role) = session
         && entry.expire_duration > EVERY_ROLE_GRANTS
     {
+        let seconds = entry.expire_duration;
         station.warn(
-            format!("{name}: `expireDuration` {} needs a role whose maximum session was raised", entry.expire_duration),
-            format!("set the maximum session duration of {role} to {} or more, or take expireDuration out", entry.expire_duration),
+            format!("{}`expireDuration` {seconds} is refused unless the role's maximum session was raised: every role grants {EVERY_ROLE_GRANTS}", at("expireDuration")),
+            format!("set the maximum session duration of {role} to {seconds} or more, if that is not done, or take expireDuration out"),
         );
     }
-    if matches!(entry.identity, IdentitySource::AccessKey(_)) && config.path.is_some() {
+    if matches!(entry.identity, IdentitySource::AccessKey(_)) {
+        let at = match entry.written.at {
+            Some(_) => at("customAccessKey"),
+            None => "environment: ".to_owned(),
+        };
         station.warn(
-            format!("{name}: a long-lived AccessKey is on this node"),
+            format!("{at}an AccessKey that does not end by itself lies on this node"),
             "prefer the worker role or RRSA; else give its user nothing but the pull policy, and rotate the key",
         );
     }
     let Scope::Domains(domains) = &entry.scope else { return };
     for host in domains {
-        let vpc = host
-            .split('.')
-            .next()
-            .is_some_and(|first| first.ends_with("-vpc") || first.ends_with("-internal"));
-        if vpc && config.settings.network == Some(Network::Internet) {
-            station.warn(
-                format!("{name}: `{host}` is a host within a VPC, and `network: internet` takes public ones for STS and ACR"),
-                "set network: auto or vpc, or name the registry's public host",
-            );
-        }
-        let form = RegistryHost::parse(host);
-        if let Some(RegistryHost::PersonalInstance { .. }) = form {
-            station.warn(
-                format!("{name}: `{host}` is a Personal Edition instance of the kind created from 2024-09-09"),
-                "the vendor says that credential helpers cannot serve it: use imagePullSecrets",
-            );
-        }
-        if let (Some(form), Some(region)) = (&form, &entry.region)
-            && form.region() != region
-        {
-            station.warn(
-                format!("{name}: `{host}` is in {}, and `regionId` says {region}", form.region()),
-                "correct regionId: it is the instance's region, not the cluster's",
-            );
-        }
+        domain(host, entry, config, station);
     }
 }
 
-/// Hosts that two entries name: the second is never asked.
-fn overlaps(entries: &[Entry], station: &mut Station) {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    for entry in entries {
-        let Scope::Domains(domains) = &entry.scope else { continue };
-        for host in domains {
-            match seen.iter().find(|(known, _)| known == host) {
-                Some((_, first)) => station.warn(
-                    format!("`{host}` is in {first} and in {}: the first answers", entry.name),
-                    format!("take {host} out of one of them"),
-                ),
-                None => seen.push((host, &entry.name)),
+fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {
+    let at = |key: &str| place(config, entry, key);
+    let first = host.split('.').next().unwrap_or(host);
+    let vpc = first.ends_with("-vpc") || first.ends_with("-internal");
+    if vpc && config.settings.network == Some(Network::Internet) {
+        station.warn(
+            format!("{}`{host}` is a host within a VPC, and `network: internet` takes public ones for STS and ACR", at("domains")),
+            "set network: auto or vpc, or name the registry's public host",
+        );
+    }
+    let form = RegistryHost::parse(host);
+    if let Some(RegistryHost::PersonalInstance { .. }) = form {
+        station.warn(
+            format!(
+                "{}`{host}` is a Personal Edition instance of the kind created from 2024-09-09",
+                at("domains")
+            ),
+            "the vendor says that credential helpers cannot serve it: use imagePullSecrets",
+        );
+    }
+    if let (Some(form), Some(region)) = (&form, &entry.region)
+        && form.region() != region
+    {
+        station.warn(
+            format!(
+                "{}`regionId` is {region}, and `{host}` is in {}",
+                at("regionId"),
+                form.region()
+            ),
+            "correct regionId: it is the instance's region, not the cluster's",
+        );
+    }
+}
+
+/// What two entries claim: of hosts that both name the first answers, of instances that are not
+/// told apart by a host neither.
+fn overlaps(config: &Config, station: &mut Station) {
+    let mut claims: Vec<(String, &Entry)> = Vec::new();
+    for entry in &config.entries {
+        let (key, own): (_, Vec<String>) = match &entry.scope {
+            Scope::Domains(domains) => ("domains", domains.clone()),
+            Scope::Instances => {
+                ("instanceId", entry.instances.iter().map(ToString::to_string).collect())
+            }
+            Scope::Personal => {
+                let region = entry.region.as_ref().map_or("the node's region", |r| r.as_str());
+                ("regionId", vec![format!("the Personal Edition of {region}")])
+            }
+            Scope::Account => continue,
+        };
+        for claim in own {
+            let Some((_, first)) = claims.iter().find(|(known, _)| *known == claim) else {
+                claims.push((claim, entry));
+                continue;
+            };
+            let (at, first) = (place(config, entry, key), &first.name);
+            if entry.scope == Scope::Instances {
+                station.warn(
+                    format!("{at}{first} has {claim} too: a pull from it ends with an error"),
+                    "name the host in `domains` of the entry that is to answer for it",
+                );
+            } else {
+                station.warn(
+                    format!("{at}{first} has `{claim}` too, and answers: this one never does"),
+                    format!("take {claim} out of one of them"),
+                );
             }
         }
     }

@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::doctor::kubelet::{PROGRAM, Provider};
+use crate::doctor::kubelet::PROGRAM;
+use crate::doctor::provider_config::Provider;
 use crate::doctor::report::Station;
 use crate::error::{Exit, Failure};
 use crate::match_images::overlap;
@@ -30,7 +31,7 @@ pub(super) fn is_ours(provider: &Provider, bin_dir: &Path) -> bool {
 /// for a provider of others a warning, for whose logins these are is not known here.
 pub(super) fn apart(ours: &[&Provider], others: &[&Provider], station: &mut Station) {
     let (pods, node): (Vec<&Provider>, Vec<&Provider>) =
-        ours.iter().partition(|provider| provider.audience.is_some());
+        ours.iter().partition(|provider| provider.tokens.is_some());
     if let Some((one, other)) = meeting(&pods, &node) {
         station.fail(
             &Failure::new(

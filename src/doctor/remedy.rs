@@ -1,61 +1,110 @@
-//! The exact policy that is missing, with the ARNs of this very configuration filled in.
+//! The exact remedy: the policy that is missing, with the ARNs of this very configuration filled
+//! in, and the line of the configuration that is in question.
 
-use crate::config::IdentitySource;
+use serde_json::Value;
+
+use crate::config::{Config, IdentitySource};
+use crate::doctor::configuration;
 use crate::error::{Exit, Failure};
 use crate::identity::{self, Identity};
 use crate::instance::Target;
 use crate::node::Node;
 use crate::policies;
 
-/// Policies to add, each with where it belongs; none if nothing of the kind would help.
+/// By what the service names them in a refusal: the trust policy of the role that is assumed, and
+/// the policies of the one who asks.
+const TRUST: &str = "AssumeRolePolicy";
+const PERMISSION: &str = "AccountLevelIdentityBasedPolicy";
+
+/// What else helps beside the hint of the failure; none if nothing of the kind would.
 #[must_use]
-pub fn policies(
+pub fn exact(
+    failure: &Failure,
+    caller: Option<&Identity>,
+    target: &Target<'_>,
+    config: &Config,
+    node: &Node<'_>,
+) -> Vec<String> {
+    let mut remedies: Vec<String> = line(failure, target, config).into_iter().collect();
+    if failure.exit == Exit::Identity && configuration::pods_alone(target.entry) {
+        remedies.push("doctor has no pod's token, as a static pod has none; with one ask by hand: put it into the request as serviceAccountToken".to_owned());
+    }
+    let denied = failure.code.as_deref().is_some_and(|code| {
+        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| code.contains(word))
+    });
+    if denied {
+        remedies.extend(match failure.exit {
+            Exit::Identity => oidc_trust(target).into_iter().collect(),
+            Exit::AssumeRole => assume(failure, caller, target, node),
+            Exit::RegistryToken => vec![permission(caller, &policies::pull())],
+            _ => Vec::new(),
+        });
+    }
+    remedies
+}
+
+/// Where the value stands that the service did not like.
+fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<String> {
+    let entry = target.entry;
+    let key = match (failure.key.as_deref()?, failure.exit) {
+        ("assumeRoleARN", Exit::Identity) => "rrsaRoleARN",
+        (key, _) => key,
+    };
+    // An AccessKey of the environment stands in no line.
+    entry.written.at?;
+    let place = configuration::place(config, entry, key);
+    Some(if entry.written.has(key) {
+        format!("the line to look at: {place}{key}")
+    } else {
+        format!("the line to look at: {place}{} has no {key}", entry.name)
+    })
+}
+
+fn permission(caller: Option<&Identity>, policy: &Value) -> String {
+    let who = caller.map_or("the identity", |caller| caller.owner.as_str());
+    format!("attach this policy to {who}:\n{}", policies::text(policy))
+}
+
+fn trust(role: &str, policy: &Value) -> String {
+    format!(
+        "let the trust policy of {role} have this statement, beside those it has:\n{}",
+        policies::text(policy)
+    )
+}
+
+fn assume(
     failure: &Failure,
     caller: Option<&Identity>,
     target: &Target<'_>,
     node: &Node<'_>,
 ) -> Vec<String> {
-    let denied = failure.code.as_deref().is_some_and(|code| {
-        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| code.contains(word))
-    });
-    if !denied {
-        return Vec::new();
-    }
-    match failure.exit {
-        Exit::Identity => oidc_trust(target).into_iter().collect(),
-        Exit::AssumeRole => assume(caller, target, node),
-        Exit::RegistryToken => {
-            let who = caller.map_or("the identity", |caller| caller.owner.as_str());
-            vec![format!("policy for {who}:\n{}", policies::text(&policies::pull()))]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn assume(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
     let Some(role) = &target.entry.role else { return Vec::new() };
     let mut remedies = Vec::new();
-    if let Some(arn) = caller_arn(caller, target, node) {
-        let trust = policies::trust(&[arn], role.external_id.as_deref());
-        remedies.push(format!("trust policy of {}:\n{}", role.arn, policies::text(&trust)));
+    let denied_by = failure.denied_by.as_deref();
+    if denied_by != Some(PERMISSION) {
+        let arn = caller_arn(caller, target, node);
+        let policy = policies::trust(&arn, role.external_id.as_deref());
+        remedies.push(trust(role.arn.as_str(), &policy));
     }
-    let who = caller.map_or("the identity", |caller| caller.owner.as_str());
-    let allow = policies::assume(&[&role.arn]);
-    remedies.push(format!("policy for {who}:\n{}", policies::text(&allow)));
+    if denied_by != Some(TRUST) {
+        remedies.push(permission(caller, &policies::assume(&[&role.arn])));
+    }
     remedies
 }
 
-/// The ARN of the role that asks, where it is a role's.
-fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Option<String> {
-    match &target.entry.identity {
-        IdentitySource::AccessKey(_) => None,
+/// The ARN of who asks.
+fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
+    let arn = match &target.entry.identity {
+        IdentitySource::AccessKey(_) => Some(policies::KEY_ACCOUNT.to_owned()),
         IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
         IdentitySource::WorkerRole => {
-            let name = caller?.owner.rsplit(' ').next()?.to_owned();
-            let account = node.metadata().ok()?.account().ok()?;
-            Some(format!("acs:ram::{account}:role/{name}"))
+            let name = caller.and_then(|caller| caller.owner.rsplit(' ').next());
+            let account = node.metadata().ok().and_then(|metadata| metadata.account().ok());
+            let account = account.unwrap_or_else(|| "<account of this node>".to_owned());
+            name.map(|name| format!("acs:ram::{account}:role/{name}"))
         }
-    }
+    };
+    arn.into_iter().collect()
 }
 
 fn oidc_trust(target: &Target<'_>) -> Option<String> {
@@ -64,6 +113,6 @@ fn oidc_trust(target: &Target<'_>) -> Option<String> {
     let role = oidc.role.as_ref()?;
     let subjects: Vec<String> = claims.subject.into_iter().collect();
     let issuer = claims.issuer.unwrap_or_default();
-    let trust = policies::trust_oidc(&oidc.provider, &issuer, &subjects);
-    Some(format!("trust policy of {role}:\n{}", policies::text(&trust)))
+    let policy = policies::trust_oidc(&oidc.provider, &issuer, &subjects);
+    Some(trust(role.as_str(), &policy))
 }

@@ -35,6 +35,9 @@ impl Status {
 #[derive(Debug, Serialize)]
 pub struct Station {
     pub name: &'static str,
+    /// The registry that a pull is from, for the stations of a pull.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     pub status: Status,
     /// One line each; for a failure the first says what failed.
     pub details: Vec<String>,
@@ -49,8 +52,8 @@ pub struct Station {
     pub exit: u8,
 }
 
-#[derive(Debug, Serialize)]
 /// One thing that is wrong.
+#[derive(Debug, Serialize)]
 pub struct Problem {
     pub what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,8 +68,15 @@ fn is_zero(exit: &u8) -> bool {
 impl Station {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        let (details, remedies, problems) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, status: Status::Ok, details, remedies, problems, exit: 0 }
+        Self {
+            name,
+            host: None,
+            status: Status::Ok,
+            details: Vec::new(),
+            remedies: Vec::new(),
+            problems: Vec::new(),
+            exit: 0,
+        }
     }
 
     /// A line about what was found.
@@ -77,10 +87,17 @@ impl Station {
     /// Something that works and should be seen to.
     pub fn warn(&mut self, detail: impl Into<String>, remedy: impl Into<String>) {
         let (what, remedy) = (detail.into(), remedy.into());
+        self.odd(what.clone(), Some(remedy.clone()));
+        if !self.remedies.contains(&remedy) {
+            self.remedies.push(remedy);
+        }
+    }
+
+    /// Something that somebody should know.
+    pub fn odd(&mut self, what: String, remedy: Option<String>) {
         self.status = self.status.max(Status::Warning);
         self.tell(what.clone());
-        self.remedies.push(remedy.clone());
-        self.problems.push(Problem { what, remedy: Some(remedy) });
+        self.problems.push(Problem { what, remedy });
     }
 
     /// What a pull would fail with.
@@ -90,9 +107,9 @@ impl Station {
         self.tell(failure.message.clone());
         self.details.extend(failure.causes.iter().cloned());
         self.remedies.extend(failure.hint.clone());
-        let what = [failure.message.clone()].into_iter().chain(failure.causes.iter().cloned());
-        let what = what.collect::<Vec<_>>().join("; ");
-        self.problems.push(Problem { what, remedy: failure.hint.clone() });
+        let causes = failure.causes.iter().map(String::as_str);
+        let what: Vec<&str> = std::iter::once(failure.message.as_str()).chain(causes).collect();
+        self.problems.push(Problem { what: what.join("; "), remedy: failure.hint.clone() });
     }
 
     /// Says why it was not looked at.
@@ -139,31 +156,56 @@ impl Report {
         worst.filter(|status| *status > Status::Skipped).unwrap_or(Status::Ok)
     }
 
-    /// For people. Stations that are well take a line each; `colour` is for terminals.
+    /// For people. Stations that are well take a line each, and what was not reached one together;
+    /// the last line is what came of all. `colour` is for terminals.
     #[must_use]
     pub fn text(&self, colour: bool) -> String {
         let mut text = String::new();
-        for station in &self.stations {
-            let mark = match (colour, station.status) {
-                (true, Status::Failed) => "\u{1b}[31mFAILED\u{1b}[0m ".to_owned(),
-                (true, Status::Warning) => "\u{1b}[33mwarning\u{1b}[0m".to_owned(),
-                (_, status) => format!("{:7}", status.mark()),
-            };
-            let mut details = station.details.iter().map(|detail| one_line(detail));
-            let first = details.next().unwrap_or_default();
-            let _ = writeln!(text, "{mark} {:13} {first}", station.name);
-            for detail in details {
-                let _ = writeln!(text, "{:22}{detail}", "");
+        let alike = |one: &Station, next: &Station| {
+            one.status == Status::Skipped
+                && next.status == Status::Skipped
+                && one.details == next.details
+                && one.host == next.host
+        };
+        let mut host = None;
+        for stations in self.stations.chunk_by(alike) {
+            let Some(station) = stations.first() else { continue };
+            if host.is_some() && host != station.host.as_ref() {
+                text.push('\n');
             }
-            for remedy in &station.remedies {
-                let mut lines = remedy.lines();
-                let _ = writeln!(text, "{:22}do: {}", "", lines.next().unwrap_or_default());
-                for line in lines {
-                    let _ = writeln!(text, "{:26}{line}", "");
+            host = station.host.as_ref();
+            let names: Vec<&str> = stations.iter().map(|station| station.name).collect();
+            write(&names.join(", "), station, colour, &mut text);
+        }
+        let _ = writeln!(text, "\n{}", self.verdict());
+        text
+    }
+
+    fn verdict(&self) -> String {
+        let with = |status: Status| {
+            let mut names: Vec<&str> = Vec::new();
+            for station in self.stations.iter().filter(|station| station.status == status) {
+                if !names.contains(&station.name) {
+                    names.push(station.name);
                 }
             }
+            names
+        };
+        let warned = with(Status::Warning).join(", ");
+        match self.stations.iter().find(|station| station.status == Status::Failed) {
+            Some(first) => {
+                let several = self.images.len() > 1;
+                let host = first.host.as_ref().filter(|_| several);
+                let host = host.map_or(String::new(), |host| format!(" for {host}"));
+                format!(
+                    "It fails at `{}`{host}, exit code {}: the lines there that begin with `do:` say what to do.",
+                    first.name,
+                    self.exit()
+                )
+            }
+            None if warned.is_empty() => "All is well.".to_owned(),
+            None => format!("No station fails, but see the warnings: {warned}."),
         }
-        text
     }
 
     /// For programs and support tickets: one JSON document.
@@ -181,6 +223,27 @@ impl Report {
         let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
         text.push('\n');
         text
+    }
+}
+
+fn write(names: &str, station: &Station, colour: bool, text: &mut String) {
+    let mark = match (colour, station.status) {
+        (true, Status::Failed) => "\u{1b}[31mFAILED\u{1b}[0m ".to_owned(),
+        (true, Status::Warning) => "\u{1b}[33mwarning\u{1b}[0m".to_owned(),
+        (_, status) => format!("{:7}", status.mark()),
+    };
+    let mut details = station.details.iter().map(|detail| one_line(detail));
+    let first = details.next().unwrap_or_default();
+    let _ = writeln!(text, "{mark} {names:13} {first}");
+    for detail in details {
+        let _ = writeln!(text, "{:22}{detail}", "");
+    }
+    for remedy in &station.remedies {
+        let mut lines = remedy.lines().map(one_line);
+        let _ = writeln!(text, "{:22}do: {}", "", lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(text, "{:26}{line}", "");
+        }
     }
 }
 

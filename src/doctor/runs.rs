@@ -11,12 +11,15 @@ const TOLD: usize = 5;
 
 /// The station: the last runs that asked the cloud, newest first.
 #[must_use]
-pub fn station(cache: &Cache<'_>) -> Station {
-    let runs = trace::runs(cache);
+pub fn station(cache_is_on: bool, cache: Option<&Cache<'_>>) -> Station {
+    if !cache_is_on {
+        return Station::skipped(NAME, "they are noted in the cache, which is off");
+    }
+    let runs = cache.map(trace::runs).unwrap_or_default();
     if runs.is_empty() {
         return Station::skipped(
             NAME,
-            "none of this configuration has asked the cloud since this machine was started",
+            "none with this configuration file has asked the cloud since this machine was started",
         );
     }
     let mut station = Station::new(NAME);

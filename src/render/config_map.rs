@@ -8,6 +8,10 @@ use crate::duration::format_go;
 use crate::error::{Exit, Failure};
 use crate::render::quoted;
 
+/// Keys of an entry that the vendor's helper does not know.
+const OURS: [&str; 5] =
+    ["externalId", "roleSessionName", "sessionPolicy", "podIdentity", "allowedRoles"];
+
 /// The manifest. It has what the vendor's helper knows; what is ours alone is left out and named
 /// in a comment.
 ///
@@ -25,6 +29,11 @@ pub fn render(config: &Config) -> Result<String, Failure> {
     let mut text = String::from(
         "# credential-provider and what else is this program's own is left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
     );
+    // They mean nothing here, but whoever goes back to the helper needs them as they were.
+    for (name, _, value) in config.written.ignored.iter().filter(|(_, _, value)| !value.is_empty())
+    {
+        let _ = writeln!(text, "  {name}: {}", quoted(value));
+    }
     let seconds = config.expiring_threshold.as_secs();
     let _ = writeln!(text, "  expiring-threshold: {}", quoted(&format_go(seconds)));
     if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::Oidc(_))) {
@@ -58,6 +67,11 @@ fn add(entry: &Entry, text: &mut String) {
     }
     if let Some(role) = &entry.role {
         keys.push(("assumeRoleARN", role.arn.to_string()));
+    }
+    let ours: Vec<&str> = OURS.into_iter().filter(|key| entry.written.has(key)).collect();
+    if !ours.is_empty() {
+        let _ =
+            writeln!(text, "    # left out, for the helper does not know it: {}", ours.join(", "));
     }
     let mut before = "    - ";
     for (key, value) in keys {

@@ -81,6 +81,9 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     };
     all.extend::<Vec<Attachment>>(to_callers(&policies::assume(&[&role.arn])));
     let arn = role.arn.as_str();
+    if let IdentitySource::AccessKey(_) = entry.identity {
+        first.push(policies::KEY_ACCOUNT.to_owned());
+    }
     if !first.is_empty() {
         let trust = policies::trust(&first, role.external_id.as_deref());
         all.push(Attachment::trust(arn, trust));

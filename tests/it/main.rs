@@ -13,7 +13,9 @@
 //! - [`readme`]: what README says, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
-//! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
+//! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
+//!   and through `doctor`.
+//! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
@@ -44,6 +46,7 @@ mod readme;
 mod render;
 mod samples;
 mod scenario;
+mod schema;
 mod trace;
 mod vectors;
 

@@ -100,6 +100,19 @@ impl Node {
         kept
     }
 
+    /// Every file of the cache: name, time of its last change, and contents.
+    pub fn kept_as_it_is(&self) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
+        let Ok(files) = fs::read_dir(self.cache()) else { return Vec::new() };
+        let file = |path: PathBuf| {
+            let changed = fs::metadata(&path).unwrap().modified().unwrap();
+            let contents = fs::read(&path).unwrap();
+            (path, changed, contents)
+        };
+        let mut files: Vec<_> = files.map(|entry| file(entry.unwrap().path())).collect();
+        files.sort();
+        files
+    }
+
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }

@@ -5,6 +5,8 @@
 //! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
 //! a good client never does.
 
+mod diagnosed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -110,16 +112,9 @@ struct Run {
 /// written instead of compared.
 #[test]
 fn scenarios() {
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = fs::read_dir(format!("{TESTS}/scenarios"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
-        .collect();
-    folders.sort();
-    assert!(!folders.is_empty(), "no scenario is named like `{only}`");
+    let folders = folders();
     let count = folders.len();
-    let failures: Vec<String> = in_parallel(folders);
+    let failures = in_parallel(folders, |folder| Run::prepare(folder, "scenarios").go());
     println!("{count} scenarios run");
     assert!(
         failures.is_empty(),
@@ -129,8 +124,25 @@ fn scenarios() {
     );
 }
 
-/// Most of a run is waiting, so more of them at a time than there are cores.
-fn in_parallel(folders: Vec<PathBuf>) -> Vec<String> {
+/// All folders, or those whose name contains `SCENARIO`.
+fn folders() -> Vec<PathBuf> {
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = fs::read_dir(format!("{TESTS}/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "no scenario is named like `{only}`");
+    folders
+}
+
+/// Most of a run is waiting, so more of them at a time than there are cores. What is wrong in a
+/// folder comes back.
+fn in_parallel(
+    folders: Vec<PathBuf>,
+    run: impl Fn(&Path) -> Vec<String> + Sync + std::panic::RefUnwindSafe,
+) -> Vec<String> {
     let queue = std::sync::Mutex::new(folders.into_iter());
     let failures = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -139,7 +151,7 @@ fn in_parallel(folders: Vec<PathBuf>) -> Vec<String> {
                 loop {
                     let Some(folder) = queue.lock().unwrap().next() else { return };
                     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-                    let wrong = std::panic::catch_unwind(|| Run::prepare(&folder).go())
+                    let wrong = std::panic::catch_unwind(|| run(&folder))
                         .unwrap_or_else(|_| vec!["the test itself panicked, see above".to_owned()]);
                     if !wrong.is_empty() {
                         failures.lock().unwrap().push(format!("{name}:\n  {}", wrong.join("\n  ")));
@@ -152,7 +164,8 @@ fn in_parallel(folders: Vec<PathBuf>) -> Vec<String> {
 }
 
 impl Run {
-    fn prepare(folder: &Path) -> Self {
+    /// `place` is the folder beside the test that the scratch space is in.
+    fn prepare(folder: &Path, place: &str) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(folder.join("scenario.yaml"))
             .unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -167,7 +180,7 @@ impl Run {
             }
         };
         let cloud = Cloud::start(&world).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios").join(&name);
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(place).join(&name);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         let instances = world.accounts.values().flat_map(|account| account.instances.values());
@@ -178,6 +191,21 @@ impl Run {
 
     /// Runs the program; what is wrong comes back.
     fn go(&self) -> Vec<String> {
+        let (exec, request) = self.exec();
+        let outcome = exec.run(request.as_bytes()).unwrap();
+        let mut wrong = Vec::new();
+        self.check_exit(&outcome, &mut wrong);
+        self.check_answer(&request, &outcome, &mut wrong);
+        self.check_secrets(&outcome, &mut wrong);
+        self.compare("stderr.txt", &self.without_chance(&outcome.stderr_text()), &mut wrong);
+        if !self.scenario.expect.any_calls {
+            self.compare("calls.txt", &self.cloud.call_lines().join("\n"), &mut wrong);
+        }
+        wrong
+    }
+
+    /// The program, its surroundings prepared, and the request for it.
+    fn exec(&self) -> (Exec, String) {
         let request = fs::read_to_string(self.folder.join("request.json")).unwrap_or_default();
         let pod_token = self.scenario.pod_token.as_ref().map(|token| self.mint(token));
         let request = self.filled(&request).replace("${token}", &pod_token.unwrap_or_default());
@@ -195,16 +223,7 @@ impl Run {
             .iter()
             .map(|(name, value)| (name.clone(), self.filled(value)))
             .collect();
-        let outcome = exec.run(request.as_bytes()).unwrap();
-        let mut wrong = Vec::new();
-        self.check_exit(&outcome, &mut wrong);
-        self.check_answer(&request, &outcome, &mut wrong);
-        self.check_secrets(&outcome, &mut wrong);
-        self.compare("stderr.txt", &self.without_chance(&outcome.stderr_text()), &mut wrong);
-        if !self.scenario.expect.any_calls {
-            self.compare("calls.txt", &self.cloud.call_lines().join("\n"), &mut wrong);
-        }
-        wrong
+        (exec, request)
     }
 
     fn arguments(&self) -> Vec<String> {

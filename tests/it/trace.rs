@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde_json::Value as Json;
 use simulation::cloud::{SecretKind, standard};
 
-use crate::node::{ACME, Node, entry};
+use simulation::kubelet::Exec;
+
+use crate::PROGRAM;
+use crate::node::{ACME, Node, entry, request};
 
 /// The file, and the runs in it.
 fn trace(node: &Node) -> Option<(PathBuf, Vec<Json>)> {
@@ -92,4 +95,73 @@ fn one_that_cannot_be_written_is_no_matter() {
     fs::create_dir(&path).unwrap();
     node.configure(&entry(ACME, standard::ACME, standard::PULLER_ONE_HOUR));
     assert_eq!(node.pull(ACME).warnings, "");
+}
+
+/// Nothing was kept before, and the directory is not even there.
+#[test]
+fn a_first_run_that_fails_is_noted() {
+    let node = Node::new("{node: {role: null}}");
+    node.refused(ACME);
+    let (_, runs) = trace(&node).unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0]["outcome"], "failed");
+    assert!(runs[0]["message"].as_str().unwrap().contains("no RAM role"), "{}", runs[0]);
+    let time = runs[0]["time"].as_str().unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
+}
+
+/// Twenty processes at once, each for a host of its own: the file stays whole, and nobody waits
+/// for it for long.
+#[test]
+fn many_at_once_leave_it_whole() {
+    let node = Node::new("{}");
+    let hosts: Vec<String> = (0..20).map(|number| format!("img{number}.example.com")).collect();
+    node.configure(&entry(&hosts.join(","), standard::ACME, standard::PULLER));
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = hosts.iter().map(|host| scope.spawn(|| node.ask(host))).collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(outcomes.iter().all(|outcome| outcome.stderr.is_empty()));
+    let (path, runs) = trace(&node).unwrap();
+    assert!(!runs.is_empty() && runs.len() <= 20, "{}", runs.len());
+    assert_eq!(node.cloud.leaks(&fs::read_to_string(path).unwrap()), []);
+    node.configure(&format!("{}# again\n", entry(ACME, standard::ACME, standard::PULLER)));
+    let before = runs.len();
+    node.pull(ACME);
+    assert_eq!(trace(&node).unwrap().1.len(), before + 1);
+}
+
+/// Whatever it was replaced by, the answer is the same, and what is unreadable is begun anew.
+#[test]
+fn garbage_is_replaced() {
+    let node = Node::new("{}");
+    node.pull(ACME);
+    let (path, _) = trace(&node).unwrap();
+    for (number, garbage) in ["", "garbage", "[]\n"].into_iter().enumerate() {
+        fs::write(&path, garbage).unwrap();
+        node.configure(&format!("{}# {number}\n", entry(ACME, standard::ACME, standard::PULLER)));
+        assert_eq!(node.pull(ACME).warnings, "");
+        assert_eq!(trace(&node).unwrap().1.len(), 1, "{garbage}");
+    }
+}
+
+/// One directory on a disk without room, one that cannot be written.
+#[test]
+fn a_directory_without_room_is_no_matter() {
+    let node = Node::new("{}");
+    fs::create_dir(node.cache()).unwrap();
+    for options in ["size=4k,nr_inodes=2", "ro"] {
+        let mut exec = Exec::new("/usr/bin/unshare");
+        let script = format!(
+            "mount -t tmpfs -o mode=700,{options} none '{}' && exec '{PROGRAM}' --config '{}'",
+            node.cache().display(),
+            node.config().display()
+        );
+        exec.args = ["--mount", "/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+        exec.config_env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let outcome = exec.run(&request(ACME)).unwrap();
+        node.pulled(ACME, &outcome);
+        let stderr = outcome.stderr_text();
+        assert!(!stderr.contains("trace"), "the trace is never a warning: {stderr}");
+    }
 }

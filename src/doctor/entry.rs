@@ -1,0 +1,85 @@
+//! Which entry an image meets, and why not the others.
+
+use crate::config::{Config, Entry, Scope};
+use crate::doctor::report::{Report, Station, Status};
+use crate::instance::{Lookup, Target};
+use crate::registry::RegistryHost;
+use crate::selection::{self, Claim};
+
+/// Adds the station. None if the host is not ours, an error if that cannot be known.
+pub fn station<'c>(
+    config: &'c Config,
+    lookup: &Lookup<'_, '_>,
+    report: &mut Report,
+) -> Result<Option<Target<'c>>, ()> {
+    let host = lookup.host;
+    let mut station = Station::new("entry");
+    let claim = selection::claim(&config.entries, host, lookup.form, || lookup.node.region());
+    let target = claim.and_then(|claim| match claim {
+        Claim::None => Ok(None),
+        claim => lookup.target(claim),
+    });
+    match &target {
+        Ok(Some(target)) => {
+            let instance = target.instance.as_ref();
+            let instance = instance.map_or("Personal Edition".to_owned(), ToString::to_string);
+            station.tell(format!("{host} is {instance}, by {}", target.entry.name));
+            if let Some(keys) = keys(target.entry) {
+                station.tell(format!("its keys: {keys}"));
+            }
+        }
+        Ok(None) => {
+            station.status = Status::Warning;
+            station.tell(format!("{host} is covered by no entry: a pull gets no login from here"));
+            station.remedies.push(match lookup.form {
+                Some(RegistryHost::System { .. }) => {
+                    "nothing: it has public system images".to_owned()
+                }
+                Some(_) => format!("add an entry to acr-registry-info with `domains: {host}`"),
+                None => format!(
+                    "if {host} is a custom domain of an ACR instance, add it to `domains` of its entry"
+                ),
+            });
+        }
+        Err(failure) => station.fail(failure),
+    }
+    if let Ok(answers) = &target {
+        let answers = answers.as_ref().map(|target| &target.entry.name);
+        for other in config.entries.iter().filter(|entry| Some(&entry.name) != answers) {
+            station.tell(format!("not {}: {}", other.name, why_not(other, host, lookup.form)));
+        }
+    }
+    report.add(station);
+    target.map_err(|_| ())
+}
+
+/// The keys of an entry, for they are what matters for the image.
+fn keys(entry: &Entry) -> Option<String> {
+    let keys = &entry.written.keys;
+    let keys: Vec<String> =
+        keys.iter().map(|(name, at)| format!("{name} (line {})", at.line)).collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
+}
+
+fn why_not(entry: &Entry, host: &str, form: Option<&RegistryHost>) -> String {
+    let region = form.map(RegistryHost::region);
+    match (&entry.scope, form) {
+        (Scope::Domains(domains), _) if domains.iter().any(|domain| domain == host) => {
+            "an entry before it names the host too".to_owned()
+        }
+        (Scope::Domains(domains), _) => format!("it names {}", domains.join(", ")),
+        (_, None) => "only entries that name it cover a host of this form".to_owned(),
+        (Scope::Personal, Some(RegistryHost::Enterprise { .. })) => {
+            "it is for the Personal Edition".to_owned()
+        }
+        (Scope::Instances, Some(RegistryHost::Personal { .. })) => {
+            "it is for the Enterprise Edition".to_owned()
+        }
+        _ => match (&entry.region, region) {
+            (Some(own), Some(region)) if own != region => {
+                format!("it is for {own}, the host is in {region}")
+            }
+            _ => "the host is none of its instances'".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,134 @@
+//! The kubelet that runs on this machine: its command line, its files as it sees them, when it was
+//! started and which version it is.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock;
+use crate::render::kubelet_config::Options;
+
+/// For `kubelet --version`.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the kernel shows of a running kubelet.
+pub struct Kubelet {
+    root: PathBuf,
+    process: PathBuf,
+    arguments: Vec<String>,
+    /// Seconds since 1970; a second too late rather than too early.
+    pub started: Option<i64>,
+    /// Minor version of Kubernetes 1, if it could be asked.
+    pub minor: Option<u32>,
+}
+
+/// The first process called kubelet, but for those of containers with processes of their own:
+/// these belong to other clusters.
+#[must_use]
+pub fn running(root: &Path) -> Option<Kubelet> {
+    let proc = &root.join("proc");
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut processes: Vec<PathBuf> = fs::read_dir(proc)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| number(path).is_some())
+        .collect();
+    processes.sort_by_key(|path| number(path));
+    let process = processes.into_iter().find(|path| is_kubelet(path))?;
+    let line = fs::read(process.join("cmdline")).ok()?;
+    let arguments =
+        line.split(|b| *b == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+    let (started, minor) = (started(proc, &process), minor(proc, &process));
+    Some(Kubelet { root: root.to_owned(), process, arguments, started, minor })
+}
+
+fn is_kubelet(process: &Path) -> bool {
+    let is_named =
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "kubelet");
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    is_named && ids.is_none_or(|ids| ids.split_whitespace().count() == 1)
+}
+
+impl Kubelet {
+    /// The value of `--name=value` or `--name value`; the last one counts.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<String> {
+        let mut found = None;
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            if argument == name {
+                found = arguments.next().cloned();
+            } else if let Some(value) =
+                argument.strip_prefix(name).and_then(|value| value.strip_prefix('='))
+            {
+                found = Some(value.to_owned());
+            }
+        }
+        found.filter(|value| !value.is_empty())
+    }
+
+    /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
+    /// a relative path counts from its own working directory.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        let through = match path.strip_prefix('/') {
+            Some(path) => self.process.join("root").join(path),
+            None => self.process.join("cwd").join(path),
+        };
+        // Only root may look through another's root.
+        let may_look = fs::metadata(self.process.join("root/.")).is_ok();
+        if may_look { through } else { self.root.join(path.trim_start_matches('/')) }
+    }
+}
+
+/// When a process was started, from the machine's start and the ticks since then.
+fn started(proc: &Path, process: &Path) -> Option<i64> {
+    let machine = fs::read_to_string(proc.join("stat")).ok()?;
+    let machine = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // The name in brackets may have blanks in it; the start is the 22nd field of all.
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let seconds = ticks.div_ceil(rustix::param::clock_ticks_per_second());
+    machine.trim().parse::<i64>().ok()?.checked_add(i64::try_from(seconds).ok()? + 1)
+}
+
+/// What `kubelet --version` says. The binary is run only if it is root's and this machine's own: a
+/// process of a container can call itself kubelet, too.
+fn minor(proc: &Path, process: &Path) -> Option<u32> {
+    let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+    let ours = view(&proc.join("self"))?;
+    let binary = fs::read_link(process.join("exe")).ok()?;
+    let metadata = fs::metadata(&binary).ok()?;
+    let is_roots = metadata.is_file() && metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
+    let is_named = binary.file_name().is_some_and(|name| name == "kubelet");
+    if view(process)? != ours || !is_roots || !is_named {
+        return None;
+    }
+    let mut child = Command::new(&binary)
+        .arg("--version")
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let begun = clock::instant();
+    while child.try_wait().ok()?.is_none() {
+        if clock::instant().saturating_duration_since(begun) > PATIENCE {
+            // It is ours, and nobody waits for it any more.
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = String::new();
+    child.stdout.take()?.take(1024).read_to_string(&mut text).ok()?;
+    Options::minor(text.trim().strip_prefix("Kubernetes ")?)
+}

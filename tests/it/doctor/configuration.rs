@@ -1,0 +1,176 @@
+//! The check of the configuration, for those who change it: every mistake and what will bite, each
+//! with its place, and nobody is called.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use simulation::cloud::standard;
+use simulation::kubelet::{Exec, Exit};
+
+use super::{WELL, doctor, lines, station};
+use crate::PROGRAM;
+use crate::node::{ACME, Node, entry};
+
+const KEY: &str = "  - instanceId: cri-acmeprod00000001\n    regionId: cn-hangzhou\n    domains: acme-registry.cn-hangzhou.cr.aliyuncs.com\n    customAccessKey: LTAI5tExampleExample\n    customAccessKeySecret: 0123456789abcdef0123456789abcd\n";
+
+/// What will bite, each with what to do.
+#[test]
+fn the_configuration_is_checked_without_any_call() {
+    let node = Node::new("{}");
+    let good = entry(ACME, standard::ACME, standard::PULLER);
+    for (entries, says) in [
+        (
+            format!("{good}    expireDuration: 7200\n"),
+            "config.yaml:6:5: `expireDuration` 7200 is refused",
+        ),
+        (
+            format!("{good}{}", entry(ACME, standard::ACME_DEV, standard::PULLER)),
+            "config.yaml:8:5: entry 1 (line 2) has `acme-registry.cn-hangzhou.cr.aliyuncs.com` too",
+        ),
+        (
+            good.replace("cn-hangzhou\n", "cn-shanghai\n"),
+            "config.yaml:3:5: `regionId` is cn-shanghai",
+        ),
+        (
+            format!(
+                "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
+                standard::ACME,
+                standard::ACCESS_KEY_ID,
+                standard::ACCESS_KEY_SECRET
+            ),
+            "config.yaml:5:5: an AccessKey",
+        ),
+    ] {
+        node.configure(&entries);
+        let (code, document) = doctor(&node, &["--config-only"]);
+        assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
+        let details = lines(station(&document, "configuration"), "details");
+        assert!(details.contains(says), "{details}");
+    }
+    node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
+    let (code, document) = doctor(&node, &["--config-only"]);
+    assert_eq!(code, 2);
+    let details = lines(station(&document, "configuration"), "details");
+    assert_eq!(details.lines().count(), 3, "every mistake at once: {details}");
+    assert!(details.lines().all(|line| line.contains("config.yaml:")), "{details}");
+    assert_eq!(node.cloud.calls(), []);
+}
+
+/// Keys of the vendor's helper that people may count on.
+#[test]
+fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
+    let node = Node::new(WELL);
+    let good = format!("acr-registry-info:\n{}", entry(ACME, standard::ACME, standard::PULLER));
+    node.configure_all(&format!(
+        "service-account: default\nwatch-namespace: team-a\nnotify-email: a@example.com\n{good}"
+    ));
+    let (code, document) = doctor(&node, &["--config-only"]);
+    let told = station(&document, "configuration");
+    let details = lines(told, "details");
+    assert_eq!((code, told["status"].as_str()), (0, Some("warning")));
+    for says in [
+        "config.yaml:1:1: `service-account` does not restrict who pulls: every pod of the node does",
+        "config.yaml:2:1: `watch-namespace` does not restrict",
+        "without a meaning on a node: service-account (line 1), watch-namespace (line 2), notify-email (line 3)",
+    ] {
+        assert!(details.contains(says), "{details}");
+    }
+    node.configure_all(&format!("service-account: \"*\"\nwatch-namespace: all\n{good}"));
+    let (_, document) = doctor(&node, &["--config-only"]);
+    assert_eq!(station(&document, "configuration")["status"], "ok", "they restricted nothing");
+}
+
+#[test]
+fn instances_and_regions_that_two_entries_claim_are_told() {
+    let node = Node::new("{}");
+    let instance = format!("  - instanceId: {}\n    regionId: cn-hangzhou\n", standard::ACME);
+    let personal = "  - regionId: cn-hangzhou\n".to_owned();
+    for (one, says) in [
+        (
+            &instance,
+            "config.yaml:4:5: entry 1 (line 2) has cri-acmeprod00000001 too: a pull from it ends with an error",
+        ),
+        (
+            &personal,
+            "config.yaml:3:5: entry 1 (line 2) has `the Personal Edition of cn-hangzhou` too, and answers",
+        ),
+    ] {
+        node.configure(&format!("{one}{one}"));
+        let (_, document) = doctor(&node, &["--config-only"]);
+        let details = lines(station(&document, "configuration"), "details");
+        assert!(details.contains(says), "{details}");
+    }
+}
+
+#[test]
+fn a_vpc_host_with_public_services_is_told() {
+    let mut node = Node::new("{}");
+    node.settings += "  network: internet\n";
+    let host = "acme-registry-vpc.cn-hangzhou.cr.aliyuncs.com";
+    node.configure(&entry(host, standard::ACME, standard::PULLER));
+    let (code, document) = doctor(&node, &["--config-only"]);
+    let details = lines(station(&document, "configuration"), "details");
+    assert_eq!(code, 0);
+    assert!(
+        details.contains("config.yaml:4:5: `acme-registry-vpc")
+            && details.contains("`network: internet`"),
+        "{details}"
+    );
+}
+
+/// With an AccessKey in it nobody else may read the file.
+#[test]
+fn the_modes_of_the_file() {
+    let node = Node::new("{}");
+    for (entries, mode, code, says) in [
+        (
+            KEY,
+            0o644,
+            2,
+            Some("config.yaml:5:22: an AccessKey in a file that its group or others can read"),
+        ),
+        (KEY, 0o600, 0, Some("config.yaml:5:5: an AccessKey that does not end by itself")),
+        ("  - instanceId: cri-a\n", 0o644, 0, None),
+    ] {
+        node.configure(entries);
+        fs::set_permissions(node.config(), fs::Permissions::from_mode(mode)).unwrap();
+        let (exit, document) = doctor(&node, &["--config-only"]);
+        let station = station(&document, "configuration");
+        assert_eq!(exit, code, "{station:#}");
+        match says {
+            Some(says) => assert!(lines(station, "details").contains(says), "{station:#}"),
+            None => assert_eq!(station["status"], "ok", "{station:#}"),
+        }
+    }
+}
+
+/// In a pipeline: no network at all, not even a loopback device, and no machine of the cloud.
+#[test]
+fn it_needs_no_network() {
+    let node = Node::new("{}");
+    let check = |expected| {
+        let mut exec = Exec::new("/usr/bin/unshare");
+        let config = node.config().to_string_lossy().into_owned();
+        exec.args = ["--net", PROGRAM, "doctor", "--config-only", "--json", "--config", &config]
+            .map(str::to_owned)
+            .to_vec();
+        let outcome = exec.run(&[]).unwrap();
+        assert_eq!(outcome.exit, Exit::Code(expected), "{}", outcome.stderr_text());
+        let document: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+        assert_eq!(document["stations"].as_array().unwrap().len(), 1, "{document:#}");
+    };
+    check(0);
+    node.configure("  - instanceId: acme\n");
+    check(2);
+}
+
+/// Places are those of the file, also within a string of the manifest.
+#[test]
+fn places_in_a_manifest_are_those_of_the_file() {
+    let node = Node::new("{}");
+    fs::write(node.config(), "apiVersion: v1\nkind: ConfigMap\ndata:\n  watch-namespace: team-a\n  acr-registry-info: |\n    - instanceId: cri-a\n      assumeRoleARN: acs:ram::2000000000000002:role/acr-puller\n      expireDuration: 43200\n").unwrap();
+    let (_, document) = doctor(&node, &["--config-only"]);
+    let details = lines(station(&document, "configuration"), "details");
+    assert!(details.contains("config.yaml:4:3: `watch-namespace`"), "{details}");
+    assert!(details.contains("config.yaml:8:7: `expireDuration` 43200"), "{details}");
+}

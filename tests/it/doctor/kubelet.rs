@@ -1,0 +1,271 @@
+//! How the kubelet is set up. It is played by a program of that name in a process namespace of its
+//! own, which can also say its version.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value as Json;
+use simulation::kubelet::Exec;
+
+use super::{WELL, lines, station};
+use crate::PROGRAM;
+use crate::node::{ACME, Node};
+
+const NAME: &str = "aliyun-acr-credential-provider";
+
+/// Says the version that the file beside it has, or waits.
+const SOURCE: &str = r#"fn main() {
+    let beside = std::env::current_exe().unwrap().with_file_name("version");
+    if std::env::args().nth(1).as_deref() == Some("--version") {
+        println!("Kubernetes v{}", std::fs::read_to_string(beside).unwrap());
+    } else {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
+}"#;
+
+fn kubelet() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kubelet");
+        fs::create_dir_all(&folder).unwrap();
+        let (source, binary) = (folder.join("kubelet.rs"), folder.join("kubelet"));
+        fs::write(&source, SOURCE).unwrap();
+        let built = Command::new("rustc").arg("-o").arg(&binary).arg(&source).status().unwrap();
+        assert!(built.success());
+        binary
+    })
+}
+
+struct Machine {
+    node: Node,
+    bin: PathBuf,
+    config: PathBuf,
+}
+
+impl Machine {
+    /// A node whose kubelet has this version, and a binary where it should be.
+    fn new(version: &str) -> Self {
+        let node = Node::new(WELL);
+        let bin = node.folder.join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::copy(PROGRAM, bin.join(NAME)).unwrap();
+        fs::copy(kubelet(), node.folder.join("kubelet")).unwrap();
+        fs::write(node.folder.join("version"), version).unwrap();
+        let config = node.folder.join("provider.yaml");
+        Self { node, bin, config }
+    }
+
+    /// Writes a provider as it should be, but for what is replaced.
+    fn write(&self, replace: &[(&str, &str)]) {
+        let text = format!(
+            "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: {NAME}\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"*.*.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n"
+        );
+        let replaced = replace.iter().fold(text, |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        fs::write(&self.config, replaced).unwrap();
+    }
+
+    fn look_with(&self, flags: &str, image: &str) -> Json {
+        let script = format!(
+            "'{}' {flags} & sleep 0.2; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
+            self.node.folder.join("kubelet").display(),
+            self.node.config().display()
+        );
+        let mut exec = Exec::new("/usr/bin/unshare");
+        exec.args = ["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", &script]
+            .map(str::to_owned)
+            .to_vec();
+        exec.config_env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let outcome = exec.run(&[]).unwrap();
+        let document: Json = serde_json::from_slice(&outcome.stdout)
+            .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
+        station(&document, "kubelet").clone()
+    }
+
+    fn look(&self) -> Json {
+        self.look_at(ACME)
+    }
+
+    fn look_at(&self, host: &str) -> Json {
+        let flags = format!(
+            "--v=2 --image-credential-provider-config={} --image-credential-provider-bin-dir {}",
+            self.config.display(),
+            self.bin.display()
+        );
+        self.look_with(&flags, &format!("{host}/team/app:v1"))
+    }
+
+    /// What it says, which is a warning.
+    fn says(&self, words: &str) {
+        let station = self.look();
+        assert_ne!(station["status"], "ok", "{words}: {station:#}");
+        assert!(lines(&station, "details").contains(words), "{words}: {station:#}");
+        assert!(!lines(&station, "remedies").is_empty(), "{words}: {station:#}");
+    }
+
+    fn is_well(&self) {
+        let station = self.look();
+        assert_eq!(station["status"], "ok", "{station:#}");
+    }
+}
+
+#[test]
+fn the_running_kubelet_is_looked_at() {
+    let machine = Machine::new("1.30.1-aliyun.1");
+    machine.write(&[]);
+    let station = machine.look_with("--v=2", ACME);
+    assert!(lines(&station, "details").contains("has not both"), "{station:#}");
+    let station = machine.look();
+    assert_eq!(station["status"], "ok", "{station:#}");
+    let details = lines(&station, "details");
+    assert!(details.contains("Kubernetes 1.30"), "{details}");
+    assert!(details.contains(&format!("matchImages of {NAME} has {ACME}/team/app")), "{details}");
+    machine.write(&[("*.*.cr", "*.cr")]);
+    machine.says("matchImages has no pattern");
+    machine.write(&[("*.*.cr", "https://*.*.cr")]);
+    machine.says("provider.yaml:6: `https://*.*.cr.aliyuncs.com` in matchImages never matches");
+    machine.write(&[("*.*.cr.aliyuncs.com", "*.*.cr.aliyuncs.com/*")]);
+    machine.says("never matches");
+    machine.write(&[(&format!("name: {NAME}"), "name: other")]);
+    machine.says("no provider named");
+    machine.write(&[(&format!("name: {NAME}"), "name: alyun-acr-credential-provider")]);
+    let remedies = lines(&machine.look(), "remedies");
+    assert!(remedies.contains("in place of alyun-acr-credential-provider"), "{remedies}");
+    fs::remove_file(&machine.config).unwrap();
+    machine.says("No such file");
+}
+
+#[test]
+fn a_port_is_matched_as_the_kubelet_matches_it() {
+    let machine = Machine::new("1.30.1");
+    machine.write(&[]);
+    let station = machine.look_at(&format!("{ACME}:8443"));
+    assert!(lines(&station, "remedies").contains(&format!("add `{ACME}:8443`")), "{station:#}");
+    machine.write(&[("*.*.cr.aliyuncs.com", "*.*.cr.aliyuncs.com:8443")]);
+    let station = machine.look_at(&format!("{ACME}:8443"));
+    let has = format!("matchImages of {NAME} has {ACME}:8443/team/app");
+    assert!(lines(&station, "details").contains(&has), "{station:#}");
+}
+
+#[test]
+fn the_binary_is_looked_at() {
+    let machine = Machine::new("1.30.1");
+    machine.write(&[]);
+    let binary = machine.bin.join(NAME);
+    let mode = |mode| fs::set_permissions(&binary, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    machine.says("is not executable");
+    mode(0o777);
+    machine.says("can be written by others");
+    fs::remove_file(&binary).unwrap();
+    machine.says("No such file");
+    // Another name that leads to this program is this program.
+    fs::copy(PROGRAM, &binary).unwrap();
+    symlink(&binary, machine.bin.join("acr")).unwrap();
+    machine.write(&[(&format!("name: {NAME}"), "name: acr")]);
+    machine.is_well();
+}
+
+#[test]
+fn what_the_kubelet_would_refuse_is_told() {
+    let machine = Machine::new("1.30.1");
+    machine.write(&[("    defaultCacheDuration: 0s\n", "")]);
+    machine.says("no defaultCacheDuration");
+    machine.write(&[("defaultCacheDuration: 0s", "defaultCacheDuration: 0s\n    timeout: 5s")]);
+    machine.says("provider.yaml:8: unknown key `timeout`");
+    machine
+        .write(&[("credentialprovider.kubelet.k8s.io/v1", "credentialprovider.kubelet.k8s.io/v2")]);
+    machine.says("provider.yaml:5: apiVersion is `credentialprovider.kubelet.k8s.io/v2`");
+    machine.write(&[("kubelet.config.k8s.io/v1", "kubelet.config.k8s.io/v2")]);
+    machine.says("its apiVersion is");
+    machine.write(&[(
+        "providers:",
+        "providers:\n  - name: aliyun-acr-credential-provider\n   bad: x",
+    )]);
+    machine.says("provider.yaml: ");
+    let old = Machine::new("1.25.16");
+    old.write(&[]);
+    old.says("v1 of the provider came with Kubernetes 1.26, and this is 1.25");
+}
+
+/// What belongs into `tokenAttributes` is another thing in each of three ranges of versions.
+#[test]
+fn token_attributes_are_those_of_the_version() {
+    let tokens = |cache_type: &str| {
+        format!(
+            "defaultCacheDuration: 0s\n    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n{cache_type}      requireServiceAccount: true\n"
+        )
+    };
+    let (with, without) = (tokens("      cacheType: ServiceAccount\n"), tokens(""));
+    for (version, text, says) in [
+        ("1.32.9", &without, Some("Kubernetes 1.32 has no tokenAttributes")),
+        ("1.33.5", &with, Some("Kubernetes 1.33 does not know cacheType")),
+        ("1.33.5", &without, Some("needs a feature gate")),
+        ("1.34.1", &without, Some("no cacheType")),
+        ("1.34.1", &with, None),
+        ("1.36.3", &with, None),
+    ] {
+        let machine = Machine::new(version);
+        machine.write(&[("defaultCacheDuration: 0s\n", text)]);
+        match says {
+            Some(says) => machine.says(says),
+            None => machine.is_well(),
+        }
+    }
+    let machine = Machine::new("1.34.1");
+    let other = with.replace("sts.aliyuncs.com", "api");
+    machine.write(&[("defaultCacheDuration: 0s\n", &other)]);
+    machine.says("tokens are asked for `api`");
+    let bare = with.replace("      requireServiceAccount: true\n", "");
+    machine.write(&[("defaultCacheDuration: 0s\n", &bare)]);
+    machine.says("no requireServiceAccount");
+}
+
+#[test]
+fn a_folder_of_configurations_is_read_as_the_kubelet_reads_it() {
+    let mut machine = Machine::new("1.34.1");
+    machine.write(&[]);
+    let folder = machine.node.folder.join("providers");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&machine.config, folder.join("acr.yaml")).unwrap();
+    fs::write(folder.join("README"), "not read").unwrap();
+    machine.config.clone_from(&folder);
+    machine.is_well();
+    fs::write(machine.node.folder.join("version"), "1.33.0").unwrap();
+    machine.says("a folder, which Kubernetes 1.33 does not take");
+    fs::write(machine.node.folder.join("version"), "1.34.1").unwrap();
+    fs::copy(folder.join("acr.yaml"), folder.join("again.yml")).unwrap();
+    machine.says("again.yml: the provider aliyun-acr-credential-provider is in another file, too");
+    fs::write(folder.join("again.yml"), "kind: Other\n").unwrap();
+    machine.says("again.yml: its kind is not CredentialProviderConfig");
+}
+
+#[test]
+fn a_file_that_the_kubelet_has_not_read_yet_is_told() {
+    let machine = Machine::new("1.30.1");
+    machine.write(&[]);
+    machine.is_well();
+    let later = SystemTime::now() + Duration::from_secs(300);
+    fs::File::options().write(true).open(&machine.config).unwrap().set_modified(later).unwrap();
+    machine.says("was changed after the kubelet was started");
+}
+
+/// The node's login would rescue a pod that was refused.
+#[test]
+fn both_modes_for_the_same_images_fail() {
+    let machine = Machine::new("1.34.1");
+    machine.write(&[]);
+    let both = fs::read_to_string(&machine.config).unwrap()
+        + "  - name: aliyun-acr-credential-provider-pods\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com, cacheType: ServiceAccount, requireServiceAccount: true}\n";
+    fs::write(&machine.config, both).unwrap();
+    fs::copy(PROGRAM, machine.bin.join("aliyun-acr-credential-provider-pods")).unwrap();
+    let station = machine.look();
+    assert_eq!(station["status"], "failed", "{station:#}");
+    assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
+}

@@ -1,0 +1,126 @@
+//! `doctor --image` in every scenario: it ends as the pull does, says why, gives away nothing and
+//! leaves nothing behind.
+//!
+//! Left out are requests that are wrong in themselves, which `doctor` does not read, and the exit
+//! code where a pod's token decides, which `doctor` does not have.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::{Run, folders, in_parallel};
+use crate::schema;
+
+/// What a run may be told to be worth, as the contract lists them.
+const EXITS: [i32; 7] = [0, 1, 2, 3, 4, 5, 6];
+
+#[test]
+fn doctor_in_every_scenario() {
+    let folders = folders();
+    let count = folders.len();
+    let failures = in_parallel(folders, |folder| {
+        let mut wrong = Run::prepare(folder, "doctor").diagnosed(true);
+        wrong.extend(Run::prepare(folder, "doctor").diagnosed(false));
+        wrong
+    });
+    assert!(
+        failures.is_empty(),
+        "{} of {count} scenarios failed:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
+}
+
+impl Run {
+    /// Runs doctor; what is wrong comes back.
+    fn diagnosed(&self, json: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let (exec, request) = self.exec();
+        let Ok(request) = serde_json::from_str::<Json>(&request) else { return wrong };
+        let Some(image) = request["image"].as_str() else { return wrong };
+        let mut exec = exec;
+        exec.args.extend(["doctor", "--image", image].map(str::to_owned));
+        if json {
+            exec.args.push("--json".to_owned());
+        }
+        let before = tree(&self.dir);
+        let outcome = exec.run(&[]).unwrap();
+        if tree(&self.dir) != before {
+            wrong.push("it changed something".to_owned());
+        }
+        let (stdout, stderr) = (String::from_utf8_lossy(&outcome.stdout), outcome.stderr_text());
+        for leak in self.cloud.leaks(&format!("{stdout}{stderr}")) {
+            wrong.push(format!("it gives away {:?} of {}", leak.secret.kind, leak.secret.of));
+        }
+        let exit = match outcome.exit {
+            simulation::kubelet::Exit::Code(code) => code,
+            ref other => return vec![format!("{other}")],
+        };
+        if stdout.is_empty() {
+            // Arguments that mean nothing.
+            if exit != 2 || !stderr.starts_with("error: ") {
+                wrong.push(format!("exit {exit}, nothing on stdout: {stderr}"));
+            }
+            return wrong;
+        }
+        let name = self.folder.file_name().unwrap().to_string_lossy();
+        let elsewhere = request["serviceAccountToken"].is_string()
+            || name.starts_with("config-request-")
+            || name.starts_with("pod-token-");
+        let expected = i32::from(self.scenario.expect.exit);
+        if !EXITS.contains(&exit) || (exit != expected && !elsewhere) {
+            wrong.push(format!("exit {exit}, and a pull has {expected}:\n{stdout}"));
+        }
+        if stderr.lines().any(|line| !line.starts_with("warning: ACR_CREDENTIAL_PROVIDER_LOG")) {
+            wrong.push(format!("stderr: {stderr}"));
+        }
+        if json {
+            wrong.extend(document(&stdout, exit));
+        } else if stdout.contains('\u{1b}') {
+            wrong.push("colour where there is no terminal".to_owned());
+        }
+        wrong
+    }
+}
+
+/// What is wrong with a report as such.
+fn document(text: &str, exit: i32) -> Vec<String> {
+    let document: Json = match serde_json::from_str(text) {
+        Ok(document) => document,
+        Err(error) => return vec![format!("no JSON: {error}\n{text}")],
+    };
+    let mut wrong = schema::differences(&document);
+    let stations = document["stations"].as_array().unwrap();
+    let failed = |station: &&Json| station["status"] == "failed";
+    let first = stations.iter().find(failed);
+    if document["exit"] != exit || (exit == 0) != first.is_none() {
+        wrong.push(format!("exit {exit} is not that of a failed station:\n{text}"));
+    }
+    if let Some(first) = first {
+        if first["exit"] != exit {
+            wrong.push(format!("exit {exit} is not that of the first failed station:\n{text}"));
+        }
+        if first["remedies"].as_array().is_none_or(Vec::is_empty) {
+            wrong.push(format!("it fails without a remedy:\n{text}"));
+        }
+    }
+    wrong
+}
+
+/// Every file below a folder: mode, time of the last change and contents.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let contents = if metadata.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        if metadata.is_dir() {
+            files.extend(tree(&path));
+        }
+        files.insert(path, (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), contents));
+    }
+    files
+}
