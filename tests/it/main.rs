@@ -15,6 +15,7 @@
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
+//! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
 //! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
@@ -44,6 +45,7 @@ mod readme;
 mod render;
 mod samples;
 mod scenario;
+mod soak;
 mod trace;
 mod vectors;
 
