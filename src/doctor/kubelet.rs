@@ -1,19 +1,25 @@
 //! How the kubelet of this machine is set up: would it run this program for an image?
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
 
 use crate::config::yaml::{self, Node, Value};
 use crate::doctor::modes;
 use crate::doctor::report::Station;
 use crate::match_images::matches;
+use crate::trusted_file::{self, Links};
 
 const NAME: &str = "kubelet";
 pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
 const CONFIG_FLAG: &str = "--image-credential-provider-config";
 const BIN_DIR_FLAG: &str = "--image-credential-provider-bin-dir";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
+
+/// Largest file that is read, in KiB.
+const MAX_FILE: u64 = 1024;
 
 /// A provider of the kubelet's configuration, as far as it matters here.
 pub(super) struct Provider {
@@ -126,8 +132,14 @@ fn running_kubelet(proc: &Path) -> Option<Vec<String>> {
     let mut processes: Vec<PathBuf> =
         fs::read_dir(proc).ok()?.filter_map(Result::ok).map(|entry| entry.path()).collect();
     processes.sort();
+    // Anybody can call a process so; only what root runs is believed, and what who asks runs.
+    let believed = |path: &PathBuf| {
+        let of = fs::metadata(path).map(|metadata| metadata.uid());
+        of.is_ok_and(|uid| uid == 0 || uid == geteuid().as_raw())
+    };
     let is_kubelet = |path: &PathBuf| {
-        fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "kubelet")
+        believed(path)
+            && fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "kubelet")
     };
     let process = processes.into_iter().find(is_kubelet)?;
     let line = fs::read(process.join("cmdline")).ok()?;
@@ -179,7 +191,9 @@ fn providers(path: &Path) -> Result<Vec<Provider>, String> {
 }
 
 fn providers_in(path: &Path) -> Result<Vec<Provider>, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let read = trusted_file::read(path, Links::Followed, MAX_FILE);
+    let bytes = read.map_err(|error| error.to_string())?.bytes;
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
     let document = match yaml::parse(&text) {
         Ok(Some(document)) => document,
         Ok(None) => return Err("it is empty".to_owned()),
