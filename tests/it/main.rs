@@ -10,6 +10,7 @@
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
+//! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
 //! - [`readme`]: what README says, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
@@ -41,6 +42,7 @@ mod hosts_asked;
 mod kubelet_modes;
 mod node;
 mod pods;
+mod process;
 mod readme;
 mod render;
 mod samples;
