@@ -17,6 +17,7 @@
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
 //! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
@@ -48,6 +49,7 @@ mod render;
 mod samples;
 mod scenario;
 mod soak;
+mod supply_chain;
 mod trace;
 mod vectors;
 
