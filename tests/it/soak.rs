@@ -46,8 +46,8 @@ fn soak() {
             scope.spawn(|| {
                 while !is_over() {
                     let life = lives.fetch_add(1, Ordering::Relaxed);
-                    let lived = live(Chance(seed.wrapping_mul(1_000_003) + life), &is_over);
-                    table.lock().unwrap().add(lived, seed, life);
+                    let came_of_it = live(Chance(seed.wrapping_mul(1_000_003) + life), &is_over);
+                    table.lock().unwrap().add(came_of_it, seed, life);
                 }
             });
         }

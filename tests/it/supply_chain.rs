@@ -108,7 +108,7 @@ fn every_script_holds_to_the_lock_file() {
             let is_one = |what: &&str| {
                 line.contains(&format!("cargo {what} ")) || line.contains(&format!("cargo-{what} "))
             };
-            if builds.iter().any(|what| is_one(&what)) {
+            if builds.iter().any(is_one) {
                 seen += 1;
                 assert!(line.contains("--locked"), "{script}: {line}");
             }

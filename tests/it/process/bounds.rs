@@ -23,7 +23,7 @@ fn endless(head: &'static str, piece: Vec<u8>) -> String {
         for stream in listener.incoming() {
             let (mut stream, piece): (TcpStream, _) = (stream.unwrap(), piece.clone());
             thread::spawn(move || {
-                let _ = stream.read(&mut [0; 65_536]);
+                let _ = stream.read(&mut vec![0; 65_536]);
                 let _ = stream.write_all(head.as_bytes());
                 while stream.write_all(&piece).is_ok() {}
             });

@@ -1,6 +1,7 @@
 //! Files that decide what the program does are read only where nobody else can have written them,
 //! and what is no file is not even opened.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -124,7 +125,8 @@ fn a_configuration_that_is_a_pipe_or_a_device() {
 fn a_configuration_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
     let size = |config: &Path, bytes: usize| {
         let mut text = fs::read_to_string(config).unwrap();
-        text += &format!("# {}\n", "x".repeat(bytes - text.len() - 3));
+        let rest = bytes - text.len() - 3;
+        writeln!(text, "# {}", "x".repeat(rest)).unwrap();
         assert_eq!(text.len(), bytes);
         fs::write(config, text).unwrap();
     };
@@ -145,7 +147,7 @@ fn ask(node: &Node, config: &Path) -> Outcome {
 fn with_token(at: impl FnOnce(&Node) -> PathBuf) -> (Node, PathBuf) {
     let mut node = Node::new("{}");
     let path = at(&node);
-    node.settings += &format!("  oidcTokenFile: {}\n", path.display());
+    writeln!(node.settings, "  oidcTokenFile: {}", path.display()).unwrap();
     node.configure_all(&format!(
         "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
         standard::ACME,

@@ -68,7 +68,7 @@ fn one_long_text_repeated() {
 #[test]
 fn anchors_around_anchors() {
     let open: String = (0..30).fold(String::new(), |text, level| text + &format!("&a{level} ["));
-    says(&format!("a: {open}{}{}\n", ["x"; 15_000].join(","), "]".repeat(30)), TOO_MUCH);
+    says(&format!("a: {open}{}{}\n", vec!["x"; 15_000].join(","), "]".repeat(30)), TOO_MUCH);
 }
 
 #[test]

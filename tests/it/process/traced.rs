@@ -35,6 +35,7 @@ impl Seen {
 
 pub fn run(exec: &Exec, request: &[u8]) -> Seen {
     // The shell stops itself, so that nothing of the program has run when it is taken hold of.
+    #[expect(clippy::zombie_processes, reason = "it is waited for below, by its id")]
     let mut child = Command::new("/bin/sh")
         .args(["-c", r#"kill -STOP $$; exec "$0" "$@""#])
         .arg(&exec.program)

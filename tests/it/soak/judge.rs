@@ -153,12 +153,11 @@ fn answered(place: &Place, pull: &Pull, outcome: &Outcome) -> Result<(), String>
         .ok_or("no login for the host, or more than one")?;
     let (user, password) = (&login.username, &login.password);
     let cloud = &place.node.cloud;
-    match pull.opens {
-        Opens::Instance(id) => cloud.login_allows_pull(user, password, id, "team/app"),
-        _ => {
-            let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
-            cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
-        }
+    if let Opens::Instance(id) = pull.opens {
+        cloud.login_allows_pull(user, password, id, "team/app")
+    } else {
+        let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
+        cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
     }
     .map_err(|refused| format!("the registry does not take the login: {refused}"))?;
     // The kubelet hands it out until the duration is over, counted from now.

@@ -1,6 +1,7 @@
 //! A node with every kind of identity and registry, and what happens to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
@@ -105,11 +106,13 @@ impl Place {
             "node": {"credential-age": age},
         });
         let mut node = Node::new(&world.to_string());
-        node.settings += &format!(
+        write!(
+            node.settings,
             "  timeout: {}s\n  nodeRegion: cn-hangzhou\n  oidcTokenFile: {}/token\n",
             TIMEOUT.as_secs(),
             node.folder.display()
-        );
+        )
+        .unwrap();
         let mut place = Self { node, skew, key: 0, key_is_known: false, token_ends: 0, time: 0 };
         place.rotate_access_key();
         place.configure();
