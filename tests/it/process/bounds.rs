@@ -63,7 +63,7 @@ fn too_large(url: &str) {
     let (code, first, took) = pull_from(url);
     assert_eq!(code, Some(5), "{first}");
     assert!(first.contains("answer larger than 1 MiB"), "{first}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

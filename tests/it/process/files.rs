@@ -31,7 +31,7 @@ fn refused(spoil: impl FnOnce(&Path), says: &str) {
     assert!(first.starts_with(&format!("error: configuration `{path}` ")), "{stderr}");
     assert!(first.contains(says), "{stderr}expected {says}");
     assert!(outcome.stdout.is_empty());
-    assert!(outcome.duration < Duration::from_secs(2), "{:?}", outcome.duration);
+    assert!(outcome.duration < Duration::from_secs(20), "{:?}", outcome.duration);
     assert!(node.cloud.calls().is_empty(), "it was believed");
     mode(&node.folder, 0o755);
 }

@@ -11,7 +11,8 @@ use super::pulls::{Opens, Place, Pull, TIMEOUT};
 use super::weather::Weather;
 use crate::node::V1;
 
-/// What a process may take beyond its timeout to start and to end, on a busy machine.
+/// What a process may take beyond its timeout to start and to end before it counts as late with an
+/// error: on a busy machine that is the machine's doing. A late answer is late at once.
 const AROUND: Duration = Duration::from_secs(2);
 
 /// A time stamp that is a quarter of an hour off is refused, and a little less may be in time.
@@ -28,6 +29,8 @@ pub struct Table {
     pub refused: u64,
     /// A right answer after the configured timeout.
     pub late: u64,
+    /// A right refusal, more than a little after it.
+    pub refused_late: u64,
     pub slowest: Duration,
     pub secrets: u64,
     pub wrong: Vec<String>,
@@ -44,6 +47,7 @@ impl Table {
         self.not_ours += other.not_ours;
         self.refused += other.refused;
         self.late += other.late;
+        self.refused_late += other.refused_late;
         self.slowest = self.slowest.max(other.slowest);
         self.secrets += other.secrets;
         self.refreshed += other.refreshed;
@@ -69,6 +73,12 @@ impl fmt::Display for Table {
             self.refused
         )?;
         writeln!(f, "| answered late | {} |", self.late)?;
+        writeln!(
+            f,
+            "| refused late, by more than {} s | {} |",
+            AROUND.as_secs(),
+            self.refused_late
+        )?;
         writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
         writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
         writeln!(
@@ -103,9 +113,10 @@ pub fn pull(
             _ if outcome.duration > TIMEOUT => table.late += 1,
             _ => table.right += 1,
         }),
-        Exit::Code(code) => {
-            refused(place, pull, code, outcome, weather, trouble).map(|()| table.refused += 1)
-        }
+        Exit::Code(code) => refused(place, pull, code, outcome, weather, trouble).map(|()| {
+            let late = outcome.duration > TIMEOUT + AROUND;
+            *if late { &mut table.refused_late } else { &mut table.refused } += 1;
+        }),
         other => Err(format!("ended by {other}")),
     };
     if let Err(why) = verdict {
@@ -186,9 +197,6 @@ fn refused(
     let lines = stderr.lines().take_while(|line| !line.starts_with("warning: ")).count();
     if !stderr.starts_with(&format!("error: no login for {}: ", pull.host)) || lines > 5 {
         return Err("it does not say so in its first line, or in too many".to_owned());
-    }
-    if outcome.duration > TIMEOUT + AROUND {
-        return Err(format!("it took {:.1?}", outcome.duration));
     }
     let failed =
         |hops: &[Hop]| hops.iter().any(|hop| pull.hops.contains(hop) && trouble.contains(hop));
