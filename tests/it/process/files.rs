@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aliyun_acr_credential_provider::doctor::kubelet;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exit, Outcome};
@@ -237,4 +238,20 @@ fn a_ca_file_that_others_can_write() {
     fs::rename(&ca, &real).unwrap();
     symlink(&real, &ca).unwrap();
     node.pull(ACME);
+}
+
+/// Everybody can call a process `kubelet`, and lead root's doctor to a file by its arguments.
+#[test]
+fn a_kubelet_that_somebody_else_runs() {
+    let node = Node::new("{}");
+    let process = node.folder.join("proc/1");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("comm"), "kubelet\n").unwrap();
+    let flags = ["config=/somewhere/provider.yaml", "bin-dir=/somewhere"];
+    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
+    fs::write(process.join("cmdline"), flags.concat()).unwrap();
+    let look = || kubelet::station(process.parent().unwrap(), &[]).details.concat();
+    assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
+    chown(&process, NOBODY, None).unwrap();
+    assert_eq!(look(), "no kubelet runs on this machine, or it is not to be seen");
 }
