@@ -120,9 +120,10 @@ impl Node {
 /// Builds the tree from the parser's events.
 struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    source: &'t str,
     layout: Option<Layout>,
-    /// What each line of a block has lost against the file's line: its indentation.
-    lost: Vec<usize>,
+    /// How far each line of a block is indented in the file; counted once, as blocks may be long.
+    indents: Vec<usize>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
@@ -133,18 +134,15 @@ struct Builder<'t> {
 impl<'t> Builder<'t> {
     fn new(text: &'t str, source: &'t str, layout: Option<Layout>) -> Self {
         let parser = Parser::new_from_str(text);
-        let lost = match layout {
-            Some(Layout::Block { first_line }) => {
-                let in_file = source.lines().skip(first_line.saturating_sub(1)).map(width);
-                let lines = in_file.zip(text.lines().map(width).chain(std::iter::repeat(0)));
-                lines.map(|(in_file, here)| in_file.saturating_sub(here)).collect()
-            }
+        let indents = match layout {
+            Some(Layout::Block { first_line }) => indents(source, first_line, text),
             _ => Vec::new(),
         };
         Self {
             parser,
+            source,
             layout,
-            lost,
+            indents,
             anchors: HashMap::new(),
             nodes: 0,
             kept: (0, 0),
@@ -264,7 +262,8 @@ impl<'t> Builder<'t> {
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
                 let in_file = first_line + line - 1;
-                let indent = self.lost.get(line - 1).copied().unwrap_or(0);
+                let indent = self.indents.get(line - 1).copied();
+                let indent = indent.unwrap_or_else(|| width(self.source, in_file));
                 Position { line: in_file, column: column + indent }
             }
         }
@@ -290,8 +289,19 @@ fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
     Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), layout }) }
 }
 
-fn width(line: &str) -> usize {
-    line.chars().count()
+/// What each of a block's lines has lost against the file's.
+fn indents(source: &str, first_line: usize, text: &str) -> Vec<usize> {
+    let width = |line: &str| line.chars().count();
+    let in_file = source.lines().skip(first_line.saturating_sub(1));
+    in_file
+        .zip(text.lines())
+        .map(|(whole, line)| width(whole).saturating_sub(width(line)))
+        .collect()
+}
+
+/// Characters in a line of the file, counted from 1.
+fn width(source: &str, line: usize) -> usize {
+    source.lines().nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count())
 }
 
 /// A copy, if all copies together stay within the bounds.
@@ -320,5 +330,25 @@ fn size(node: &Node) -> (usize, usize) {
         Value::Mapping(pairs) => {
             pairs.iter().map(|(key, node)| sum(size(node), (0, key.name.len()))).fold((1, 0), sum)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many values as are read, in a string as a `ConfigMap` has it.
+    #[test]
+    fn a_long_block_takes_no_long_time() {
+        let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 1));
+        let begun = crate::clock::instant();
+        let document = parse(&source).unwrap().unwrap();
+        let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
+        let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
+        let inner = block.parse(&source).unwrap().unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        let Value::Sequence(items) = inner.value else { panic!("a list") };
+        let last = items.last().unwrap().at;
+        assert_eq!((last.line, last.column), (MAX_NODES, 7));
     }
 }

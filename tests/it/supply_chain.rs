@@ -82,11 +82,10 @@ fn every_package_forbids_unsafe() {
     let manifests = lines_of("git", &["ls-files", "Cargo.toml", "*/Cargo.toml"]);
     assert!(manifests.len() >= 2, "{manifests:?}");
     for manifest in manifests {
-        let text = text(&manifest);
-        assert!(
-            text.contains("unsafe_code = \"forbid\""),
-            "{manifest} does not forbid unsafe code"
-        );
+        // What makes a fuzz target brings unsafe code of its own into it, and says so there.
+        let level = if manifest.starts_with("fuzz/") { "deny" } else { "forbid" };
+        let lint = format!("unsafe_code = \"{level}\"");
+        assert!(text(&manifest).contains(&lint), "{manifest} lacks {lint}");
     }
 }
 

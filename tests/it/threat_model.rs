@@ -37,8 +37,10 @@ fn missing(name: &str) -> Option<String> {
     };
     let (modules, test) = path.rsplit_once("::").unwrap();
     let file = root.join("tests/it").join(modules.replace("::", "/")).with_extension("rs");
-    let Ok(text) = fs::read_to_string(&file) else { return Some(format!("no file for `{name}`")) };
-    let lines: Vec<&str> = text.lines().collect();
+    let Ok(source) = fs::read_to_string(&file) else {
+        return Some(format!("no file for `{name}`"));
+    };
+    let lines: Vec<&str> = source.lines().collect();
     let is_test = |at: usize| lines[at] == format!("fn {test}() {{") && lines[at - 1] == "#[test]";
     (!(1..lines.len()).any(is_test)).then(|| format!("no test `{name}`"))
 }
