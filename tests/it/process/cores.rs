@@ -9,7 +9,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use simulation::cloud::{Hop, standard};
@@ -46,7 +45,6 @@ fn hanging() -> Node {
 
 #[test]
 fn no_signal_makes_it_dump_core() {
-    setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY).unwrap();
     for signal in [Signal::SIGSEGV, Signal::SIGABRT, Signal::SIGQUIT, Signal::SIGBUS] {
         let node = hanging();
         let mut child = waiting(&node, None);
@@ -57,7 +55,11 @@ fn no_signal_makes_it_dump_core() {
         assert_eq!(cores.filter(|name| name.to_string_lossy().starts_with("core")).count(), 0);
     }
     // Whether this machine's kernel writes any at all, so that one knows what was shown.
-    let mut other = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+    let node = Node::new("{}");
+    let mut other = Command::new("/bin/sh");
+    other.args(["-c", r#"ulimit -c unlimited; cd "$0"; exec sleep 60"#]).arg(&node.folder);
+    let mut other = other.spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
     let dumped = ended_by(&mut other, Signal::SIGSEGV).core_dumped();
     println!("another program dumps core here: {dumped}");
 }
