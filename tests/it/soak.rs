@@ -56,6 +56,7 @@ fn soak() {
     println!("soak of {seconds} s, seed {seed}, {} nodes\n{table}", lives.into_inner());
     assert!(table.pulls > 0 && table.right > 0, "nothing was pulled");
     assert!(table.wrong.is_empty(), "wrong:\n{}", table.wrong.join("\n"));
+    assert!(table.out_of_time * 20 < table.right, "it is out of time too often");
     assert_eq!(table.secrets, 0, "secrets were seen in an output");
 }
 

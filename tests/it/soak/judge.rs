@@ -18,6 +18,12 @@ const AROUND: Duration = Duration::from_secs(2);
 /// A time stamp that is a quarter of an hour off is refused, and a little less may be in time.
 const REFUSED_SKEW: i64 = 890;
 
+/// Why there is rightly no login.
+enum Refusal {
+    Right,
+    OutOfTime,
+}
+
 #[derive(Default)]
 pub struct Table {
     pub pulls: u64,
@@ -31,6 +37,9 @@ pub struct Table {
     pub late: u64,
     /// A right refusal, more than a little after it.
     pub refused_late: u64,
+    /// All of the time used up, and told so, though every fault passed: several at once, each with
+    /// its pause, on a busy machine.
+    pub out_of_time: u64,
     pub slowest: Duration,
     pub secrets: u64,
     pub wrong: Vec<String>,
@@ -48,6 +57,7 @@ impl Table {
         self.refused += other.refused;
         self.late += other.late;
         self.refused_late += other.refused_late;
+        self.out_of_time += other.out_of_time;
         self.slowest = self.slowest.max(other.slowest);
         self.secrets += other.secrets;
         self.refreshed += other.refreshed;
@@ -79,6 +89,7 @@ impl fmt::Display for Table {
             AROUND.as_secs(),
             self.refused_late
         )?;
+        writeln!(f, "| out of time, though all that failed passed | {} |", self.out_of_time)?;
         writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
         writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
         writeln!(
@@ -113,10 +124,13 @@ pub fn pull(
             _ if outcome.duration > TIMEOUT => table.late += 1,
             _ => table.right += 1,
         }),
-        Exit::Code(code) => refused(place, pull, code, outcome, weather, trouble).map(|()| {
-            let late = outcome.duration > TIMEOUT + AROUND;
-            *if late { &mut table.refused_late } else { &mut table.refused } += 1;
-        }),
+        Exit::Code(code) => {
+            refused(place, pull, code, outcome, weather, trouble).map(|refusal| match refusal {
+                Refusal::OutOfTime => table.out_of_time += 1,
+                Refusal::Right if outcome.duration > TIMEOUT + AROUND => table.refused_late += 1,
+                Refusal::Right => table.refused += 1,
+            })
+        }
         other => Err(format!("ended by {other}")),
     };
     if let Err(why) = verdict {
@@ -189,7 +203,7 @@ fn refused(
     outcome: &Outcome,
     weather: &Weather,
     trouble: &BTreeSet<Hop>,
-) -> Result<(), String> {
+) -> Result<Refusal, String> {
     if !outcome.stdout.is_empty() {
         return Err("there is something on stdout, and no answer".to_owned());
     }
@@ -233,10 +247,10 @@ fn refused(
         || (pull.hops.contains(&Hop::AssumeRoleWithOidc)
             && (!place.token_is_good() || is_a_token_that_looks_ended(place, pull)))
         || !place.key_is_known;
-    if lasting || by_itself {
-        Ok(())
-    } else {
-        Err(format!("exit code {code}, though what failed passed at once"))
+    match (lasting || by_itself, code) {
+        (true, _) => Ok(Refusal::Right),
+        (false, 6) if outcome.duration > TIMEOUT - AROUND => Ok(Refusal::OutOfTime),
+        _ => Err(format!("exit code {code}, though what failed passed at once")),
     }
 }
 
