@@ -249,7 +249,7 @@ fn refused(
         || !place.key_is_known;
     match (lasting || by_itself, code) {
         (true, _) => Ok(Refusal::Right),
-        (false, 6) if outcome.duration > TIMEOUT - AROUND => Ok(Refusal::OutOfTime),
+        (false, 6) if outcome.duration + AROUND > TIMEOUT => Ok(Refusal::OutOfTime),
         _ => Err(format!("exit code {code}, though what failed passed at once")),
     }
 }
