@@ -12,9 +12,6 @@ mod settings;
 pub mod yaml;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +24,7 @@ use crate::config::keys::IGNORED_KEYS;
 use crate::config::yaml::{Note, Position};
 use crate::duration;
 use crate::environment::Environment;
+use crate::trusted_file::{self, Links};
 
 /// Where the file is on a node.
 pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
@@ -34,8 +32,8 @@ pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
 /// The variable that names another one.
 pub const PATH_VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_CONFIG";
 
-/// Largest file that is read, in bytes: what a `ConfigMap` can hold.
-const MAX_FILE: u64 = 1024 * 1024;
+/// Largest file that is read, in KiB: what a `ConfigMap` can hold.
+const MAX_FILE: u64 = 1024;
 
 /// `expiring-threshold` when it is left out, as the vendor's helper has it.
 const EXPIRING_THRESHOLD: Duration = Duration::from_secs(15 * 60);
@@ -77,6 +75,9 @@ pub struct Source {
 pub enum ConfigError {
     #[error("configuration `{}` cannot be read: {detail}", path.display())]
     Unreadable { path: PathBuf, detail: String },
+    /// Others could have written it.
+    #[error("configuration `{}` is not used: {detail}", path.display())]
+    Distrusted { path: PathBuf, detail: String },
     #[error("configuration {}", Listing(path, problems))]
     Wrong { path: PathBuf, problems: Vec<Note> },
     #[error("environment: {0}")]
@@ -150,7 +151,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// A file that was named and is not there, and one that cannot be read.
+    /// A file that was named and is not there, and one that cannot or must not be read.
     pub fn find(
         asked: Option<&Path>,
         environment: &Environment,
@@ -163,9 +164,17 @@ impl Source {
             .or_else(|| Some(PathBuf::from(SYSTEM_PATH)).filter(there))
             .or_else(|| user_file().filter(there));
         let Some(path) = found else { return Ok(None) };
-        match read(&path) {
-            Ok((text, open_to_others)) => Ok(Some(Self { path, text, open_to_others })),
-            Err(detail) => Err(ConfigError::Unreadable { path, detail }),
+        let contents = match trusted_file::read(&path, Links::Refused, MAX_FILE) {
+            Ok(contents) => contents,
+            Err(why) if why.is_distrust() => {
+                return Err(ConfigError::Distrusted { path, detail: why.to_string() });
+            }
+            Err(why) => return Err(ConfigError::Unreadable { path, detail: why.to_string() }),
+        };
+        let open_to_others = contents.mode & 0o066 != 0;
+        match String::from_utf8(contents.bytes) {
+            Ok(text) => Ok(Some(Self { path, text, open_to_others })),
+            Err(_) => Err(ConfigError::Unreadable { path, detail: "not UTF-8 text".to_owned() }),
         }
     }
 }
@@ -185,21 +194,6 @@ fn written(file: &Layout) -> Written {
 
 fn warning(path: Option<&Path>, note: &Note) -> String {
     format!("{}:{}: {}", path.unwrap_or(Path::new("")).display(), note.at, note.message)
-}
-
-fn read(path: &Path) -> Result<(String, bool), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err("larger than 1 MiB".to_owned());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
-    Ok((text, metadata.mode() & 0o066 != 0))
 }
 
 fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {

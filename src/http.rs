@@ -65,7 +65,8 @@ pub struct Response {
     /// The service's own time, whole seconds.
     pub date: Option<Timestamp>,
     pub content_type: Option<String>,
-    pub www_authenticate: Option<String>,
+    /// Each of them: a server may offer several ways.
+    pub www_authenticate: Vec<String>,
     pub body: Vec<u8>,
 }
 
@@ -223,7 +224,11 @@ fn read(response: reqwest::blocking::Response, timeout: Duration) -> Result<Resp
         status: response.status().as_u16(),
         date: text(DATE).and_then(|date| http_date(&date)),
         content_type: text(CONTENT_TYPE),
-        www_authenticate: text(WWW_AUTHENTICATE),
+        www_authenticate: headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|value| value.to_str().ok().map(str::to_owned))
+            .collect(),
         body: Vec::new(),
     };
     let mut body = response.take(MAX_ANSWER + 1);

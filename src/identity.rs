@@ -2,7 +2,6 @@
 //!
 //! One identity per entry, and no way from one to another: what fails is told.
 
-use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -17,6 +16,7 @@ use crate::jwt::{self, Claims};
 use crate::node::Node;
 use crate::remedy::Facts;
 use crate::secret::Secret;
+use crate::trusted_file::{self, Links};
 
 mod pod;
 
@@ -31,6 +31,8 @@ pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name"
 
 /// What STS accepts as `OIDCToken`, in characters.
 const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 4..=20_000;
+/// Largest token file that is read, in KiB.
+const TOKEN_FILE: u64 = 64;
 
 /// Who asks, from where, and for a registry in which region.
 #[derive(Clone, Copy)]
@@ -202,8 +204,15 @@ fn exchange(
 fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)
+    // A projected volume's token is a link to the file of the day.
+    let read = trusted_file::read(path, Links::Followed, TOKEN_FILE);
+    let bytes = read
+        .map_err(|error| {
+            Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)
+        })?
+        .bytes;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::new(Exit::Identity, format!("OIDC token file {place}: not UTF-8 text")).hint(hint)
     })?;
     let token = Secret::new(text.trim());
     if !TOKEN_LENGTH.contains(&token.expose().len()) {

@@ -58,3 +58,4 @@ pub mod machine;
 pub mod match_images;
 pub mod random;
 pub mod secret;
+pub mod trusted_file;

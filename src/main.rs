@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::alloc::System;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -32,7 +33,13 @@ use aliyun_acr_credential_provider::render::{config_map, kubelet_config, ram_pol
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
 use aliyun_acr_credential_provider::tls::Trust;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, getegid, geteuid, getgid, getuid, set_dumpable_behavior};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes every block of memory that is given back. Secrets pass through buffers that are not ours,
+/// of HTTP, TLS and JSON, and through strings that grow; no type of our own could reach those.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Largest request that is read, in bytes.
 const MAX_REQUEST: u64 = 1024 * 1024;
@@ -51,6 +58,13 @@ fn main() {
     }));
     // Secrets do not go into core dumps. Where the kernel refuses there is nothing better to do.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    // Somebody else's rights and the caller's environment and files do not go together.
+    if getuid() != geteuid() || getgid() != getegid() {
+        say(&Failure::new(Exit::Usage, "started with another user's rights (setuid or setgid)")
+            .hint("take the bit away: chmod u-s,g-s on the program; the kubelet runs it as root by itself")
+            .to_string());
+        exit(Exit::Usage as i32);
+    }
     #[expect(clippy::disallowed_methods, reason = "the one reading of the environment")]
     let environment = Environment::new(std::env::vars_os());
     let journal = Journal::default();
@@ -342,6 +356,9 @@ fn bad_configuration(error: &ConfigError) -> Failure {
         ConfigError::Unreadable { .. } => {
             failure.hint("see that the path is right and the file readable")
         }
+        ConfigError::Distrusted { .. } => failure.hint(
+            "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
+        ),
         ConfigError::Environment(_) => {
             failure.hint("unset what is not meant, or configure an entry in acr-registry-info")
         }
@@ -349,7 +366,7 @@ fn bad_configuration(error: &ConfigError) -> Failure {
 }
 
 fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    geteuid().is_root()
 }
 
 /// The file of a user who is not root.

@@ -6,8 +6,7 @@
 //! a private CA). `SSL_CERT_FILE` replaces both, as it does for OpenSSL; `caFile` is added to
 //! whatever is in force.
 
-use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +22,8 @@ use rustls::{
     ProtocolVersion, RootCertStore, SignatureScheme,
 };
 
+use crate::trusted_file::{self, Links};
+
 /// Where Linux distributions keep their CA bundle: Debian and Ubuntu, Alibaba Cloud Linux and
 /// RHEL (two spellings), SUSE, Alpine.
 const SYSTEM_BUNDLES: [&str; 5] = [
@@ -32,6 +33,9 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Largest file of certificates that is read, in KiB: a system's bundle takes a quarter of one MiB.
+const MAX_FILE: u64 = 4096;
 
 /// The files that say whom to trust, beside the built-in roots.
 #[derive(Debug, Default, Clone)]
@@ -187,8 +191,9 @@ fn verifier(
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
     let error = |detail: String| TrustError { path: path.display().to_string(), detail };
-    let file = File::open(path).map_err(|io| error(io.to_string()))?;
-    let certificates = CertificateDer::pem_reader_iter(BufReader::new(file)).filter_map(Result::ok);
+    let file = trusted_file::read(path, Links::Followed, MAX_FILE);
+    let pem = file.map_err(|why| error(why.to_string()))?.bytes;
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 { Err(error("holds no certificate in PEM form".to_owned())) } else { Ok(()) }
 }

@@ -37,6 +37,9 @@ pub struct Login {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct EnterpriseToken {
+    /// Every answer of this API has it; `false` was read as a refusal before.
+    #[serde(rename = "IsSuccess")]
+    _is_success: bool,
     temp_username: String,
     authorization_token: Secret,
     #[serde(deserialize_with = "epoch_milliseconds")]

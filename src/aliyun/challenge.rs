@@ -45,7 +45,8 @@ pub fn ask(
             route: Route::Cloud,
         },
         |response: &Response| {
-            let said = response.www_authenticate.as_deref().filter(|_| response.status == 401);
+            let said = response.www_authenticate.iter().filter(|_| response.status == 401);
+            let said = said.map(String::as_str).find(|said| bearer(said).is_some());
             Verdict::Done(Challenge {
                 status: response.status,
                 realm: said.and_then(realm_in),

@@ -13,6 +13,8 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 const MAX_DEPTH: usize = 32;
 /// Most values that are read, aliases counted as often as they are used.
 const MAX_NODES: usize = 20_000;
+/// Most text that is copied for aliases, in bytes: as much as a file can hold.
+const MAX_COPIED: usize = 1024 * 1024;
 
 /// A place in the configuration file, both numbers from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,17 +120,34 @@ impl Node {
 /// Builds the tree from the parser's events.
 struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
-    text: &'t str,
     source: &'t str,
     layout: Option<Layout>,
+    /// How far each line of a block is indented in the file; counted once, as blocks may be long.
+    indents: Vec<usize>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
+    kept: (usize, usize),
+    repeated: (usize, usize),
 }
 
 impl<'t> Builder<'t> {
     fn new(text: &'t str, source: &'t str, layout: Option<Layout>) -> Self {
         let parser = Parser::new_from_str(text);
-        Self { parser, text, source, layout, anchors: HashMap::new(), nodes: 0 }
+        let indents = match layout {
+            Some(Layout::Block { first_line }) => indents(source, first_line, text),
+            _ => Vec::new(),
+        };
+        Self {
+            parser,
+            source,
+            layout,
+            indents,
+            anchors: HashMap::new(),
+            nodes: 0,
+            kept: (0, 0),
+            repeated: (0, 0),
+        }
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
@@ -165,10 +184,8 @@ impl<'t> Builder<'t> {
 
     fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
         self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            let message =
-                format!("nested deeper than {MAX_DEPTH} levels or more than {MAX_NODES} values");
-            return Err(YamlError::Content(Note { at, message }));
+        if depth > MAX_DEPTH || self.nodes + self.repeated.0 > MAX_NODES {
+            return Err(too_much(at));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style, at), anchor),
@@ -181,16 +198,16 @@ impl<'t> Builder<'t> {
                         message: "an alias to itself or to nothing".into(),
                     })
                 };
-                let node = self.anchors.get(&anchor).cloned().ok_or_else(unknown)?;
-                self.nodes += size(&node);
-                (node, 0)
+                let node = self.anchors.get(&anchor).ok_or_else(unknown)?;
+                (counted(node, at, &mut self.repeated)?, 0)
             }
             _ => {
                 return Err(YamlError::Content(Note { at, message: "unexpected end".into() }));
             }
         };
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            let kept = counted(&node, at, &mut self.kept)?;
+            self.anchors.insert(anchor, kept);
         }
         Ok(node)
     }
@@ -208,6 +225,7 @@ impl<'t> Builder<'t> {
 
     fn mapping(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
         let mut pairs: Vec<(Key, Node)> = Vec::new();
+        let mut places: HashMap<String, Position> = HashMap::new();
         loop {
             let (event, at) = match self.next()? {
                 None | Some((Event::MappingEnd, _)) => break,
@@ -220,11 +238,10 @@ impl<'t> Builder<'t> {
                 }));
             };
             let key = Key { at, name: name.into_owned() };
-            if let Some((first, _)) = pairs.iter().find(|(earlier, _)| earlier.name == key.name) {
+            if let Some(first) = places.insert(key.name.clone(), at) {
                 // A key that has run together with its value may hold a secret.
                 let name = key.name.split(':').next().unwrap_or_default();
-                let message =
-                    format!("`{name}` is given a second time; the first is at {}", first.at);
+                let message = format!("`{name}` is given a second time; the first is at {first}");
                 return Err(YamlError::Content(Note { at, message }));
             }
             let Some((event, at)) = self.next()? else {
@@ -245,7 +262,8 @@ impl<'t> Builder<'t> {
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
                 let in_file = first_line + line - 1;
-                let indent = width(self.source, in_file).saturating_sub(width(self.text, line));
+                let indent = self.indents.get(line - 1).copied();
+                let indent = indent.unwrap_or_else(|| width(self.source, in_file));
                 Position { line: in_file, column: column + indent }
             }
         }
@@ -271,15 +289,66 @@ fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
     Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), layout }) }
 }
 
-/// Characters in a line, counted from 1: what a block's line has lost against the file's is the indentation.
-fn width(text: &str, line: usize) -> usize {
-    text.lines().nth(line - 1).map_or(0, |line| line.chars().count())
+/// What each of a block's lines has lost against the file's.
+fn indents(source: &str, first_line: usize, text: &str) -> Vec<usize> {
+    let width = |line: &str| line.chars().count();
+    let in_file = source.lines().skip(first_line.saturating_sub(1));
+    in_file
+        .zip(text.lines())
+        .map(|(whole, line)| width(whole).saturating_sub(width(line)))
+        .collect()
 }
 
-fn size(node: &Node) -> usize {
+/// Characters in a line of the file, counted from 1.
+fn width(source: &str, line: usize) -> usize {
+    source.lines().nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count())
+}
+
+/// A copy, if all copies together stay within the bounds.
+fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, YamlError> {
+    let (nodes, text) = size(node);
+    *sum = (sum.0 + nodes, sum.1 + text);
+    if sum.0 > MAX_NODES || sum.1 > MAX_COPIED { Err(too_much(at)) } else { Ok(node.clone()) }
+}
+
+fn too_much(at: Position) -> YamlError {
+    let message = format!(
+        "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values, or too much text by aliases"
+    );
+    YamlError::Content(Note { at, message })
+}
+
+/// How many values a tree has, and how many bytes of text.
+fn size(node: &Node) -> (usize, usize) {
+    let sum = |(nodes, text): (usize, usize), (more, longer): (usize, usize)| {
+        (nodes + more, text + longer)
+    };
     match &node.value {
-        Value::Null | Value::Scalar(_) => 1,
-        Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Mapping(pairs) => 1 + pairs.iter().map(|(_, node)| size(node)).sum::<usize>(),
+        Value::Null => (1, 0),
+        Value::Scalar(scalar) => (1, scalar.text.len()),
+        Value::Sequence(items) => items.iter().map(size).fold((1, 0), sum),
+        Value::Mapping(pairs) => {
+            pairs.iter().map(|(key, node)| sum(size(node), (0, key.name.len()))).fold((1, 0), sum)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many values as are read, in a string as a `ConfigMap` has it.
+    #[test]
+    fn a_long_block_takes_no_long_time() {
+        let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 1));
+        let begun = crate::clock::instant();
+        let document = parse(&source).unwrap().unwrap();
+        let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
+        let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
+        let inner = block.parse(&source).unwrap().unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        let Value::Sequence(items) = inner.value else { panic!("a list") };
+        let last = items.last().unwrap().at;
+        assert_eq!((last.line, last.column), (MAX_NODES, 7));
     }
 }

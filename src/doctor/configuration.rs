@@ -46,6 +46,12 @@ fn unusable(error: &ConfigError) -> Station {
             station.tell(error.to_string());
             station.remedies.push("see that the path is right and the file readable".to_owned());
         }
+        ConfigError::Distrusted { .. } => {
+            station.tell(error.to_string());
+            station.remedies.push(
+                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's".to_owned(),
+            );
+        }
         ConfigError::Environment(_) => {
             station.tell(error.to_string());
             station.remedies.push(

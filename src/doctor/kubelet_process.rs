@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::geteuid;
+
 use crate::clock;
 use crate::render::kubelet_config::Options;
 
@@ -52,7 +54,13 @@ fn is_kubelet(process: &Path) -> bool {
         fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "kubelet");
     let status = fs::read_to_string(process.join("status")).unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    is_named && ids.is_none_or(|ids| ids.split_whitespace().count() == 1)
+    is_named && is_believed(process) && ids.is_none_or(|ids| ids.split_whitespace().count() == 1)
+}
+
+/// Anybody can call a process so: only what root runs counts, and what who asks runs.
+fn is_believed(process: &Path) -> bool {
+    let owner = fs::metadata(process).map(|metadata| metadata.uid());
+    owner.is_ok_and(|owner| owner == 0 || owner == geteuid().as_raw())
 }
 
 impl Kubelet {

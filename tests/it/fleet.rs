@@ -1,6 +1,6 @@
 //! A fleet of nodes against the call limit of one account, simulated event by event.
 
-mod chance;
+pub mod chance;
 mod node;
 mod service;
 mod simulation;

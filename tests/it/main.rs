@@ -10,6 +10,7 @@
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
+//! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
 //! - [`readme`]: what README says, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
@@ -17,6 +18,9 @@
 //!   and through `doctor`.
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
+//! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
+//! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
@@ -42,11 +46,15 @@ mod hosts_asked;
 mod kubelet_modes;
 mod node;
 mod pods;
+mod process;
 mod readme;
 mod render;
 mod samples;
 mod scenario;
 mod schema;
+mod soak;
+mod supply_chain;
+mod threat_model;
 mod trace;
 mod vectors;
 

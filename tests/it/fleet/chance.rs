@@ -20,4 +20,13 @@ impl Chance {
         let nanos = (most.as_nanos() * u128::from(self.number())) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap())
     }
+
+    /// One of so many, from 0.
+    pub fn of(&mut self, many: usize) -> usize {
+        usize::try_from(self.number() % many as u64).unwrap()
+    }
+
+    pub fn one_in(&mut self, many: usize) -> bool {
+        self.of(many) == 0
+    }
 }

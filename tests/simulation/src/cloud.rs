@@ -320,6 +320,11 @@ impl Cloud {
             Place::Personal { account: account.to_owned(), region: Some(region.to_owned()) };
         self.backend.logins.allow_pull(&self.backend, user, password, &place, repository)
     }
+
+    /// When a login ends that was issued.
+    pub fn login_ends(&self, user: &str, password: &str) -> Option<Timestamp> {
+        self.backend.logins.ends(user, password)
+    }
 }
 
 impl Drop for Cloud {

@@ -129,6 +129,12 @@ impl Logins {
             .map_err(|_| LoginRefused::Denied)
     }
 
+    pub(in super::super) fn ends(&self, user: &str, password: &str) -> Option<Timestamp> {
+        let logins = lock(&self.0);
+        let of = |login: &&Login| login.user == user && login.password == password;
+        logins.iter().find(of).map(|login| login.expires)
+    }
+
     fn find(&self, backend: &Backend, user: &str, password: &str) -> Result<Login, LoginRefused> {
         let logins = lock(&self.0);
         let matching = logins.iter().find(|login| login.user == user && login.password == password);

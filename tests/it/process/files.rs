@@ -1,0 +1,257 @@
+//! Files that decide what the program does are read only where nobody else can have written them,
+//! and what is no file is not even opened.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aliyun_acr_credential_provider::doctor::kubelet;
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use simulation::cloud::standard;
+use simulation::kubelet::{Exit, Outcome};
+
+use crate::node::{ACME, Node, request};
+
+const NOBODY: Option<u32> = Some(65_534);
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A good configuration that something is done to, and what the first line then says.
+fn refused(spoil: impl FnOnce(&Path), says: &str) {
+    let node = Node::new("{}");
+    spoil(&node.config());
+    let outcome = node.ask(ACME);
+    let stderr = outcome.stderr_text();
+    let first = stderr.lines().next().unwrap_or_default();
+    let path = node.config().display().to_string();
+    assert_eq!(outcome.exit, Exit::Code(2), "{stderr}");
+    assert!(first.starts_with(&format!("error: configuration `{path}` ")), "{stderr}");
+    assert!(first.contains(says), "{stderr}expected {says}");
+    assert!(outcome.stdout.is_empty());
+    assert!(outcome.duration < Duration::from_secs(20), "{:?}", outcome.duration);
+    assert!(node.cloud.calls().is_empty(), "it was believed");
+    mode(&node.folder, 0o755);
+}
+
+#[test]
+fn a_configuration_that_others_can_write() {
+    refused(
+        |config| mode(config, 0o620),
+        "is not used: it can be written by its group (mode 0620)",
+    );
+    refused(
+        |config| mode(config, 0o602),
+        "is not used: it can be written by everybody (mode 0602)",
+    );
+    refused(|config| chown(config, NOBODY, None).unwrap(), "is not used: it belongs to user 65534");
+}
+
+#[test]
+fn a_configuration_in_a_folder_that_others_can_write() {
+    let folder = |config: &Path| config.parent().unwrap().to_owned();
+    refused(
+        |config| mode(&folder(config), 0o777),
+        "its folder can be written by everybody (mode 0777)",
+    );
+    refused(
+        |config| mode(&folder(config), 0o775),
+        "its folder can be written by its group (mode 0775)",
+    );
+    refused(
+        |config| chown(folder(config), NOBODY, None).unwrap(),
+        "its folder belongs to user 65534",
+    );
+}
+
+#[test]
+fn a_configuration_below_a_folder_that_everybody_can_write() {
+    let node = Node::new("{}");
+    let (upper, lower) = (node.folder.join("upper"), node.folder.join("upper/lower"));
+    fs::create_dir_all(&lower).unwrap();
+    let there = lower.join("config.yaml");
+    fs::copy(node.config(), &there).unwrap();
+    mode(&upper, 0o777);
+    assert!(
+        ask(&node, &there).stderr_text().contains("a folder above it can be written by everybody")
+    );
+    // As /tmp is: nobody can put another file into the place of mine.
+    mode(&upper, 0o1777);
+    assert_eq!(ask(&node, &there).exit, Exit::Code(0));
+    mode(&lower, 0o1777);
+    assert_eq!(ask(&node, &there).exit, Exit::Code(0));
+}
+
+#[test]
+fn a_configuration_that_is_a_link() {
+    refused(
+        |config| {
+            let real = config.with_file_name("real.yaml");
+            fs::rename(config, &real).unwrap();
+            symlink(&real, config).unwrap();
+        },
+        "is not used: it is a symbolic link",
+    );
+    // A folder on the way may be one.
+    let node = Node::new("{}");
+    let way = node.folder.join("way");
+    symlink(&node.folder, &way).unwrap();
+    assert_eq!(ask(&node, &way.join("config.yaml")).exit, Exit::Code(0));
+}
+
+/// Opened, the one would block for ever and the other be read without end.
+#[test]
+fn a_configuration_that_is_a_pipe_or_a_device() {
+    refused(
+        |config| {
+            fs::remove_file(config).unwrap();
+            mknodat(CWD, config, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        },
+        "cannot be read: not a regular file",
+    );
+    refused(
+        |config| {
+            fs::remove_file(config).unwrap();
+            // /dev/zero
+            mknodat(CWD, config, FileType::CharacterDevice, Mode::RUSR, makedev(1, 5)).unwrap();
+        },
+        "cannot be read: not a regular file",
+    );
+}
+
+#[test]
+fn a_configuration_of_a_mebibyte_is_read_and_one_byte_more_is_not() {
+    let size = |config: &Path, bytes: usize| {
+        let mut text = fs::read_to_string(config).unwrap();
+        let rest = bytes - text.len() - 3;
+        writeln!(text, "# {}", "x".repeat(rest)).unwrap();
+        assert_eq!(text.len(), bytes);
+        fs::write(config, text).unwrap();
+    };
+    let node = Node::new("{}");
+    size(&node.config(), 1 << 20);
+    node.pull(ACME);
+    refused(|config| size(config, (1 << 20) + 1), "cannot be read: larger than 1 MiB");
+}
+
+fn ask(node: &Node, config: &Path) -> Outcome {
+    let mut exec = node.exec(&[]);
+    let at = exec.args.iter().position(|argument| argument == "--config").unwrap();
+    exec.args[at + 1] = config.display().to_string();
+    exec.run(&request(ACME)).unwrap()
+}
+
+/// A node that is someone by a token file, which is somewhere.
+fn with_token(at: impl FnOnce(&Node) -> PathBuf) -> (Node, PathBuf) {
+    let mut node = Node::new("{}");
+    let path = at(&node);
+    writeln!(node.settings, "  oidcTokenFile: {}", path.display()).unwrap();
+    node.configure_all(&format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
+        standard::ACME,
+        standard::RRSA_ROLE,
+        standard::OIDC_PROVIDER,
+        standard::PULLER
+    ));
+    (node, path)
+}
+
+fn write_token(node: &Node, path: &Path) {
+    let (namespace, name) = ("kube-system", "aliyun-acr-credential-helper");
+    let token = node.cloud.service_account_token(standard::OIDC_PROVIDER, namespace, name).mint();
+    fs::write(path, token).unwrap();
+    mode(path, 0o600);
+}
+
+/// As the kubelet lays it: `token` leads by `..data` to the folder of the day, and the folder that
+/// holds them all is open to everybody, but sticky.
+#[test]
+fn a_token_in_a_projected_volume() {
+    let (node, path) = with_token(|node| node.folder.join("volume/token"));
+    let volume = path.parent().unwrap();
+    fs::create_dir_all(volume.join("..2026_11_24")).unwrap();
+    mode(volume, 0o1777);
+    write_token(&node, &volume.join("..2026_11_24/token"));
+    symlink("..2026_11_24", volume.join("..data")).unwrap();
+    symlink("..data/token", &path).unwrap();
+    node.pull(ACME);
+}
+
+fn token_refused(spoil: impl FnOnce(&Node, &Path), says: &str) {
+    let (node, path) = with_token(|node| node.folder.join("token"));
+    write_token(&node, &path);
+    spoil(&node, &path);
+    let (code, first) = node.refused(ACME);
+    let expected = format!("OIDC token file {}", path.display());
+    assert_eq!(code, 3, "{first}");
+    assert!(first.contains(&expected) && first.contains(says), "{first}");
+    assert!(node.cloud.calls().is_empty(), "it was believed");
+}
+
+#[test]
+fn a_token_that_others_could_have_put_there() {
+    token_refused(|_, path| mode(path, 0o622), "it can be written by everybody (mode 0622)");
+    token_refused(|_, path| chown(path, NOBODY, None).unwrap(), "it belongs to user 65534");
+    token_refused(
+        |_, path| {
+            let other = path.with_file_name("other");
+            fs::rename(path, &other).unwrap();
+            chown(&other, NOBODY, None).unwrap();
+            symlink(&other, path).unwrap();
+        },
+        "it belongs to user 65534",
+    );
+}
+
+#[test]
+fn a_token_that_is_empty_a_pipe_or_too_large() {
+    token_refused(|_, path| fs::write(path, "").unwrap(), "holds 0 characters");
+    token_refused(|_, path| fs::write(path, vec![b'x'; 65_537]).unwrap(), "larger than 64 KiB");
+    token_refused(
+        |_, path| {
+            fs::remove_file(path).unwrap();
+            mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        },
+        "not a regular file",
+    );
+}
+
+/// Whoever can write a CA file can read what TLS protects.
+#[test]
+fn a_ca_file_that_others_can_write() {
+    let mut node = Node::new("{tls: true}");
+    let ca = node.folder.join("ca.pem");
+    fs::write(&ca, node.cloud.ca_pem().unwrap()).unwrap();
+    // A failure is kept for a moment, too.
+    node.settings = format!("  cacheDir: off\n  caFile: {}\n", ca.display());
+    node.configure(&crate::node::entry(ACME, standard::ACME, standard::PULLER));
+    mode(&ca, 0o646);
+    let (code, first) = node.refused(ACME);
+    assert_eq!(code, 2, "{first}");
+    assert!(first.contains("it can be written by everybody (mode 0646)"), "{first}");
+    // Links are followed: the bundles of some distributions are links.
+    mode(&ca, 0o644);
+    let real = node.folder.join("bundle.pem");
+    fs::rename(&ca, &real).unwrap();
+    symlink(&real, &ca).unwrap();
+    node.pull(ACME);
+}
+
+/// Everybody can call a process `kubelet`, and lead root's doctor to a file by its arguments.
+#[test]
+fn a_kubelet_that_somebody_else_runs() {
+    let node = Node::new("{}");
+    let process = node.folder.join("proc/1");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("comm"), "kubelet\n").unwrap();
+    let flags = ["config=/somewhere/provider.yaml", "bin-dir=/somewhere"];
+    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
+    fs::write(process.join("cmdline"), flags.concat()).unwrap();
+    let look = || kubelet::station(&node.folder, &[]).details.concat();
+    assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
+    chown(&process, NOBODY, None).unwrap();
+    assert_eq!(look(), "no kubelet runs on this machine, or it is not to be seen");
+}

@@ -1,0 +1,62 @@
+//! What passed through the program is gone from its memory when it ends: what is freed is wiped, in
+//! the buffers of HTTP and JSON as well, that are none of ours. What a connection still holds that is
+//! open at the end is not freed before the process is: the metadata service's token here, which is
+//! good for a minute and for this machine alone, and what TLS has decrypted last.
+
+use std::fs;
+
+use simulation::cloud::{Cloud, SecretKind, standard};
+
+use super::traced;
+use crate::node::{ACME, Node, request};
+
+/// In the process's environment, which is no memory of the program's own.
+const CANARY: &str = "canary-that-nobody-wipes-0123456789";
+
+fn remembered(node: &Node, seen: &traced::Seen, cloud: &Cloud) -> Vec<String> {
+    assert!(seen.remembers(CANARY), "the memory was read");
+    assert!(node.cloud.secrets().len() > 3);
+    let secrets = cloud
+        .secrets()
+        .into_iter()
+        .filter(|secret| secret.kind != SecretKind::MetadataToken && seen.remembers(&secret.value));
+    secrets.map(|secret| format!("{secret:?}")).collect()
+}
+
+#[test]
+fn no_secret_is_left_of_a_cold_run() {
+    let mut node = Node::new("{}");
+    node.set("CANARY", CANARY);
+    let seen = traced::run(&node.exec(&[]), &request(ACME));
+    assert_eq!(seen.exit, 0);
+    let left = remembered(&node, &seen, &node.cloud);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn nor_of_an_answer_from_the_cache() {
+    let mut node = Node::new("{}");
+    node.set("CANARY", CANARY);
+    node.pull(ACME);
+    let seen = traced::run(&node.exec(&[]), &request(ACME));
+    let left = remembered(&node, &seen, &node.cloud);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn nor_of_an_access_key_in_the_configuration() {
+    let mut node = Node::new("{}");
+    node.set("CANARY", CANARY);
+    node.configure(&format!(
+        "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\n",
+        standard::ACME,
+        standard::ACCESS_KEY_ID,
+        standard::ACCESS_KEY_SECRET
+    ));
+    let seen = traced::run(&node.exec(&[]), &request(ACME));
+    assert_eq!(seen.exit, 0);
+    let left = remembered(&node, &seen, &node.cloud);
+    assert!(left.is_empty(), "{left:?}");
+    assert!(fs::read_to_string(node.config()).unwrap().contains(standard::ACCESS_KEY_SECRET));
+    assert!(node.cloud.secrets().iter().any(|secret| secret.kind == SecretKind::RegistryPassword));
+}

@@ -1,0 +1,260 @@
+//! Whether what came of a pull is right, by what a kubelet and a registry do with it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use simulation::cloud::{Hop, SecretKind};
+use simulation::kubelet::{Exit, Outcome};
+
+use super::pulls::{Opens, Place, Pull, TIMEOUT};
+use super::weather::Weather;
+use crate::node::V1;
+
+/// What a process may take beyond its timeout to start and to end before it counts as late with an
+/// error: on a busy machine that is the machine's doing. A late answer is late at once.
+const AROUND: Duration = Duration::from_secs(2);
+
+/// A time stamp that is a quarter of an hour off is refused, and a little less may be in time.
+const REFUSED_SKEW: i64 = 890;
+
+/// Why there is rightly no login.
+enum Refusal {
+    Right,
+    OutOfTime,
+}
+
+#[derive(Default)]
+pub struct Table {
+    pub pulls: u64,
+    /// A login that the registry takes, now and for as long as the kubelet keeps it.
+    pub right: u64,
+    /// No login for a host that is none of ours.
+    pub not_ours: u64,
+    /// No login because of a fault that lasts, told with the exit code of the hop that failed.
+    pub refused: u64,
+    /// A right answer after the configured timeout.
+    pub late: u64,
+    /// A right refusal, more than a little after it.
+    pub refused_late: u64,
+    /// All of the time used up, and told so, though every fault passed: several at once, each with
+    /// its pause, on a busy machine.
+    pub out_of_time: u64,
+    pub slowest: Duration,
+    pub secrets: u64,
+    pub wrong: Vec<String>,
+    pub refreshed: u64,
+    pub killed: u64,
+    pub rotations: u64,
+    pub time: Duration,
+}
+
+impl Table {
+    pub fn add(&mut self, other: Self, seed: u64, life: u64) {
+        self.pulls += other.pulls;
+        self.right += other.right;
+        self.not_ours += other.not_ours;
+        self.refused += other.refused;
+        self.late += other.late;
+        self.refused_late += other.refused_late;
+        self.out_of_time += other.out_of_time;
+        self.slowest = self.slowest.max(other.slowest);
+        self.secrets += other.secrets;
+        self.refreshed += other.refreshed;
+        self.killed += other.killed;
+        self.rotations += other.rotations;
+        self.time += other.time;
+        let told =
+            other.wrong.into_iter().map(|wrong| format!("seed {seed}, node {life}: {wrong}"));
+        self.wrong.extend(told.inspect(|wrong| println!("WRONG {wrong}")));
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.time.as_secs() / 3600;
+        writeln!(f, "| | |\n|---|---:|")?;
+        writeln!(f, "| pulls asked | {} |", self.pulls)?;
+        writeln!(f, "| answered right, with a login | {} |", self.right)?;
+        writeln!(f, "| answered right, without one: not our host | {} |", self.not_ours)?;
+        writeln!(
+            f,
+            "| refused as a lasting fault demands, with its exit code | {} |",
+            self.refused
+        )?;
+        writeln!(f, "| answered late | {} |", self.late)?;
+        writeln!(
+            f,
+            "| refused late, by more than {} s | {} |",
+            AROUND.as_secs(),
+            self.refused_late
+        )?;
+        writeln!(f, "| out of time, though all that failed passed | {} |", self.out_of_time)?;
+        writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
+        writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
+        writeln!(
+            f,
+            "| longest pull (timeout {} s) | {:.1} s |",
+            TIMEOUT.as_secs(),
+            self.slowest.as_secs_f64()
+        )?;
+        writeln!(
+            f,
+            "| refreshes, processes killed, keys rotated | {}, {}, {} |",
+            self.refreshed, self.killed, self.rotations
+        )?;
+        writeln!(f, "| hours that went by on the nodes | {hours} |")
+    }
+}
+
+pub fn pull(
+    place: &Place,
+    pull: &Pull,
+    outcome: &Outcome,
+    weather: &Weather,
+    trouble: &BTreeSet<Hop>,
+    table: &mut Table,
+) {
+    table.pulls += 1;
+    table.slowest = table.slowest.max(outcome.duration);
+    count_secrets(place, outcome, table);
+    let verdict = match outcome.exit {
+        Exit::Code(0) => answered(place, pull, outcome).map(|()| match pull.opens {
+            Opens::Nothing => table.not_ours += 1,
+            _ if outcome.duration > TIMEOUT => table.late += 1,
+            _ => table.right += 1,
+        }),
+        Exit::Code(code) => {
+            refused(place, pull, code, outcome, weather, trouble).map(|refusal| match refusal {
+                Refusal::OutOfTime => table.out_of_time += 1,
+                Refusal::Right if outcome.duration > TIMEOUT + AROUND => table.refused_late += 1,
+                Refusal::Right => table.refused += 1,
+            })
+        }
+        other => Err(format!("ended by {other}")),
+    };
+    if let Err(why) = verdict {
+        table.wrong.push(format!(
+            "{}: {why} (skew {} s, trouble {trouble:?})\n{}",
+            pull.host,
+            place.skew,
+            outcome.stderr_text()
+        ));
+    }
+}
+
+pub fn refresh(place: &Place, outcome: &Outcome, table: &mut Table) {
+    table.refreshed += 1;
+    count_secrets(place, outcome, table);
+    // It prints no login either.
+    let told = String::from_utf8_lossy(&outcome.stdout);
+    table.secrets += place.node.cloud.leaks(&told).len() as u64;
+    if !matches!(outcome.exit, Exit::Code(0 | 3..=6)) {
+        table.wrong.push(format!("refresh ended by {}\n{}", outcome.exit, outcome.stderr_text()));
+    }
+}
+
+/// The only secret that may come out is the login, and only on stdout.
+fn count_secrets(place: &Place, outcome: &Outcome, table: &mut Table) {
+    let cloud = &place.node.cloud;
+    let on_stdout = cloud.leaks(&String::from_utf8_lossy(&outcome.stdout));
+    let not_the_login =
+        |leak: &&simulation::cloud::Leak| leak.secret.kind != SecretKind::RegistryPassword;
+    let seen =
+        cloud.leaks(&outcome.stderr_text()).len() + on_stdout.iter().filter(not_the_login).count();
+    table.secrets += seen as u64;
+}
+
+fn answered(place: &Place, pull: &Pull, outcome: &Outcome) -> Result<(), String> {
+    let answer =
+        outcome.answer(V1).map_err(|why| format!("the kubelet does not take it: {why}"))?;
+    let auth = answer.auth.unwrap_or_default();
+    if let Opens::Nothing = pull.opens {
+        return if auth.is_empty() { Ok(()) } else { Err("a login for a foreign host".to_owned()) };
+    }
+    let login = auth
+        .get(pull.host)
+        .filter(|_| auth.len() == 1)
+        .ok_or("no login for the host, or more than one")?;
+    let (user, password) = (&login.username, &login.password);
+    let cloud = &place.node.cloud;
+    if let Opens::Instance(id) = pull.opens {
+        cloud.login_allows_pull(user, password, id, "team/app")
+    } else {
+        let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
+        cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
+    }
+    .map_err(|refused| format!("the registry does not take the login: {refused}"))?;
+    // The kubelet hands it out until the duration is over, counted from now.
+    let kept = answer.cache_duration.ok_or("no cacheDuration")?.nanoseconds() / 1_000_000_000;
+    let left = cloud
+        .login_ends(user, password)
+        .map_or(0, |ends| ends.as_second() - cloud.now().as_second());
+    if kept < 0 || kept > left {
+        return Err(format!("the kubelet keeps it for {kept} s, and it lives for {left} s"));
+    }
+    Ok(())
+}
+
+fn refused(
+    place: &Place,
+    pull: &Pull,
+    code: i32,
+    outcome: &Outcome,
+    weather: &Weather,
+    trouble: &BTreeSet<Hop>,
+) -> Result<Refusal, String> {
+    if !outcome.stdout.is_empty() {
+        return Err("there is something on stdout, and no answer".to_owned());
+    }
+    let stderr = outcome.stderr_text();
+    let lines = stderr.lines().take_while(|line| !line.starts_with("warning: ")).count();
+    if !stderr.starts_with(&format!("error: no login for {}: ", pull.host)) || lines > 5 {
+        return Err("it does not say so in its first line, or in too many".to_owned());
+    }
+    let failed =
+        |hops: &[Hop]| hops.iter().any(|hop| pull.hops.contains(hop) && trouble.contains(hop));
+    let identity = [
+        Hop::MetadataToken,
+        Hop::MetadataRoleName,
+        Hop::MetadataRoleDocument,
+        Hop::AssumeRoleWithOidc,
+    ];
+    let registry = [
+        Hop::GetAuthorizationToken,
+        Hop::ListInstanceEndpoint,
+        Hop::PersonalTokens,
+        Hop::RegistryChallenge,
+    ];
+    let fits = match code {
+        3 => failed(&identity) || is_a_token_that_looks_ended(place, pull),
+        4 => failed(&[Hop::AssumeRole]),
+        5 => failed(&registry),
+        6 => failed(pull.hops),
+        _ => false,
+    };
+    if !fits {
+        return Err(format!("exit code {code}, and no hop failed that it stands for"));
+    }
+    // Faults that pass are no reason to fail.
+    let lasting = pull.hops.iter().any(|hop| {
+        let same_service = |other: &Hop| other.service() == hop.service();
+        weather.lasting.contains(hop) || weather.refused.iter().any(same_service)
+    });
+    let clock_stays_wrong = place.skew.abs() > REFUSED_SKEW
+        && pull.hops.iter().any(|hop| weather.undated.contains(hop));
+    let by_itself = clock_stays_wrong
+        || (pull.hops.contains(&Hop::AssumeRoleWithOidc)
+            && (!place.token_is_good() || is_a_token_that_looks_ended(place, pull)))
+        || !place.key_is_known;
+    match (lasting || by_itself, code) {
+        (true, _) => Ok(Refusal::Right),
+        (false, 6) if outcome.duration + AROUND > TIMEOUT => Ok(Refusal::OutOfTime),
+        _ => Err(format!("exit code {code}, though what failed passed at once")),
+    }
+}
+
+/// A pod's token is new; where this machine's clock is hours ahead it seems to have ended.
+fn is_a_token_that_looks_ended(place: &Place, pull: &Pull) -> bool {
+    pull.hops.contains(&Hop::AssumeRoleWithOidc) && place.skew < -3500
+}

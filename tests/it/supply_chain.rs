@@ -1,0 +1,117 @@
+//! What comes into the program from others is counted, named with its reason, and held to rules.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use crate::TESTS;
+
+fn root(path: &str) -> String {
+    format!("{TESTS}/../{path}")
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
+}
+
+fn lines_of(program: &str, arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(program).args(arguments).current_dir(root("")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The crates that are linked into a released binary; `depth` 1 are those that it asks for itself.
+fn linked(depth: &str) -> BTreeSet<String> {
+    let tree = [
+        "tree",
+        "--locked",
+        "--package",
+        "aliyun-acr-credential-provider",
+        "--edges",
+        "normal,no-proc-macro",
+        "--target",
+        "x86_64-unknown-linux-musl",
+        "--prefix",
+        "none",
+        "--depth",
+        depth,
+        "--format",
+        "{p}",
+    ];
+    let name = |line: &String| line.split(" (").next().unwrap().to_owned();
+    let crates = lines_of(env!("CARGO"), &tree).iter().map(name).collect::<BTreeSet<_>>();
+    crates.into_iter().filter(|name| !name.starts_with("aliyun-acr-credential-provider ")).collect()
+}
+
+/// The names in `[dependencies]`.
+fn direct() -> BTreeSet<String> {
+    let manifest = text("Cargo.toml");
+    let (_, section) = manifest.split_once("[dependencies]\n").unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let name = |line: &str| Some(line.split_once(" = ")?.0.to_owned());
+    section.lines().filter_map(name).collect()
+}
+
+#[test]
+fn readme_counts_the_crates() {
+    let (all, direct) = (linked("99").len(), direct().len());
+    let sentence =
+        format!("{all} crates are linked into the program, {direct} of them by its own choice");
+    assert!(text("README.md").contains(&sentence), "README has not: {sentence}");
+}
+
+#[test]
+fn each_direct_one_has_its_reason() {
+    let contributing = text("CONTRIBUTING.md");
+    let (_, table) = contributing.split_once("## Direct dependencies").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let firsts: Vec<&str> = rows.filter_map(|row| row.split('|').nth(1)).collect();
+    let named: BTreeSet<String> = firsts
+        .iter()
+        .flat_map(|cell| cell.split([',', ' ', '(', ')']))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<String> = direct().into_iter().filter(|name| !named.contains(name)).collect();
+    assert!(missing.is_empty(), "no reason in CONTRIBUTING for {missing:?}");
+}
+
+/// The compiler holds each package to it, tests and examples included.
+#[test]
+fn every_package_forbids_unsafe() {
+    let manifests = lines_of("git", &["ls-files", "Cargo.toml", "*/Cargo.toml"]);
+    assert!(manifests.len() >= 2, "{manifests:?}");
+    for manifest in manifests {
+        // What makes a fuzz target brings unsafe code of its own into it, and says so there.
+        let level = if manifest.starts_with("fuzz/") { "deny" } else { "forbid" };
+        let lint = format!("unsafe_code = \"{level}\"");
+        assert!(text(&manifest).contains(&lint), "{manifest} lacks {lint}");
+    }
+}
+
+/// What is built and tested is what Cargo.lock says, and never something newer.
+#[test]
+fn every_script_holds_to_the_lock_file() {
+    let mut seen = 0;
+    for script in [
+        ".ci/run",
+        "tests/run",
+        "tests/full",
+        "release/build.sh",
+        "release/check.sh",
+        "benches/startup.sh",
+    ] {
+        let text = text(script).replace("\\\n", " ");
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let builds = ["build", "run", "test", "clippy", "bench", "zigbuild"];
+            let is_one = |what: &&str| {
+                line.contains(&format!("cargo {what} ")) || line.contains(&format!("cargo-{what} "))
+            };
+            if builds.iter().any(is_one) {
+                seen += 1;
+                assert!(line.contains("--locked"), "{script}: {line}");
+            }
+        }
+    }
+    assert!(seen >= 7, "only {seen} lines that build were found");
+}
