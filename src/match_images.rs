@@ -60,9 +60,12 @@ impl<'t> Url<'t> {
             && !host.starts_with('[')
             && !text.chars().any(|c| c.is_ascii_control());
         unescape(fragment)?;
+        let port_fits = |(host, port): (&str, &str)| {
+            // Behind a class Go does not split a port off, and then no label fits any more.
+            port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(['[', ']'])
+        };
+        (clean && host.split_once(':').is_none_or(port_fits)).then_some(())?;
         let (host, port) = host.split_once(':').unwrap_or((host, ""));
-        let port_fits = port.bytes().all(|b| b.is_ascii_digit());
-        (clean && port_fits).then_some(())?;
         Some(Self { host, port, path: unescape(path)? })
     }
 }

@@ -118,9 +118,10 @@ impl Node {
 /// Builds the tree from the parser's events.
 struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
-    text: &'t str,
     source: &'t str,
     layout: Option<Layout>,
+    /// How far each line of a block is indented in the file; counted once, as blocks may be long.
+    indents: Vec<usize>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
 }
@@ -128,7 +129,11 @@ struct Builder<'t> {
 impl<'t> Builder<'t> {
     fn new(text: &'t str, source: &'t str, layout: Option<Layout>) -> Self {
         let parser = Parser::new_from_str(text);
-        Self { parser, text, source, layout, anchors: HashMap::new(), nodes: 0 }
+        let indents = match layout {
+            Some(Layout::Block { first_line }) => indents(source, first_line, text),
+            _ => Vec::new(),
+        };
+        Self { parser, source, layout, indents, anchors: HashMap::new(), nodes: 0 }
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
@@ -245,7 +250,8 @@ impl<'t> Builder<'t> {
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
                 let in_file = first_line + line - 1;
-                let indent = width(self.source, in_file).saturating_sub(width(self.text, line));
+                let indent = self.indents.get(line - 1).copied();
+                let indent = indent.unwrap_or_else(|| width(self.source, in_file));
                 Position { line: in_file, column: column + indent }
             }
         }
@@ -271,9 +277,19 @@ fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
     Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), layout }) }
 }
 
-/// Characters in a line, counted from 1: what a block's line has lost against the file's is the indentation.
-fn width(text: &str, line: usize) -> usize {
-    text.lines().nth(line - 1).map_or(0, |line| line.chars().count())
+/// What each of a block's lines has lost against the file's.
+fn indents(source: &str, first_line: usize, text: &str) -> Vec<usize> {
+    let width = |line: &str| line.chars().count();
+    let in_file = source.lines().skip(first_line.saturating_sub(1));
+    in_file
+        .zip(text.lines())
+        .map(|(whole, line)| width(whole).saturating_sub(width(line)))
+        .collect()
+}
+
+/// Characters in a line of the file, counted from 1.
+fn width(source: &str, line: usize) -> usize {
+    source.lines().nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count())
 }
 
 fn size(node: &Node) -> usize {
@@ -281,5 +297,25 @@ fn size(node: &Node) -> usize {
         Value::Null | Value::Scalar(_) => 1,
         Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
         Value::Mapping(pairs) => 1 + pairs.iter().map(|(_, node)| size(node)).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many values as are read, in a string as a `ConfigMap` has it.
+    #[test]
+    fn a_long_block_takes_no_long_time() {
+        let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 1));
+        let begun = crate::clock::instant();
+        let document = parse(&source).unwrap().unwrap();
+        let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
+        let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
+        let inner = block.parse(&source).unwrap().unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        let Value::Sequence(items) = inner.value else { panic!("a list") };
+        let last = items.last().unwrap().at;
+        assert_eq!((last.line, last.column), (MAX_NODES, 7));
     }
 }

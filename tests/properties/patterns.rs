@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use simulation::kubelet::urls_match;
 
 /// The kubelet's own test vectors and what its documents say, and what they are often taken to say.
-const VECTORS: [(&str, &str, bool); 24] = [
+const VECTORS: [(&str, &str, bool); 25] = [
     ("*.kubernetes.io", "prefix.kubernetes.io", true),
     ("*.kubernetes.io", "kubernetes.io", false),
     ("*.*.kubernetes.io", "prefix.kubernetes.io", false),
@@ -31,6 +31,7 @@ const VECTORS: [(&str, &str, bool); 24] = [
     ("k[a-z]8s.io", "kx8s.io/a", true),
     ("[a-z]8s.io", "k8s.io/a", false),
     ("app?.k8s.io", "app1.k8s.io/a", false),
+    ("k[a-z]8s.io:443", "kx8s.io:443/a", false),
 ];
 
 #[test]
