@@ -246,6 +246,8 @@ pub fn read_token(body: &[u8]) -> Option<Secret> {
 /// Anything but a whole document with `Code: Success`.
 pub fn read_document(body: &[u8]) -> Result<Credentials, Kind> {
     let malformed = || Kind::Malformed("role document");
+    // serde would take an array for the fields in their order.
+    body.trim_ascii_start().starts_with(b"{").then_some(()).ok_or_else(malformed)?;
     let document: RoleDocument = serde_json::from_slice(body).map_err(|_| malformed())?;
     let code = document.code.ok_or_else(malformed)?;
     if code != "Success" {
@@ -273,5 +275,19 @@ fn status_only(status: u16) -> Refusal {
         is_bare: true,
         policy_type: None,
         same_string_to_sign: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_an_object() {
+        let whole =
+            br#" {"Code":"Success","AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t"}"#;
+        assert_eq!(read_document(whole).unwrap().access_key_id, "i");
+        let list = br#"["Success","i","s","t"]"#;
+        assert!(matches!(read_document(list), Err(Kind::Malformed("role document"))));
     }
 }

@@ -124,18 +124,22 @@ pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdi
     if let Some(refusal) = refusal::read(response.status, &response.body, sent) {
         return Verdict::Refused(refusal);
     }
+    // serde would take an array for the fields in their order.
+    if response.body.trim_ascii_start().starts_with(b"[") {
+        return Verdict::NotTheService(unexpected(response, "a JSON list"));
+    }
     match serde_json::from_slice(&response.body) {
         Ok(value) => Verdict::Done(Answer { value, date: response.date }),
-        Err(error) => Verdict::NotTheService(unexpected(response, &error)),
+        Err(error) if error.is_data() => {
+            let what = "JSON without the fields of this API";
+            Verdict::NotTheService(unexpected(response, what))
+        }
+        Err(_) => Verdict::NotTheService(unexpected(response, "not JSON")),
     }
 }
 
 /// Tells of an answer without quoting it: it may hold a credential.
-fn unexpected(response: &Response, error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "JSON without the fields of this API",
-        _ => "not JSON",
-    };
+fn unexpected(response: &Response, what: &str) -> String {
     let id = refusal::request_id(&response.body);
     let id = id.map_or_else(String::new, |id| format!(" (request id {id})"));
     format!(
