@@ -426,7 +426,8 @@ mod tests {
         assert!(entry("allowedRoles: a").unwrap_err().contains("for RRSA"));
         assert!(entry("podIdentity: required").unwrap_err().contains("no role"));
         assert!(entry(&format!("{rrsa}, podIdentity: never")).unwrap_err().contains("podIdentity"));
-        assert!(entry("rrsaRoleARN: x").unwrap_err().contains(RoleArn::FORM));
+        let provider = format!("rrsaOIDCProviderRoleARN: \"{PROVIDER}\"");
+        assert!(entry(&format!("rrsaRoleARN: x, {provider}")).unwrap_err().contains(RoleArn::FORM));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use aliyun_acr_credential_provider::aliyun::names::Region;
 use aliyun_acr_credential_provider::config::{Config, Entry};
 use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::error::{Exit, Failure};
 use aliyun_acr_credential_provider::image::registry_host;
 use aliyun_acr_credential_provider::registry::RegistryHost;
 use aliyun_acr_credential_provider::selection::{Claim, claim};
@@ -129,8 +130,9 @@ fn entries(text: &str) -> Vec<Entry> {
     Config::resolve(None, text, false, &Environment::default()).unwrap().entries
 }
 
-fn here() -> Result<Region, aliyun_acr_credential_provider::error::Failure> {
-    Ok(Region::parse("cn-hangzhou").unwrap())
+fn here() -> Result<Region, Failure> {
+    let none = || Failure::new(Exit::Unexpected, "it is a region");
+    Region::parse("cn-hangzhou").ok_or_else(none)
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Signatures by another way: the `form_urlencoded` crate with the three replacements that the
 //! vendor's page on signature method V2 names, a sorted map, and HMAC by ring, which is C and
-//! assembler where the program has the RustCrypto crates.
+//! assembler where the program has the `RustCrypto` crates.
 
 use std::collections::BTreeMap;
 
