@@ -143,6 +143,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nearly_of_a_form_is_of_none() {
+        for host in [
+            "a-registry-evil.cn-x.cr.aliyuncs.com",
+            "-registry.cn-x.cr.aliyuncs.com",
+            "a--registry.cn-x.cr.aliyuncs.com",
+            "registry-evil.cn-x.aliyuncs.com",
+            "crpi-.cn-x.personal.cr.aliyuncs.com",
+            "crpi-a-1.cn-x.personal.cr.aliyuncs.com",
+            "crpi-A1.cn-x.personal.cr.aliyuncs.com",
+            "registry-cn-x-evil_.ack.aliyuncs.com",
+            "a-registry.cn-x.cr.aliyuncs.com.",
+        ] {
+            assert_eq!(RegistryHost::parse(host), None, "{host}");
+        }
+    }
+
+    #[test]
     fn every_form_has_its_region() {
         for host in [
             "a-registry.cn-x.cr.aliyuncs.com",
