@@ -89,6 +89,12 @@ mod tests {
         assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), Duration::ZERO, 7), Duration::ZERO);
     }
 
+    /// What README promises of a login that could not be renewed.
+    #[test]
+    fn a_login_that_should_have_been_renewed_is_kept_for_five_minutes() {
+        assert_eq!(Rules::DEFAULT.stale_answer, seconds(300));
+    }
+
     #[test]
     fn a_session_is_used_again_in_the_first_tenth_of_its_life() {
         assert_eq!(Rules::DEFAULT.session_worth(seconds(3600)), seconds(360));

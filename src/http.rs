@@ -247,7 +247,8 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// `Fri, 01 Mar 2024 08:09:10 GMT`, as RFC 9110 has it.
-fn http_date(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn http_date(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     PARSER.parse_timestamp(text).ok()
 }

@@ -246,6 +246,62 @@ fn masked(id: &str) -> String {
 mod tests {
     use super::*;
 
+    fn oidc(pod_identity: PodIdentity) -> Oidc {
+        Oidc {
+            provider: crate::aliyun::names::OidcProviderArn::parse("acs:ram::1:oidc-provider/p")
+                .unwrap(),
+            role: RoleArn::of("1", "own"),
+            token_file: "/t".into(),
+            pod_identity,
+            allowed_roles: vec!["team-*".to_owned()],
+            account: Some("2".to_owned()),
+        }
+    }
+
+    fn access_key(token: Option<&str>) -> IdentitySource {
+        IdentitySource::AccessKey(Credentials {
+            access_key_id: "LTAI".to_owned(),
+            access_key_secret: Secret::new("secret"),
+            security_token: token.map(Secret::new),
+        })
+    }
+
+    #[test]
+    fn what_a_pod_or_a_temporary_key_obtains_is_not_kept() {
+        let token = Secret::new("token");
+        let (none, with) = (Pod::default(), Pod { token: Some(&token), ..Pod::default() });
+        let of = |pod_identity| IdentitySource::Oidc(oidc(pod_identity));
+        for (source, pod, kept) in [
+            (access_key(None), with, true),
+            (access_key(Some("t")), none, false),
+            (IdentitySource::WorkerRole, with, true),
+            (of(PodIdentity::Auto), none, true),
+            (of(PodIdentity::Auto), with, false),
+            (of(PodIdentity::Required), with, false),
+            (of(PodIdentity::Off), with, true),
+            (of(PodIdentity::Off), none, true),
+        ] {
+            assert_eq!(may_be_kept(&source, pod), kept, "{source:?} {pod:?}");
+        }
+    }
+
+    #[test]
+    fn identities_are_told_apart_without_their_secrets() {
+        let all = [
+            access_key(None),
+            IdentitySource::Oidc(oidc(PodIdentity::Auto)),
+            IdentitySource::WorkerRole,
+        ];
+        assert_eq!(
+            all.each_ref().map(key),
+            [
+                "AccessKey LTAI",
+                "OIDC acs:ram::1:role/own acs:ram::1:oidc-provider/p /t",
+                "worker role"
+            ]
+        );
+    }
+
     #[test]
     fn an_access_key_is_told_by_its_end() {
         assert_eq!(masked("LTAI5tFakeFakeFakeFake01"), "…ke01");

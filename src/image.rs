@@ -20,7 +20,8 @@ pub enum ImageError {
 /// The registry's `host[:port]`, letter for letter as the image has it.
 ///
 /// Follows the reference grammar of container images: what stands before the first slash is a
-/// host if it has a dot or a colon or is `localhost`; other names belong to Docker Hub.
+/// host if it has a dot, a colon or a capital letter or is `localhost`; other names belong to
+/// Docker Hub.
 ///
 /// # Errors
 ///
@@ -38,8 +39,11 @@ pub fn registry_host(image: &str) -> Result<&str, ImageError> {
             return Err(ImageError::Scheme(scheme));
         }
     }
+    let is_host = |first: &str| {
+        first.contains(['.', ':']) || first.contains(char::is_uppercase) || first == "localhost"
+    };
     match image.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => Ok(first),
+        Some((first, _)) if is_host(first) => Ok(first),
         Some(_) => Ok(DOCKER_HUB),
         None => {
             let name = image.split_once('@').map_or(image, |(name, _)| name);
@@ -70,6 +74,7 @@ mod tests {
             ("r.example.com@sha256:00", "r.example.com"),
             ("localhost:5000/a", "localhost:5000"),
             ("localhost/a", "localhost"),
+            ("Registry/a", "Registry"),
             ("nginx", "docker.io"),
             ("nginx:1.29", "docker.io"),
             ("library/nginx", "docker.io"),

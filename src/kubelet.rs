@@ -80,8 +80,11 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     if !text.trim_ascii_start().starts_with(b"{") {
         return Err(RequestError::Json("it is no object".to_owned()));
     }
+    // serde_json does not look at the bytes of strings that it skips.
+    let text = std::str::from_utf8(text)
+        .map_err(|_| RequestError::Json("it is not UTF-8 text".to_owned()))?;
     let request: Request =
-        serde_json::from_slice(text).map_err(|error| RequestError::Json(place(&error)))?;
+        serde_json::from_str(text).map_err(|error| RequestError::Json(place(&error)))?;
     if request.kind != KIND {
         return Err(RequestError::Kind(shown(&request.kind)));
     }
@@ -147,4 +150,24 @@ pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Sec
     let mut text = serde_json::to_string(&response).unwrap_or_default();
     text.push('\n');
     Secret::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_text_also_where_it_is_skipped() {
+        let request = |other: &[u8]| {
+            let (before, after) = (
+                &br#"{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","other":""#[..],
+                &br#""}"#[..],
+            );
+            read_request(&[before, other, after].concat())
+        };
+        assert!(request("é".as_bytes()).is_ok());
+        assert!(
+            matches!(request(b"\xff"), Err(RequestError::Json(what)) if what.contains("UTF-8"))
+        );
+    }
 }

@@ -1,126 +1,162 @@
 //! Whether a pattern of `matchImages` hits an image, by the kubelet's rules (`keyring.go`,
 //! `URLsMatchStr`): the same port or none, as many labels, each label a glob, and the pattern's
 //! path a prefix of the image's.
+//!
+//! The kubelet puts `https://` before both and reads them as URLs. So a `?` begins a query rather
+//! than standing for one character, and a pattern that begins with a class, or has `^` or `\` in its
+//! host, is no URL: such a kubelet does not start.
+
+use std::ops::RangeInclusive;
 
 /// Whether a pattern hits an image; both without a scheme.
 #[must_use]
 pub fn matches(pattern: &str, image: &str) -> bool {
-    let (pattern_host, pattern_path) = split(pattern);
-    let (host, path) = split(image);
-    let (pattern_host, pattern_port) = port(pattern_host);
-    let (host, port) = port(host);
-    let labels = |host: &str| host.split('.').count();
-    pattern_port == port
-        && path.starts_with(pattern_path)
-        && labels(pattern_host) == labels(host)
-        && pattern_host.split('.').zip(host.split('.')).all(|(glob, label)| {
-            let (glob, label): (Vec<char>, Vec<char>) =
-                (glob.chars().collect(), label.chars().collect());
-            fits(&glob, &label)
-        })
+    let (Some(pattern), Some(image)) = (Url::parse(pattern), Url::parse(image)) else {
+        return false;
+    };
+    let literal = |label: &str| Some(label.chars().map(|c| Token::One(vec![c..=c])).collect());
+    image.path.starts_with(&pattern.path) && same_host(&pattern, &image, literal)
 }
 
-/// Whether some image is hit by both of two patterns. Classes of characters count as any
-/// character, so it errs on the side of yes.
+/// Whether some image is hit by both of two patterns.
 #[must_use]
 pub fn overlap(one: &str, other: &str) -> bool {
-    let ((one_host, one_path), (other_host, other_path)) = (split(one), split(other));
-    let ((one_host, one_port), (other_host, other_port)) = (port(one_host), port(other_host));
-    let labels = |host: &str| host.split('.').count();
-    one_port == other_port
-        && (one_path.starts_with(other_path) || other_path.starts_with(one_path))
-        && labels(one_host) == labels(other_host)
-        && one_host.split('.').zip(other_host.split('.')).all(|(one, other)| {
-            let (one, other): (Vec<char>, Vec<char>) = (any(one), any(other));
-            both(&one, &other)
+    let (Some(one), Some(other)) = (Url::parse(one), Url::parse(other)) else { return false };
+    (one.path.starts_with(&other.path) || other.path.starts_with(&one.path))
+        && same_host(&one, &other, glob)
+}
+
+/// As many labels, the same port, and for each pair of labels a text that is both.
+fn same_host(pattern: &Url<'_>, other: &Url<'_>, tokens: fn(&str) -> Option<Vec<Token>>) -> bool {
+    let labels = |url: &Url<'_>| url.host.split('.').count();
+    pattern.port == other.port
+        && labels(pattern) == labels(other)
+        && pattern.host.split('.').zip(other.host.split('.')).all(|(glob_label, label)| {
+            let tokens = (glob(glob_label), tokens(label));
+            matches!(tokens, (Some(one), Some(two)) if have_common_text(&one, &two))
         })
 }
 
-/// A glob with `?` in place of classes.
-fn any(glob: &str) -> Vec<char> {
-    let mut simple = Vec::new();
-    let mut chars = glob.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '[' => {
-                chars.by_ref().skip(1).find(|c| *c == ']');
-                simple.push('?');
-            }
-            '\\' => simple.extend(chars.next()),
-            c => simple.push(c),
-        }
-    }
-    simple
+/// What Go's `url.Parse` leaves of a text behind `https://`, as far as the kubelet looks at it.
+struct Url<'t> {
+    host: &'t str,
+    /// Empty for none.
+    port: &'t str,
+    path: Vec<u8>,
 }
 
-fn both(one: &[char], other: &[char]) -> bool {
-    match (one, other) {
-        ([], []) => true,
-        (['*', rest @ ..], other) | (other, ['*', rest @ ..]) => {
-            let longer = other.split_first().is_some_and(|(_, tail)| match one {
-                ['*', ..] => both(one, tail),
-                _ => both(tail, &[&['*'], rest].concat()),
-            });
-            both(rest, other) || longer
-        }
-        ([a, one @ ..], [b, other @ ..]) => (a == b || *a == '?' || *b == '?') && both(one, other),
-        _ => false,
-    }
-}
-
-fn split(text: &str) -> (&str, &str) {
-    text.split_at(text.find('/').unwrap_or(text.len()))
-}
-
-fn port(host: &str) -> (&str, Option<&str>) {
-    host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)))
-}
-
-/// `*` any characters, `?` one, `[a-z]` and `[^a-z]` one of a class, `\` the next as it is, as in
-/// Go's `path/filepath.Match`.
-fn fits(glob: &[char], label: &[char]) -> bool {
-    match glob {
-        [] => label.is_empty(),
-        ['*', rest @ ..] => (0..=label.len())
-            .any(|skipped| label.get(skipped..).is_some_and(|label| fits(rest, label))),
-        ['?', rest @ ..] => label.split_first().is_some_and(|(_, label)| fits(rest, label)),
-        ['\\', literal, rest @ ..] => {
-            label.split_first().is_some_and(|(c, label)| c == literal && fits(rest, label))
-        }
-        ['[', class @ ..] => {
-            let Some(end) = class.iter().skip(1).position(|c| *c == ']').map(|end| end + 1) else {
-                return false;
-            };
-            let (Some(class), Some(rest)) = (class.get(..end), class.get(end + 1..)) else {
-                return false;
-            };
-            label.split_first().is_some_and(|(c, label)| in_class(class, *c) && fits(rest, label))
-        }
-        [literal, rest @ ..] => {
-            label.split_first().is_some_and(|(c, label)| c == literal && fits(rest, label))
-        }
-    }
-}
-
-fn in_class(class: &[char], c: char) -> bool {
-    let (negated, mut class) = match class {
-        ['^', rest @ ..] => (true, rest),
-        class => (false, class),
-    };
-    let mut found = false;
-    while let Some((first, rest)) = class.split_first() {
-        class = match rest {
-            ['-', last, rest @ ..] => {
-                found |= (*first..=*last).contains(&c);
-                rest
-            }
-            rest => {
-                found |= *first == c;
-                rest
-            }
+impl<'t> Url<'t> {
+    /// None for what is no URL, and for hosts that no image has: with an escape or an IPv6 address.
+    fn parse(text: &'t str) -> Option<Self> {
+        let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let rest = rest.split_once('?').map_or(rest, |(rest, _query)| rest);
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let of = |text: &str, marks: &[u8]| {
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || marks.contains(&b))
         };
+        let clean = of(user, b"-._~!$&'()*+,;=:")
+            && of(host, b"-_.~!$&'()*+,;=:[]<>\"")
+            && !host.starts_with('[')
+            && !text.chars().any(|c| c.is_ascii_control());
+        unescape(fragment)?;
+        let port_fits = |(host, port): (&str, &str)| {
+            // Behind a class Go does not split a port off, and then no label fits any more.
+            port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(['[', ']'])
+        };
+        (clean && host.split_once(':').is_none_or(port_fits)).then_some(())?;
+        let (host, port) = host.split_once(':').unwrap_or((host, ""));
+        Some(Self { host, port, path: unescape(path)? })
     }
-    found != negated
+}
+
+/// Text with `%XX` for bytes.
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        code.bytes().all(|b| b.is_ascii_hexdigit()).then_some(())?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Some(bytes)
+}
+
+/// A part of a glob.
+enum Token {
+    /// `*`: any characters.
+    Run,
+    /// One character that is in one of these.
+    One(Vec<RangeInclusive<char>>),
+}
+
+/// Go's `filepath.Match`, as far as a host can have it: `*`, and classes such as `[a-z]`.
+fn glob(label: &str) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let mut rest = label.chars();
+    while let Some(c) = rest.next() {
+        tokens.push(match c {
+            '*' => Token::Run,
+            '[' => {
+                let (inside, behind) = rest.as_str().split_once(']')?;
+                rest = behind.chars();
+                Token::One(class(inside)?)
+            }
+            c => Token::One(vec![c..=c]),
+        });
+    }
+    Some(tokens)
+}
+
+/// What stands between the brackets; a `-` that joins nothing is a mistake.
+fn class(inside: &str) -> Option<Vec<RangeInclusive<char>>> {
+    let mut ranges = Vec::new();
+    let mut rest = inside.chars().peekable();
+    while let Some(low) = rest.next() {
+        let high = match rest.next_if_eq(&'-') {
+            Some(_) => rest.next()?,
+            None => low,
+        };
+        if low == '-' || high == '-' {
+            return None;
+        }
+        ranges.push(low..=high);
+    }
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+/// Whether some text is both.
+fn have_common_text(one: &[Token], other: &[Token]) -> bool {
+    // For what is left of `one`, beginning with nothing: whether it has a text in common with what
+    // is left of `other`, from nothing to all of it.
+    let mut known = vec![true];
+    let mut all_runs = true;
+    for token in other.iter().rev() {
+        all_runs &= matches!(token, Token::Run);
+        known.push(all_runs);
+    }
+    for left in one.iter().rev() {
+        let (mut shorter_both, mut shorter_other) = (false, false);
+        let ends = std::iter::once(None).chain(other.iter().rev().map(Some));
+        known = ends
+            .zip(known)
+            .map(|(right, shorter_one)| {
+                let common = match (left, right) {
+                    (Token::Run, _) | (_, Some(Token::Run)) => shorter_one || shorter_other,
+                    (Token::One(_), None) => false,
+                    (Token::One(a), Some(Token::One(b))) => shorter_both && meet(a, b),
+                };
+                (shorter_both, shorter_other) = (shorter_one, common);
+                common
+            })
+            .collect();
+    }
+    known.last().is_some_and(|common| *common)
+}
+
+fn meet(one: &[RangeInclusive<char>], other: &[RangeInclusive<char>]) -> bool {
+    one.iter().any(|a| other.iter().any(|b| a.start().max(b.start()) <= a.end().min(b.end())))
 }
 
 #[cfg(test)]
@@ -134,11 +170,14 @@ mod tests {
             ("*-registry.cn-a.cr.aliyuncs.com", "acme-*.cn-a.cr.aliyuncs.com", true),
             ("a*.x", "b*.x", false),
             ("*a.x", "*b.x", false),
+            ("*a*.x", "*b*.x", true),
             ("a.x/team", "a.x/team/app", true),
             ("a.x/team-a", "a.x/team-b", false),
             ("a.x:443", "a.x", false),
             ("*.x", "a.b.x", false),
-            ("[ab].x", "c.x", true),
+            ("x[ab].x", "x[bc].x", true),
+            ("x[ab].x", "xc.x", false),
+            ("[ab].x", "a.x", false),
         ] {
             assert_eq!(overlap(one, other), expected, "{one} {other}");
             assert_eq!(overlap(other, one), expected, "{other} {one}");
@@ -157,9 +196,10 @@ mod tests {
             ("*.cr.aliyuncs.com", false),
             ("*.*.cr.aliyuncs.com:443", false),
             ("acme-registry.cn-hangzhou.cr.aliyuncs.com", true),
-            ("[a-c]cme-registry.cn-hangzhou.cr.aliyuncs.com", true),
-            ("[^a]cme-registry.cn-hangzhou.cr.aliyuncs.com", false),
-            ("?cme-registry.cn-hangzhou.cr.aliyuncs.com", true),
+            ("a[a-d]me-registry.cn-hangzhou.cr.aliyuncs.com", true),
+            ("a[d-f]me-registry.cn-hangzhou.cr.aliyuncs.com", false),
+            ("[a-c]cme-registry.cn-hangzhou.cr.aliyuncs.com", false),
+            ("?cme-registry.cn-hangzhou.cr.aliyuncs.com", false),
         ] {
             assert_eq!(matches(pattern, image), hits, "{pattern}");
         }

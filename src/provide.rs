@@ -291,3 +291,65 @@ fn login_key(target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Key {
         ],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::clock::{Clock, Deadline};
+    use crate::environment::Environment;
+    use crate::http::Http;
+    use crate::journal::Journal;
+    use crate::machine::Machine;
+
+    /// Whatever tells one login from another is in its key, and a secret is not.
+    #[test]
+    fn logins_that_differ_in_anything_have_keys_of_their_own() {
+        let plain = "instanceId: cri-a, assumeRoleARN: \"acs:ram::1:role/a\"";
+        let others = [
+            plain.to_owned(),
+            plain.replace("cri-a", "cri-b"),
+            plain.replace("role/a", "role/b"),
+            plain.replace("ram::1", "ram::2"),
+            format!("{plain}, externalId: x1"),
+            format!("{plain}, roleSessionName: other"),
+            format!("{plain}, expireDuration: 7200"),
+            format!("{plain}, sessionPolicy: pull-only"),
+            format!("{plain}, regionId: us-east-1"),
+            format!("{plain}, customAccessKey: LTAI1, customAccessKeySecret: hunter2"),
+            format!("{plain}, customAccessKey: LTAI2, customAccessKeySecret: hunter2"),
+            format!("{plain}, rrsaRoleARN: \"acs:ram::1:role/r\""),
+            "assumeRoleARN: \"acs:ram::1:role/a\"".to_owned(),
+            "instanceId: cri-a".to_owned(),
+        ];
+        let mut keys = BTreeSet::new();
+        for entry in &others {
+            keys.insert(key(entry));
+            assert_eq!(key(entry), key(entry));
+        }
+        assert_eq!(keys.len(), others.len(), "{keys:#?}");
+        assert!(!format!("{keys:?}").contains("hunter2"));
+    }
+
+    fn key(entry: &str) -> String {
+        let text = format!(
+            "rrsa: {{enable: true}}\ncredential-provider: {{clusterId: c1}}\nacr-registry-info: [{{{entry}}}]"
+        );
+        let environment = Environment::default();
+        let config = Config::resolve(None, &text, false, &environment).unwrap();
+        let (http, clock, journal) = (Http::default(), Clock::default(), Journal::default());
+        let deadline = Deadline::new(clock::instant(), Duration::from_secs(1));
+        let network =
+            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
+        let node =
+            Node::new(network, &config.settings, &environment, Machine::Unknown, Learnt::default());
+        let host = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
+        let form = RegistryHost::parse(host);
+        let nobody = |_: &Entry| Err(Failure::new(Exit::Unexpected, ""));
+        let lookup = Lookup { host, form: form.as_ref(), node: &node, session: &nobody };
+        let entry = &config.entries[0];
+        let target = Target { entry, instance: entry.instances.first().cloned() };
+        format!("{:?}", login_key(&target, &lookup))
+    }
+}

@@ -100,3 +100,75 @@ fn is_label(label: &str) -> bool {
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_may_have_a_port() {
+        let label = "a".repeat(63);
+        let long = [label.as_str(); 4].join(".");
+        for host in ["a.example", "A.Example:5000", "localhost", "x:1", "x:65535", &label] {
+            assert!(is_host_and_port(host), "{host}");
+        }
+        assert!(is_host_and_port(long.get(2..).unwrap()));
+        for not in [
+            "",
+            ":1",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:1:2",
+            "a:x",
+            "a:+1",
+            "a b",
+            "a..b",
+            ".a",
+            "a.",
+            "-a",
+            "a-",
+            "a/b",
+            "*.a",
+            "a_b",
+            "https://a",
+            "a@b",
+            "é.example",
+            "a\n",
+            &format!("{label}a"),
+            &long,
+        ] {
+            assert!(!is_host_and_port(not), "{not:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_of_a_form_is_of_none() {
+        for host in [
+            "a-registry-evil.cn-x.cr.aliyuncs.com",
+            "-registry.cn-x.cr.aliyuncs.com",
+            "a--registry.cn-x.cr.aliyuncs.com",
+            "registry-evil.cn-x.aliyuncs.com",
+            "crpi-.cn-x.personal.cr.aliyuncs.com",
+            "crpi-a-1.cn-x.personal.cr.aliyuncs.com",
+            "crpi-A1.cn-x.personal.cr.aliyuncs.com",
+            "registry-cn-x-evil_.ack.aliyuncs.com",
+            "a-registry.cn-x.cr.aliyuncs.com.",
+        ] {
+            assert_eq!(RegistryHost::parse(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn every_form_has_its_region() {
+        for host in [
+            "a-registry.cn-x.cr.aliyuncs.com",
+            "a-registry-vpc.distributed.cn-x.cr.aliyuncs.com",
+            "registry.cn-x.aliyuncs.com",
+            "crpi-1.cn-x.personal.cr.aliyuncs.com",
+            "registry-cn-x.ack.aliyuncs.com",
+        ] {
+            assert_eq!(RegistryHost::parse(host).unwrap().region().as_str(), "cn-x", "{host}");
+        }
+    }
+}

@@ -100,17 +100,12 @@ pub fn fetch(
         .hint("try again; tell the vendor's support if it stays")
         .passing());
     }
-    let now = service_time(&login, node.network.clock);
-    let (now, end) = match caller.ends {
-        Some(end) => (now.max(told_time(&login, node.network.clock)), end.min(login.expires)),
-        None => (now, login.expires),
-    };
-    let left = end.as_millisecond() - now.as_millisecond();
-    if left <= 0 {
-        return Err(Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
+    let clock = node.network.clock;
+    let left = left(&login, caller.ends, clock.now(), told_time(clock)).map_err(|end| {
+        Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
             .hint("check this machine's clock, and whether something between it and the service caches answers")
-            .passing());
-    }
+            .passing()
+    })?;
     let login = Login {
         user_name: login.user_name,
         password: login.password,
@@ -118,23 +113,45 @@ pub fn fetch(
         margin: node.settings.margin,
         host: host.to_owned(),
     };
-    Ok((login, Duration::from_millis(left.unsigned_abs())))
+    Ok((login, left))
+}
+
+/// What a login had left to live when it was issued. `ends` is when the pod's own token does,
+/// `local` what this machine's clock says, `told` what an earlier answer of this run told.
+///
+/// # Errors
+///
+/// When it ended, if that was no later than it was issued.
+pub fn left(
+    login: &acr::Login,
+    ends: Option<Timestamp>,
+    local: Timestamp,
+    told: Option<Timestamp>,
+) -> Result<Duration, Timestamp> {
+    let now = service_time(login, local);
+    // A bound that must not be exceeded is not left to a clock of ours that is behind.
+    let told = told.filter(|_| login.issued.is_none()).unwrap_or(Timestamp::MIN);
+    let (now, end) = match ends {
+        Some(end) => (now.max(told), end.min(login.expires)),
+        None => (now, login.expires),
+    };
+    let left = u64::try_from(end.as_millisecond() - now.as_millisecond()).unwrap_or(0);
+    if left == 0 { Err(end) } else { Ok(Duration::from_millis(left)) }
 }
 
 /// What the service's clock said when it issued the login.
 ///
 /// An answer without a usable `Date`, or one by which the login would outlive every possible
 /// session, leaves our own clock.
-fn service_time(login: &acr::Login, clock: &Clock) -> Timestamp {
+fn service_time(login: &acr::Login, local: Timestamp) -> Timestamp {
     let possible = |date: &Timestamp| {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
-    login.issued.filter(possible).unwrap_or_else(|| clock.now())
+    login.issued.filter(possible).unwrap_or(local)
 }
 
-/// The time of an answer without a `Date` as an earlier one of this run has told it: a bound that
-/// must not be exceeded is not left to a clock of ours that is behind.
-fn told_time(login: &acr::Login, clock: &Clock) -> Timestamp {
-    let ahead = clock.seen().filter(|_| login.issued.is_none()).map(SignedDuration::from_secs);
-    ahead.and_then(|ahead| clock.local().checked_add(ahead).ok()).unwrap_or(Timestamp::MIN)
+/// The time as the last answer with a `Date` has told it.
+fn told_time(clock: &Clock) -> Option<Timestamp> {
+    let ahead = clock.seen().map(SignedDuration::from_secs)?;
+    clock.local().checked_add(ahead).ok()
 }

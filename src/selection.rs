@@ -81,3 +81,64 @@ pub fn claim<'c>(
         Some(RegistryHost::System { .. }) | None => Ok(Claim::None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::environment::Environment;
+
+    fn entries(text: &str) -> Vec<Entry> {
+        Config::resolve(None, text, false, &Environment::default()).unwrap().entries
+    }
+
+    /// What a claim is, and the numbers of the entries that may come to answer.
+    fn claimed(text: &str, host: &str) -> (&'static str, Vec<usize>) {
+        let entries = entries(text);
+        let here = || Ok(Region::parse("cn-hangzhou").unwrap());
+        let claim = claim(&entries, host, RegistryHost::parse(host).as_ref(), here).unwrap();
+        let what = match &claim {
+            Claim::None => "none",
+            Claim::Entry(_) => "entry",
+            Claim::ByInstance(_) => "instance",
+            Claim::ByName(..) => "name",
+        };
+        let number =
+            |entry: &&Entry| entries.iter().position(|it| std::ptr::eq(it, *entry)).unwrap();
+        (what, claim.entries().iter().map(number).collect())
+    }
+
+    #[test]
+    fn the_entry_for_a_host() {
+        let text = "acr-registry-info:\n- instanceId: cri-a\n- {instanceId: cri-b, regionId: us-east-1}\n- instanceId: cri-c\n\
+                    - {instanceId: cri-d, domains: \"img.example.com,acme-registry.cn-beijing.cr.aliyuncs.com\"}\n\
+                    - regionId: us-east-1\n- {}\n";
+        for (host, what, numbers) in [
+            ("acme-registry.cn-hangzhou.cr.aliyuncs.com", "instance", &[0, 2][..]),
+            ("acme-registry.us-east-1.cr.aliyuncs.com", "instance", &[1]),
+            ("acme-registry.cn-beijing.cr.aliyuncs.com", "entry", &[3]),
+            ("other-registry.cn-beijing.cr.aliyuncs.com", "none", &[]),
+            ("img.example.com", "entry", &[3]),
+            ("img.example.com:443", "none", &[]),
+            ("registry.us-east-1.aliyuncs.com", "entry", &[4]),
+            ("registry.cn-hangzhou.aliyuncs.com", "entry", &[5]),
+            ("registry.cn-beijing.aliyuncs.com", "none", &[]),
+            ("registry-cn-hangzhou.ack.aliyuncs.com", "none", &[]),
+            ("quay.io", "none", &[]),
+        ] {
+            assert_eq!(claimed(text, host), (what, numbers.to_vec()), "{host}");
+        }
+        assert_eq!(claimed("", "acme-registry.cn-beijing.cr.aliyuncs.com"), ("name", vec![0]));
+        assert_eq!(claimed("", "registry.cn-hangzhou.aliyuncs.com"), ("none", vec![]));
+    }
+
+    #[test]
+    fn an_instance_of_the_new_personal_kind_must_be_named() {
+        let here = || Ok(Region::parse("cn-hangzhou").unwrap());
+        let host = "crpi-a1.cn-hangzhou.personal.cr.aliyuncs.com";
+        let form = RegistryHost::parse(host);
+        assert!(claim(&entries("acr-registry-info: [{}]"), host, form.as_ref(), here).is_err());
+        let named = entries(&format!("acr-registry-info: [{{domains: {host}}}]"));
+        assert!(matches!(claim(&named, host, form.as_ref(), here), Ok(Claim::Entry(_))));
+    }
+}

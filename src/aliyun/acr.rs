@@ -34,9 +34,10 @@ pub struct Login {
     pub issued: Option<Timestamp>,
 }
 
+/// The answer of `GetAuthorizationToken`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct EnterpriseToken {
+pub struct EnterpriseToken {
     /// Every answer of this API has it; `false` was read as a refusal before.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
@@ -46,8 +47,9 @@ struct EnterpriseToken {
     expire_time: Timestamp,
 }
 
+/// The answer of `GET /tokens`.
 #[derive(Deserialize)]
-struct PersonalAnswer {
+pub struct PersonalAnswer {
     data: PersonalToken,
 }
 
@@ -60,9 +62,10 @@ struct PersonalToken {
     expire_date: Timestamp,
 }
 
+/// One page of `ListInstance`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct InstancePage {
+pub struct InstancePage {
     /// Tells an empty list from an answer that is none of this API.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
@@ -79,9 +82,10 @@ struct Instance {
     instance_name: String,
 }
 
+/// The answer of `ListInstanceEndpoint`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct InstanceEndpoints {
+pub struct InstanceEndpoints {
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
     #[serde(default)]
@@ -101,6 +105,48 @@ struct Domain {
     domain: String,
 }
 
+impl From<Answer<EnterpriseToken>> for Login {
+    fn from(answer: Answer<EnterpriseToken>) -> Self {
+        let EnterpriseToken { temp_username, authorization_token, expire_time, .. } = answer.value;
+        Self {
+            user_name: temp_username,
+            password: authorization_token,
+            expires: expire_time,
+            issued: answer.date,
+        }
+    }
+}
+
+impl From<Answer<PersonalAnswer>> for Login {
+    fn from(answer: Answer<PersonalAnswer>) -> Self {
+        let PersonalToken { temp_user_name, authorization_token, expire_date } = answer.value.data;
+        Self {
+            user_name: temp_user_name,
+            password: authorization_token,
+            expires: expire_date,
+            issued: answer.date,
+        }
+    }
+}
+
+impl InstancePage {
+    /// The id of the instance with exactly this name, as the service wrote it.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> Option<&str> {
+        let mut instances = self.instances.iter();
+        instances.find(|it| it.instance_name == name).map(|it| it.instance_id.as_str())
+    }
+}
+
+impl InstanceEndpoints {
+    /// The hosts of all its endpoints.
+    #[must_use]
+    pub fn domains(self) -> Vec<String> {
+        let domains = self.endpoints.into_iter().flat_map(|endpoint| endpoint.domains);
+        domains.map(|domain| domain.domain).collect()
+    }
+}
+
 /// `GetAuthorizationToken`: a login for one Enterprise Edition instance.
 ///
 /// With temporary credentials it lives as long as they do, else one hour.
@@ -115,13 +161,7 @@ pub fn authorization_token(
     instance: &InstanceId,
 ) -> Result<Login, CallError> {
     let action = enterprise(Hop::GetAuthorizationToken, vec![("InstanceId", instance.as_str())]);
-    let answer: Answer<EnterpriseToken> = rpc::call(network, endpoint, &action, Some(caller))?;
-    Ok(Login {
-        user_name: answer.value.temp_username,
-        password: answer.value.authorization_token,
-        expires: answer.value.expire_time,
-        issued: answer.date,
-    })
+    rpc::call::<EnterpriseToken>(network, endpoint, &action, Some(caller)).map(Login::from)
 }
 
 /// `ListInstanceEndpoint`: the hosts that an instance answers on, custom domains included.
@@ -139,8 +179,7 @@ pub fn instance_domains(
         vec![("InstanceId", instance.as_str()), ("ModuleName", "Registry"), ("Summary", "true")];
     let action = enterprise(Hop::ListInstanceEndpoint, parameters);
     let answer: Answer<InstanceEndpoints> = rpc::call(network, endpoint, &action, Some(caller))?;
-    let domains = answer.value.endpoints.into_iter().flat_map(|endpoint| endpoint.domains);
-    Ok(domains.map(|domain| domain.domain).collect())
+    Ok(answer.value.domains())
 }
 
 /// `ListInstance`: the id of the instance with exactly this name in the endpoint's region.
@@ -164,13 +203,12 @@ pub fn instance_named(
         let parameters = vec![("PageNo", page.as_str()), ("PageSize", page_size.as_str())];
         let action = enterprise(Hop::ListInstance, parameters);
         let answer: Answer<InstancePage> = rpc::call(network, endpoint, &action, Some(caller))?;
-        let InstancePage { instances, total_count, .. } = answer.value;
-        seen += instances.len();
-        let last = instances.is_empty() || seen >= total_count;
-        if let Some(found) = instances.into_iter().find(|instance| instance.instance_name == name) {
-            return Ok(InstanceId::parse(&found.instance_id));
+        let page = answer.value;
+        if let Some(id) = page.id_of(name) {
+            return Ok(InstanceId::parse(id));
         }
-        if last {
+        seen += page.instances.len();
+        if page.instances.is_empty() || seen >= page.total_count {
             break;
         }
     }
@@ -211,12 +249,7 @@ pub fn personal_token(
             rpc::judge(response, &Sent { secrets: secrets.clone(), string_to_sign: Some(&signed) })
         },
     )?;
-    Ok(Login {
-        user_name: answer.value.data.temp_user_name,
-        password: answer.value.data.authorization_token,
-        expires: answer.value.data.expire_date,
-        issued: answer.date,
-    })
+    Ok(answer.into())
 }
 
 fn enterprise<'a>(hop: Hop, parameters: Vec<(&'static str, &'a str)>) -> Action<'a> {

@@ -19,6 +19,20 @@ pub struct Challenge {
     pub instance: Option<InstanceId>,
 }
 
+impl Challenge {
+    /// What an answer says; only that of a 401 is believed.
+    #[must_use]
+    pub fn of(response: &Response) -> Self {
+        let said = response.www_authenticate.iter().filter(|_| response.status == 401);
+        let said = said.map(String::as_str).find(|said| bearer(said).is_some());
+        Self {
+            status: response.status,
+            realm: said.and_then(realm_in),
+            instance: said.and_then(instance_in),
+        }
+    }
+}
+
 /// Asks the registry at `host` what it is.
 ///
 /// `base_url` replaces `https://<host>` as the address; the host is named in the request all the same.
@@ -44,15 +58,7 @@ pub fn ask(
             timeout,
             route: Route::Cloud,
         },
-        |response: &Response| {
-            let said = response.www_authenticate.iter().filter(|_| response.status == 401);
-            let said = said.map(String::as_str).find(|said| bearer(said).is_some());
-            Verdict::Done(Challenge {
-                status: response.status,
-                realm: said.and_then(realm_in),
-                instance: said.and_then(instance_in),
-            })
-        },
+        |response: &Response| Verdict::Done(Challenge::of(response)),
     )
 }
 

@@ -157,21 +157,7 @@ impl<'a> Metadata<'a> {
         let absent = format!("this instance has no role `{role}`");
         let hop = Hop::MetadataRoleDocument;
         let body = self.get(hop, &path, &absent)?;
-        let document: RoleDocument =
-            serde_json::from_slice(&body).map_err(|_| Kind::Malformed("role document").at(hop))?;
-        let code = document.code.ok_or_else(|| Kind::Malformed("role document").at(hop))?;
-        if code != "Success" {
-            return Err(Kind::NotSuccess(printable(&code, &[])).at(hop));
-        }
-        let whole = (
-            document.access_key_id.filter(|id| !id.is_empty()),
-            document.access_key_secret.filter(|secret| !secret.is_empty()),
-            document.security_token.filter(|token| !token.is_empty()),
-        );
-        let (Some(access_key_id), Some(access_key_secret), Some(security_token)) = whole else {
-            return Err(Kind::Malformed("whole role document").at(hop));
-        };
-        Ok(Credentials { access_key_id, access_key_secret, security_token: Some(security_token) })
+        read_document(&body).map_err(|kind| kind.at(hop))
     }
 
     fn text(&self, hop: Hop, path: &str, absent: &str) -> Result<String, MetadataError> {
@@ -197,14 +183,7 @@ impl<'a> Metadata<'a> {
         let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_TTL.to_owned());
         let (status, body) = self.send(hop, Method::Put, "/latest/api/token", Some(&ttl))?;
         let token = match status {
-            200 => {
-                let text = String::from_utf8(body).map_err(|_| Kind::Malformed("token").at(hop))?;
-                let text = text.trim();
-                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-                    return Err(Kind::Malformed("token").at(hop));
-                }
-                Some(Secret::new(text))
-            }
+            200 => Some(read_token(&body).ok_or_else(|| Kind::Malformed("token").at(hop))?),
             403 | 404 if self.hardened_only => return Err(Kind::HardenedOnly(status).at(hop)),
             403 | 404 => None,
             status => return Err(self.refused(status).at(hop)),
@@ -252,6 +231,39 @@ impl<'a> Metadata<'a> {
     }
 }
 
+/// A metadata token: one printable word, as it goes into a header.
+#[must_use]
+pub fn read_token(body: &[u8]) -> Option<Secret> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| Secret::new(text))
+}
+
+/// The credentials in a role document.
+///
+/// # Errors
+///
+/// Anything but a whole document with `Code: Success`.
+pub fn read_document(body: &[u8]) -> Result<Credentials, Kind> {
+    let malformed = || Kind::Malformed("role document");
+    // serde would take an array for the fields in their order.
+    body.trim_ascii_start().starts_with(b"{").then_some(()).ok_or_else(malformed)?;
+    let document: RoleDocument = serde_json::from_slice(body).map_err(|_| malformed())?;
+    let code = document.code.ok_or_else(malformed)?;
+    if code != "Success" {
+        return Err(Kind::NotSuccess(printable(&code, &[])));
+    }
+    let whole = (
+        document.access_key_id.filter(|id| !id.is_empty()),
+        document.access_key_secret.filter(|secret| !secret.is_empty()),
+        document.security_token.filter(|token| !token.is_empty()),
+    );
+    let (Some(access_key_id), Some(access_key_secret), Some(security_token)) = whole else {
+        return Err(Kind::Malformed("whole role document"));
+    };
+    Ok(Credentials { access_key_id, access_key_secret, security_token: Some(security_token) })
+}
+
 /// Bodies of metadata errors say nothing that the status does not, and a role document must not
 /// end up in a message.
 fn status_only(status: u16) -> Refusal {
@@ -263,5 +275,19 @@ fn status_only(status: u16) -> Refusal {
         is_bare: true,
         policy_type: None,
         same_string_to_sign: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_an_object() {
+        let whole =
+            br#" {"Code":"Success","AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t"}"#;
+        assert_eq!(read_document(whole).unwrap().access_key_id, "i");
+        let list = br#"["Success","i","s","t"]"#;
+        assert!(matches!(read_document(list), Err(Kind::Malformed("role document"))));
     }
 }

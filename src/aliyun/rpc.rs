@@ -124,18 +124,22 @@ pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdi
     if let Some(refusal) = refusal::read(response.status, &response.body, sent) {
         return Verdict::Refused(refusal);
     }
+    // serde would take an array for the fields in their order.
+    if response.body.trim_ascii_start().starts_with(b"[") {
+        return Verdict::NotTheService(unexpected(response, "a JSON list"));
+    }
     match serde_json::from_slice(&response.body) {
         Ok(value) => Verdict::Done(Answer { value, date: response.date }),
-        Err(error) => Verdict::NotTheService(unexpected(response, &error)),
+        Err(error) if error.is_data() => {
+            let what = "JSON without the fields of this API";
+            Verdict::NotTheService(unexpected(response, what))
+        }
+        Err(_) => Verdict::NotTheService(unexpected(response, "not JSON")),
     }
 }
 
 /// Tells of an answer without quoting it: it may hold a credential.
-fn unexpected(response: &Response, error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "JSON without the fields of this API",
-        _ => "not JSON",
-    };
+fn unexpected(response: &Response, what: &str) -> String {
     let id = refusal::request_id(&response.body);
     let id = id.map_or_else(String::new, |id| format!(" (request id {id})"));
     format!(
@@ -144,4 +148,119 @@ fn unexpected(response: &Response, error: &serde_json::Error) -> String {
         response.body.len(),
         refusal::printable(response.content_type.as_deref().unwrap_or("no content type"), &[]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Wanted {
+        field: u8,
+    }
+
+    fn verdict(status: u16, body: &str) -> Result<u8, String> {
+        let response = Response {
+            status,
+            date: None,
+            content_type: Some("text/plain\n".to_owned()),
+            www_authenticate: Vec::new(),
+            body: body.into(),
+        };
+        match judge::<Wanted>(&response, &Sent::default()) {
+            Verdict::Done(answer) => Ok(answer.value.field),
+            Verdict::Refused(refusal) => Err(refusal.to_string()),
+            Verdict::NotTheService(detail) => Err(detail),
+        }
+    }
+
+    #[test]
+    fn what_an_answer_is() {
+        assert_eq!(verdict(200, r#"{"field":7}"#), Ok(7));
+        for (status, body, said) in [
+            (200, "[7]", "HTTP 200 with 3 bytes of `text/plain` that are a JSON list"),
+            (
+                200,
+                "{}",
+                "HTTP 200 with 2 bytes of `text/plain` that are JSON without the fields of this API",
+            ),
+            (200, "<html>", "HTTP 200 with 6 bytes of `text/plain` that are not JSON"),
+            (
+                200,
+                r#"{"RequestId":"R-1"}"#,
+                "HTTP 200 with 19 bytes of `text/plain` that are JSON without the fields of this API (request id R-1)",
+            ),
+            (302, r#"{"field":7}"#, "HTTP 302: a redirect, which is not followed"),
+            (300, r#"{"field":7}"#, "HTTP 300: a redirect, which is not followed"),
+            (399, r#"{"field":7}"#, "HTTP 399: a redirect, which is not followed"),
+            (400, r#"{"Code":"X"}"#, "X (HTTP 400, no request id)"),
+        ] {
+            assert_eq!(verdict(status, body), Err(said.to_owned()), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_signed() {
+        let (http, clock) = (crate::http::Http::default(), crate::clock::Clock::default());
+        let deadline = crate::clock::Deadline::new(crate::clock::instant(), Duration::from_secs(1));
+        let journal = crate::journal::Journal::default();
+        let network =
+            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
+        let parameters = vec![("RoleArn", "acs:ram::1:role/a"), ("Policy", "{\"a\": \"*\"}")];
+        let action =
+            Action { hop: Hop::AssumeRole, version: "2015-04-01", parameters, secrets: vec![] };
+        let credentials = Credentials {
+            access_key_id: "STS.x".to_owned(),
+            access_key_secret: Secret::new("secret"),
+            security_token: Some(Secret::new("token+/=")),
+        };
+        let sent = |credentials| {
+            let (body, text) = body(&network, &action, credentials);
+            let pairs: Vec<(String, String)> =
+                form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            (pairs, text)
+        };
+        let (mut pairs, text) = sent(Some(&credentials));
+        let at = pairs.iter().position(|(name, _)| name == "Signature").unwrap();
+        let (_, signature) = pairs.remove(at);
+        let plain: Vec<(&str, &str)> =
+            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(text, signature::rpc_string_to_sign("POST", &plain));
+        assert_eq!(signature, signature::rpc_signature("secret", &text));
+        let names: Vec<&str> = plain.iter().map(|(name, _)| *name).collect();
+        let all = [
+            "AccessKeyId",
+            "Action",
+            "Format",
+            "Policy",
+            "RoleArn",
+            "SecurityToken",
+            "SignatureMethod",
+            "SignatureNonce",
+            "SignatureVersion",
+            "Timestamp",
+            "Version",
+        ];
+        assert_eq!(names, all);
+        assert!(
+            plain.contains(&("SecurityToken", "token+/="))
+                && plain.contains(&("Action", "AssumeRole"))
+        );
+        let (unsigned, text) = sent(None);
+        assert_eq!((unsigned.len(), text.as_str()), (7, ""));
+        assert_ne!(unsigned, sent(None).0, "each has a nonce of its own");
+    }
+
+    #[test]
+    fn everything_of_a_call_is_in_its_body() {
+        let request = post("https://sts.example", true, "a=b".to_owned(), Duration::from_secs(1));
+        assert_eq!(request.url, "https://sts.example/");
+        assert_eq!((request.method, request.body.as_deref()), (Method::Post, Some("a=b")));
+        assert_eq!(request.route, Route::CloudQuick);
+        let later = post("https://sts.example", false, String::new(), Duration::from_secs(1));
+        assert_eq!(later.route, Route::Cloud);
+        let accepted = ("accept", "application/json".to_owned());
+        let form = ("content-type", "application/x-www-form-urlencoded".to_owned());
+        assert_eq!(request.headers, [accepted, form]);
+    }
 }

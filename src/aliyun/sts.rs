@@ -6,7 +6,7 @@ use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
 use crate::aliyun::refusal::printable;
-use crate::aliyun::rpc::{self, Action};
+use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop};
 use crate::secret::Secret;
 
@@ -47,9 +47,10 @@ pub struct About {
     pub expires: Option<String>,
 }
 
+/// The answer of either action.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SessionAnswer {
+pub struct SessionAnswer {
     credentials: SessionCredentials,
     #[serde(default)]
     assumed_role_user: serde_json::Value,
@@ -68,6 +69,25 @@ struct SessionCredentials {
     expiration: serde_json::Value,
 }
 
+impl From<Answer<SessionAnswer>> for Session {
+    fn from(answer: Answer<SessionAnswer>) -> Self {
+        let SessionAnswer { credentials, assumed_role_user } = answer.value;
+        let text = |value: &serde_json::Value| {
+            value.as_str().map(|text| printable(text, &[])).filter(|text| !text.is_empty())
+        };
+        let about = About {
+            arn: assumed_role_user.get("Arn").and_then(text),
+            expires: text(&credentials.expiration),
+        };
+        let credentials = Credentials {
+            access_key_id: credentials.access_key_id.expose().to_owned(),
+            access_key_secret: credentials.access_key_secret,
+            security_token: Some(credentials.security_token),
+        };
+        Self { credentials, about }
+    }
+}
+
 /// `AssumeRole`, signed.
 ///
 /// # Errors
@@ -83,7 +103,7 @@ pub fn assume_role(
     let mut parameters = parameters(request, &duration);
     parameters.extend(request.external_id.map(|id| ("ExternalId", id)));
     let action = Action { hop: Hop::AssumeRole, version: VERSION, parameters, secrets: vec![] };
-    rpc::call(network, endpoint, &action, Some(caller)).map(|answer| session(answer.value))
+    rpc::call::<SessionAnswer>(network, endpoint, &action, Some(caller)).map(Session::from)
 }
 
 /// `AssumeRoleWithOIDC`, unsigned: the token alone proves who asks, so it travels in the body.
@@ -104,7 +124,7 @@ pub fn assume_role_with_oidc(
     parameters.push(("OIDCToken", token.expose()));
     let hop = Hop::AssumeRoleWithOidc;
     let action = Action { hop, version: VERSION, parameters, secrets: vec![token] };
-    rpc::call(network, endpoint, &action, None).map(|answer| session(answer.value))
+    rpc::call::<SessionAnswer>(network, endpoint, &action, None).map(Session::from)
 }
 
 fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'static str, &'a str)> {
@@ -121,22 +141,4 @@ fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'sta
 fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     let secret = Secret::deserialize(deserializer)?;
     if secret.is_empty() { Err(serde::de::Error::custom("empty")) } else { Ok(secret) }
-}
-
-fn session(answer: SessionAnswer) -> Session {
-    let text = |value: &serde_json::Value| {
-        value.as_str().map(|text| printable(text, &[])).filter(|text| !text.is_empty())
-    };
-    let about = About {
-        arn: answer.assumed_role_user.get("Arn").and_then(text),
-        expires: text(&answer.credentials.expiration),
-    };
-    Session {
-        about,
-        credentials: Credentials {
-            access_key_id: answer.credentials.access_key_id.expose().to_owned(),
-            access_key_secret: answer.credentials.access_key_secret,
-            security_token: Some(answer.credentials.security_token),
-        },
-    }
 }

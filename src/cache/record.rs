@@ -153,3 +153,64 @@ mod milliseconds {
         u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_apart_what_differs_in_anything() {
+        let scope = |place: &[&[u8]], content: &[&[u8]]| Scope::new(place, content);
+        let key = |parts: &[&str]| Key::new(Kind::Login, parts);
+        let plain = scope(&[b"p"], &[b"c"]).name(&key(&["a", "b"]));
+        for other in [
+            scope(&[b"P"], &[b"c"]).name(&key(&["a", "b"])),
+            scope(&[b"p"], &[b"C"]).name(&key(&["a", "b"])),
+            scope(&[b"p"], &[b"c", b""]).name(&key(&["a", "b"])),
+            scope(&[b"p"], &[b"c"]).name(&Key::new(Kind::Session, &["a", "b"])),
+            scope(&[b"p"], &[b"c"]).name(&key(&["ab", ""])),
+            scope(&[b"p"], &[b"c"]).name(&key(&["a b"])),
+            scope(&[b"p"], &[b"c"]).name(&key(&["a\" \"b"])),
+        ] {
+            assert_ne!(plain, other);
+        }
+        assert_ne!(scope(&[b"ab", b"c"], &[]), scope(&[b"a", b"bc"], &[]));
+        assert_eq!(plain, scope(&[b"p"], &[b"c"]).name(&key(&["a", "b"])));
+        let digits =
+            |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let parts: Vec<&str> = plain.split('-').collect();
+        assert!(
+            matches!(parts[..], [place, content, "login", of] if digits(place, 12) && digits(content, 20) && digits(of, 20)),
+            "{plain}"
+        );
+        assert!(plain.starts_with(&scope(&[b"p"], &[b"c"]).prefix()));
+        let kinds = [Kind::Login, Kind::Session, Kind::Host, Kind::Node].map(Kind::name);
+        assert_eq!(kinds, ["login", "session", "host", "node"]);
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let time = Duration::from_millis;
+        let record =
+            Record { of: "k", since: time(1), fresh_until: time(2), until: time(3_000), value: 7 };
+        let text = serde_json::to_string(&record).unwrap();
+        let read: Record<String, u8> = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (read.of.as_str(), read.since, read.fresh_until, read.until, read.value),
+            ("k", time(1), time(2), time(3_000), 7)
+        );
+    }
+
+    #[test]
+    fn what_is_left() {
+        let until = clock::since_boot() + Duration::from_secs(100);
+        let kept = Kept::from(Made { value: (), fresh_until: until, until });
+        assert!(kept.left() > Duration::from_secs(90) && kept.left() <= Duration::from_secs(100));
+        assert!(
+            kept.since <= clock::since_boot() && kept.used == kept.since && kept.stale.is_none()
+        );
+        let over =
+            Kept::from(Made { value: (), fresh_until: Duration::ZERO, until: Duration::ZERO });
+        assert_eq!(over.left(), Duration::ZERO);
+    }
+}

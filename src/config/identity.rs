@@ -318,3 +318,177 @@ fn allowed_roles(section: &Section, notes: &mut Notes) -> Vec<String> {
     }
     allowed
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::config::Config;
+
+    const ROLE: &str = "acs:ram::1:role/puller";
+    const PROVIDER: &str = "acs:ram::1:oidc-provider/ack-rrsa-c1";
+
+    fn resolve(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables =
+            variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Config::resolve(None, text, false, &Environment::new(variables))
+            .map_err(|error| error.to_string())
+    }
+
+    fn identity(text: &str, variables: &[(&str, &str)]) -> Result<IdentitySource, String> {
+        let mut entries = resolve(text, variables)?.entries;
+        assert_eq!(entries.len(), 1);
+        Ok(entries.remove(0).identity)
+    }
+
+    fn entry(keys: &str) -> Result<IdentitySource, String> {
+        identity(
+            &format!(
+                "rrsa: {{enable: true}}\ncredential-provider: {{clusterId: c1}}\nacr-registry-info: [{{instanceId: cri-a, {keys}}}]"
+            ),
+            &[],
+        )
+    }
+
+    #[test]
+    fn the_environment_gives_a_whole_identity_or_none() {
+        let id = ("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAI");
+        let secret = ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s");
+        let token = ("ALIBABA_CLOUD_SECURITY_TOKEN", "t");
+        let role = ("ALIBABA_CLOUD_ROLE_ARN", ROLE);
+        let provider = ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", PROVIDER);
+        let file = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/t");
+        assert!(matches!(identity("", &[]), Ok(IdentitySource::WorkerRole)));
+        assert!(matches!(identity("", &[token]), Ok(IdentitySource::WorkerRole)));
+        let Ok(IdentitySource::AccessKey(key)) = identity("", &[id, secret, token]) else {
+            panic!()
+        };
+        assert_eq!((key.access_key_id.as_str(), key.access_key_secret.expose()), ("LTAI", "s"));
+        assert_eq!(key.security_token.unwrap().expose(), "t");
+        let Ok(IdentitySource::Oidc(oidc)) = identity("", &[role, provider, file]) else {
+            panic!()
+        };
+        assert_eq!((oidc.role.unwrap().as_str(), oidc.provider.as_str()), (ROLE, PROVIDER));
+        assert_eq!((oidc.token_file.to_str(), oidc.account.as_deref()), (Some("/t"), Some("1")));
+        for (half, missing) in [
+            (&[id][..], secret.0),
+            (&[secret], id.0),
+            (&[role], provider.0),
+            (&[role, provider], file.0),
+            (&[provider, file], role.0),
+        ] {
+            let error = identity("", half).unwrap_err();
+            assert!(error.contains(&format!("{missing} is missing")), "{error}");
+        }
+        let error = identity("", &[id, file]).unwrap_err();
+        assert!(error.contains("both"), "{error}");
+        for one in [id, secret, role, provider, file] {
+            let error = identity("tokenMode: workerRole", &[one]).unwrap_err();
+            assert!(error.contains(one.0) && error.contains("workerRole"), "{error}");
+        }
+        assert!(identity("tokenMode: workerRole", &[]).is_ok());
+        assert!(
+            identity("", &[("ALIBABA_CLOUD_ROLE_ARN", "x"), provider, file])
+                .unwrap_err()
+                .contains("form")
+        );
+        assert!(
+            identity("", &[role, ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "x"), file])
+                .unwrap_err()
+                .contains("form")
+        );
+    }
+
+    #[test]
+    fn an_entry_has_exactly_one_identity() {
+        let key = "customAccessKey: LTAI, customAccessKeySecret: s";
+        let rrsa = format!("rrsaRoleARN: \"{ROLE}\"");
+        assert!(matches!(entry(""), Ok(IdentitySource::WorkerRole)));
+        let Ok(IdentitySource::AccessKey(credentials)) = entry(key) else { panic!() };
+        assert_eq!(
+            (credentials.access_key_id.as_str(), credentials.access_key_secret.expose()),
+            ("LTAI", "s")
+        );
+        let Ok(IdentitySource::Oidc(oidc)) = entry(&rrsa) else { panic!() };
+        assert_eq!((oidc.role.unwrap().as_str(), oidc.provider.as_str()), (ROLE, PROVIDER));
+        assert_eq!((oidc.pod_identity, oidc.allowed_roles.len()), (PodIdentity::Auto, 0));
+        assert_eq!(oidc.account.as_deref(), Some("1"));
+        for other in [
+            rrsa.as_str(),
+            "podIdentity: required, allowedRoles: a",
+            "rrsaOIDCProviderRoleARN: \"acs:ram::1:oidc-provider/p\"",
+        ] {
+            assert!(entry(&format!("{key}, {other}")).unwrap_err().contains("both"), "{other}");
+        }
+        assert!(entry("customAccessKey: LTAI").unwrap_err().contains("one is missing"));
+        assert!(entry("customAccessKeySecret: s").unwrap_err().contains("one is missing"));
+        assert!(entry("allowedRoles: a").unwrap_err().contains("for RRSA"));
+        assert!(entry("podIdentity: required").unwrap_err().contains("no role"));
+        assert!(entry(&format!("{rrsa}, podIdentity: never")).unwrap_err().contains("podIdentity"));
+        let provider = format!("rrsaOIDCProviderRoleARN: \"{PROVIDER}\"");
+        assert!(entry(&format!("rrsaRoleARN: x, {provider}")).unwrap_err().contains(RoleArn::FORM));
+    }
+
+    #[test]
+    fn pods_and_the_roles_they_may_name() {
+        let with = |keys: &str| match entry(&format!("rrsaRoleARN: \"{ROLE}\", {keys}")) {
+            Ok(IdentitySource::Oidc(oidc)) => oidc,
+            other => panic!("{other:?}"),
+        };
+        for (word, meant) in [
+            ("auto", PodIdentity::Auto),
+            ("required", PodIdentity::Required),
+            ("off", PodIdentity::Off),
+        ] {
+            assert_eq!(with(&format!("podIdentity: \"{word}\"")).pod_identity, meant);
+        }
+        assert_eq!(with("allowedRoles: \"team-*, x.y@z_1\"").allowed_roles, ["team-*", "x.y@z_1"]);
+        let error = entry(&format!("rrsaRoleARN: \"{ROLE}\", allowedRoles: a/b")).unwrap_err();
+        assert!(error.contains("a/b"), "{error}");
+        let nobody = entry("podIdentity: required, allowedRoles: a").unwrap_err();
+        assert!(nobody.contains("clusterId"), "{nobody}");
+        let of = |settings: &str| {
+            let provider = "rrsaOIDCProviderRoleARN: \"acs:ram::1:oidc-provider/p\"";
+            identity(
+                &format!(
+                    "credential-provider: {{{settings}}}\nacr-registry-info: [{{instanceId: cri-a, {provider}, allowedRoles: a}}]"
+                ),
+                &[],
+            )
+        };
+        assert!(of("").unwrap_err().contains("accountId"));
+        let Ok(IdentitySource::Oidc(oidc)) = of("accountId: \"7\"") else { panic!() };
+        assert_eq!((oidc.account.as_deref(), oidc.role), (Some("7"), None));
+    }
+
+    #[test]
+    fn worker_role_mode_and_rrsa_switched_off() {
+        for keys in [
+            "customAccessKey: LTAI",
+            "customAccessKeySecret: s",
+            "rrsaRoleARN: x",
+            "podIdentity: required",
+        ] {
+            let text = format!(
+                "tokenMode: workerRole\nacr-registry-info: [{{instanceId: cri-a, {keys}}}]"
+            );
+            assert!(resolve(&text, &[]).unwrap_err().contains("workerRole"), "{keys}");
+        }
+        let plain = "tokenMode: workerRole\nacr-registry-info: [{instanceId: cri-a}]";
+        assert!(matches!(identity(plain, &[]), Ok(IdentitySource::WorkerRole)));
+        let off = format!(
+            "credential-provider: {{clusterId: c1}}\nacr-registry-info: [{{instanceId: cri-a, rrsaRoleARN: \"{ROLE}\"}}]"
+        );
+        assert!(resolve(&off, &[]).unwrap_err().contains("switched on"));
+        assert!(resolve(&format!("rrsa: {{enable: true}}\n{off}"), &[]).is_ok());
+    }
+
+    #[test]
+    fn an_access_key_is_for_its_owner_alone_to_read() {
+        let text = "acr-registry-info: [{instanceId: cri-a, customAccessKey: i, customAccessKeySecret: s}]";
+        let of = |open| Config::resolve(None, text, open, &Environment::default());
+        assert!(of(true).unwrap_err().to_string().contains("chmod 600"));
+        assert!(of(false).is_ok());
+    }
+}

@@ -26,6 +26,17 @@ pub fn render(config: &Config) -> Result<String, Failure> {
         )
         .hint("write the ConfigMap by hand, or use the worker role or RRSA"));
     }
+    let without_role = |entry: &&Entry| matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.role.is_none());
+    if let Some(entry) = config.entries.iter().find(without_role) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} has no rrsaRoleARN, and the vendor's helper knows no role from an annotation",
+                entry.name
+            ),
+        )
+        .hint("give rrsaRoleARN, or leave the entry out"));
+    }
     let mut text = String::from(
         "# credential-provider and what else is this program's own is left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
     );
@@ -34,8 +45,12 @@ pub fn render(config: &Config) -> Result<String, Failure> {
     {
         let _ = writeln!(text, "  {name}: {}", quoted(value));
     }
-    let seconds = config.expiring_threshold.as_secs();
-    let _ = writeln!(text, "  expiring-threshold: {}", quoted(&format_go(seconds)));
+    let threshold = config.expiring_threshold;
+    let mut written = format_go(threshold.as_secs());
+    if threshold.subsec_millis() > 0 {
+        let _ = write!(written, "{}ms", threshold.subsec_millis());
+    }
+    let _ = writeln!(text, "  expiring-threshold: {}", quoted(&written));
     if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::Oidc(_))) {
         text += "  rrsa: |\n    enable: true\n";
     }

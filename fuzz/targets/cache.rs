@@ -1,0 +1,152 @@
+//! Files in the node's cache, as somebody could leave them who can write there: the first character
+//! says which file and whether its checksum is right, the rest is its contents.
+//!
+//! An answer that comes from them is one the kubelet takes, for the host that was asked about, for
+//! no longer than was left.
+
+#![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aliyun_acr_credential_provider::cache::{Cache, Key, Kind, Made};
+use aliyun_acr_credential_provider::clock::since_boot;
+use aliyun_acr_credential_provider::duration;
+use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::journal::Journal;
+use aliyun_acr_credential_provider::kubelet::{self, Request};
+use aliyun_acr_credential_provider::provide;
+use aliyun_acr_credential_provider::shortcut;
+use aliyun_acr_credential_provider::trace;
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
+
+const HOST: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
+const LIFE: Duration = Duration::from_secs(3600);
+
+struct Place {
+    directory: PathBuf,
+    host: (PathBuf, Vec<u8>),
+    login: (PathBuf, Vec<u8>),
+    request: Request,
+}
+
+/// A cache as the program leaves it.
+static PLACE: LazyLock<Place> = LazyLock::new(|| {
+    let directory = std::env::temp_dir().join(format!("fuzz-cache-{}", std::process::id()));
+    let journal = Journal::default();
+    let cache = Cache::new(directory.clone(), scope(), true, &journal);
+    let login = Key::new(Kind::Login, &["fuzz"]);
+    let known = json!({"entry": "entry 1 (line 2)", "instance": "cri-acme", "login": login});
+    cache.put(&Key::new(Kind::Host, &[HOST]), made(known));
+    let value = json!({
+        "user_name": "cr_temp_user",
+        "password": "fuzz-password",
+        "expire_duration": 3600,
+        "margin": {"secs": 30, "nanos": 0},
+        "host": HOST,
+    });
+    cache.put(&login, made(value));
+    let find = |kind: &str| {
+        let files = fs::read_dir(&directory)
+            .expect("the cache is there")
+            .map(|file| file.expect("a file").path());
+        let mut files = files.filter(|file| file.extension().is_none());
+        let file =
+            files.find(|file| file.to_string_lossy().contains(&format!("-{kind}-"))).expect(kind);
+        let contents = fs::read(&file).expect("a file");
+        (file, contents)
+    };
+    let (host, login) = (find("host"), find("login"));
+    let request = format!(
+        r#"{{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"{HOST}/a"}}"#
+    );
+    let request = kubelet::read_request(request.as_bytes()).expect("a request");
+    Place { directory, host, login, request }
+});
+
+fn scope() -> aliyun_acr_credential_provider::cache::Scope {
+    shortcut::scope(None, &Environment::default(), "boot")
+}
+
+fn made(value: Value) -> Made<Value> {
+    let now = since_boot();
+    Made { value, fresh_until: now + LIFE, until: now + 2 * LIFE }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((which, text)) = input.split_first() else { return };
+    let place = &*PLACE;
+    let journal = Journal::default();
+    let (changed, other) = match which & 1 {
+        0 => (&place.host, &place.login),
+        _ => (&place.login, &place.host),
+    };
+    let contents = match which & 2 {
+        0 => text.to_vec(),
+        // Fuzzing does not find a checksum by itself.
+        _ => [b"acr-cache 1 ", checksum(text).as_bytes(), b"\n", text].concat(),
+    };
+    fs::write(&changed.0, contents).expect("the cache can be written");
+    let cache =
+        Cache::at_a_glance(&place.directory, scope(), &journal).expect("the cache is there");
+    if let Some(answer) = provide::from_cache(&place.request, &cache) {
+        let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
+        assert_eq!(answer["cacheKeyType"], "Registry");
+        let auth = answer["auth"].as_object().expect("auth");
+        assert!(
+            auth.len() == 1
+                && auth[HOST]["username"].is_string()
+                && auth[HOST]["password"].is_string()
+        );
+        let told = answer["cacheDuration"].as_str().and_then(duration::parse_go);
+        assert!(told.is_some(), "{answer}");
+    }
+    let _: Vec<_> = cache.logins::<Value>();
+    let _ = trace::runs(&cache);
+    fs::write(&changed.0, &changed.1).expect("the cache can be written");
+    assert!(other.0.is_file(), "nothing else was touched");
+});
+
+/// SHA-1 as FIPS 180-4 has it, in hexadecimal.
+fn checksum(text: &[u8]) -> String {
+    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    let mut padded = text.to_vec();
+    padded.push(0x80);
+    padded
+        .resize(padded.len().next_multiple_of(64) + if padded.len() % 64 > 56 { 64 } else { 0 }, 0);
+    let end = padded.len() - 8;
+    padded[end..].copy_from_slice(&(text.len() as u64 * 8).to_be_bytes());
+    for block in padded.chunks(64) {
+        let mut words: Vec<u32> = block
+            .chunks(4)
+            .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
+            .collect();
+        for t in 16..80 {
+            words
+                .push((words[t - 3] ^ words[t - 8] ^ words[t - 14] ^ words[t - 16]).rotate_left(1));
+        }
+        let [mut a, mut b, mut c, mut d, mut e] = state;
+        for (t, word) in words.iter().enumerate() {
+            let (mixed, constant) = match t {
+                0..20 => (b & c | !b & d, 0x5a82_7999),
+                20..40 => (b ^ c ^ d, 0x6ed9_eba1),
+                40..60 => (b & c | b & d | c & d, 0x8f1b_bcdc),
+                _ => (b ^ c ^ d, 0xca62_c1d6u32),
+            };
+            let next = a
+                .rotate_left(5)
+                .wrapping_add(mixed)
+                .wrapping_add(e)
+                .wrapping_add(*word)
+                .wrapping_add(constant);
+            (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+        }
+        for (sum, part) in state.iter_mut().zip([a, b, c, d, e]) {
+            *sum = sum.wrapping_add(part);
+        }
+    }
+    state.iter().map(|word| format!("{word:08x}")).collect()
+}

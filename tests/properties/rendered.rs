@@ -1,0 +1,187 @@
+//! What `render` writes from any configuration, read back.
+
+use std::ffi::OsString;
+
+use aliyun_acr_credential_provider::config::{Config, Entry, IdentitySource, Scope};
+use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::render::config_map;
+use aliyun_acr_credential_provider::render::kubelet_config::{self, Options};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use simulation::kubelet::{decode_config, urls_match};
+
+fn arn(kind: &str, name: &str) -> String {
+    format!("acs:ram::1000000000000001:{kind}/{name}")
+}
+
+fn role() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,20}".prop_map(|name| arn("role", &name))
+}
+
+/// Keys of an entry, as somebody may write them.
+fn entry() -> impl Strategy<Value = Map<String, Value>> {
+    let instances = prop::collection::vec("cri-[a-z0-9]{1,8}", 0..3);
+    let region = prop::option::of(prop::sample::select(vec!["cn-hangzhou", "us-east-1"]));
+    let custom = "([a-zA-Z0-9]{1,5}\\.){1,3}[a-z]{2,4}(:[1-9][0-9]{0,3})?";
+    let domains = prop::collection::vec(custom, 0..3);
+    let personal = prop::collection::vec(
+        prop::sample::select(vec![
+            "registry.cn-hangzhou.aliyuncs.com",
+            "registry-vpc.us-east-1.aliyuncs.com",
+            "registry.aliyuncs.com",
+        ]),
+        0..3,
+    );
+    let identity = (0..4, role(), "[a-z0-9-]{1,12}", any::<bool>());
+    let assumed = prop::option::of((role(), prop::option::of("[a-zA-Z0-9_+=,.@:/-]{2,12}")));
+    let rest = (
+        prop::option::of(900u32..=43_200),
+        prop::option::of("[a-zA-Z0-9.@_-]{2,12}"),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (instances, region, domains, personal, identity, assumed, rest).prop_map(
+        |(
+            instances,
+            region,
+            domains,
+            personal,
+            (identity, role, provider, required),
+            assumed,
+            (expire, name, only, list),
+        )| {
+            let mut keys = Map::new();
+            let mut put = |key: &str, value: Value| keys.insert(key.to_owned(), value);
+            let several =
+                |texts: Vec<String>| if list { json!(texts) } else { json!(texts.join(", ")) };
+            let domains: Vec<String> = if instances.is_empty() {
+                personal.into_iter().map(str::to_owned).collect()
+            } else {
+                domains
+            };
+            if !instances.is_empty() {
+                put("instanceId", several(instances));
+            }
+            region.map(|region| put("regionId", json!(region)));
+            if !domains.is_empty() {
+                put("domains", several(domains));
+            }
+            if identity < 2 {
+                put("rrsaOIDCProviderRoleARN", json!(arn("oidc-provider", &provider)));
+                if identity == 0 {
+                    put("rrsaRoleARN", json!(role));
+                } else {
+                    put("podIdentity", json!(if required { "required" } else { "auto" }));
+                    put("allowedRoles", json!(["team-*"]));
+                }
+            }
+            let has_session = assumed.is_some() || identity < 2;
+            if let Some((role, external)) = assumed {
+                put("assumeRoleARN", json!(role));
+                external.map(|id| put("externalId", json!(id)));
+            }
+            expire.map(|seconds| put("expireDuration", json!(seconds)));
+            name.map(|name| put("roleSessionName", json!(name)));
+            if only && has_session {
+                put("sessionPolicy", json!("pull-only"));
+            }
+            keys
+        },
+    )
+}
+
+/// A configuration's text in one of its three forms.
+fn text() -> impl Strategy<Value = String> {
+    let entries = prop::option::of(prop::collection::vec(entry(), 0..4));
+    let threshold = prop::option::of("[0-9]{1,4}(ms|s|m)([0-9]{1,2}s)?");
+    (entries, threshold, 0..3).prop_map(|(entries, threshold, form)| {
+        let parts = [
+            entries.map(|entries| ("acr-registry-info", json!(entries))),
+            threshold.map(|threshold| ("expiring-threshold", json!(threshold))),
+            Some(("rrsa", json!({"enable": true}))),
+        ];
+        let real: Map<String, Value> =
+            parts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect();
+        let written = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let data: Map<String, Value> =
+            real.iter().map(|(key, value)| (key.clone(), json!(written(value)))).collect();
+        let settings = json!({"accountId": "1000000000000001", "clusterId": "c1"});
+        let document = match form {
+            0 => json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": data, "credential-provider": settings}),
+            1 => json!({"data": data, "credential-provider": settings}),
+            _ => {
+                let mut plain = real;
+                plain.insert("credential-provider".to_owned(), settings);
+                Value::Object(plain)
+            }
+        };
+        document.to_string()
+    })
+}
+
+fn environment(oidc: bool) -> Environment {
+    let variables = [
+        ("ALIBABA_CLOUD_ROLE_ARN", arn("role", "from-environment")),
+        ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", arn("oidc-provider", "from-environment")),
+        ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token".to_owned()),
+    ];
+    let given = variables.into_iter().filter(|_| oidc);
+    Environment::new(given.map(|(name, value)| (OsString::from(name), OsString::from(value))))
+}
+
+/// What the vendor's helper knows of an entry.
+fn meaning(entry: &Entry) -> String {
+    let identity = match &entry.identity {
+        IdentitySource::AccessKey(_) => "an AccessKey".to_owned(),
+        IdentitySource::WorkerRole => "worker role".to_owned(),
+        IdentitySource::Oidc(oidc) => format!("{:?} {}", oidc.role, oidc.provider),
+    };
+    let role = entry.role.as_ref().map(|role| &role.arn);
+    let Entry { scope, instances, region, expire_duration, .. } = entry;
+    format!("{scope:?} {instances:?} {region:?} {identity} {role:?} {expire_duration}")
+}
+
+proptest! {
+    #![proptest_config(super::config())]
+
+    #[test]
+    fn a_config_map_reads_back_the_same(text in text(), oidc in any::<bool>()) {
+        let environment = environment(oidc);
+        let config = Config::resolve(None, &text, false, &environment).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+        let by_annotation =
+            |entry: &Entry| matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.role.is_none());
+        match config_map::render(&config) {
+            Err(failure) => {
+                // The one thing that the vendor's helper does not have.
+                prop_assert!(config.entries.iter().any(by_annotation), "{}", failure);
+            }
+            Ok(written) => {
+                prop_assert!(!config.entries.iter().any(by_annotation));
+                let again = Config::resolve(None, &written, false, &environment)
+                    .map_err(|e| TestCaseError::fail(format!("{e}\n{written}")))?;
+                prop_assert_eq!(again.expiring_threshold, config.expiring_threshold, "{}", written);
+                let all = |config: &Config| config.entries.iter().map(meaning).collect::<Vec<_>>();
+                prop_assert_eq!(all(&again), all(&config), "{}", written);
+                prop_assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+            }
+        }
+    }
+
+    /// The kubelet starts with its file, and asks for every host that an entry names.
+    #[test]
+    fn the_kubelet_reads_its_configuration(text in text(), minor in 20u32..37) {
+        let config = Config::resolve(None, &text, false, &Environment::default()).unwrap();
+        let options = Options { kubelet_minor: Some(minor), ..Options::default() };
+        let written = kubelet_config::render(&config, &options).unwrap();
+        let read = decode_config(&written, minor).map_err(|why| TestCaseError::fail(format!("{why}\n{written}")))?;
+        let patterns = &read.providers[0].match_images;
+        for entry in &config.entries {
+            if let Scope::Domains(domains) = &entry.scope {
+                for domain in domains {
+                    let hit = |pattern: &String| urls_match(pattern, &format!("{domain}/a")).unwrap();
+                    prop_assert!(patterns.iter().any(hit), "{}: {}", domain, written);
+                }
+            }
+        }
+    }
+}
