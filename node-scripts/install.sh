@@ -430,8 +430,8 @@ stage() {
   new=$R$bin_dir/$NAME
   if [ -n "$swap" ]; then
     new=$new.new
-    { (umask 022; mkdir -p "$R$bin_dir") && true >"$new"; } 2>/dev/null ||
-      die "cannot write to $bin_dir, where the kubelet looks for providers; make it writable, or change the kubelet's $FLAG-bin-dir"
+    v=$({ (umask 022; mkdir -p "$R$bin_dir") && true >"$new"; } 2>&1) ||
+      die "cannot write to $bin_dir, where the kubelet looks for providers; make it writable, or change the kubelet's $FLAG-bin-dir ($v)"
     if [ -n "$binary" ]; then cat "$binary" >"$new"; else fetch 600 "$url" "$new"; fi || die "cannot get $binary$url"
     v=$(sum "$new")
     [ "$v" = "$sha256" ] || die "$binary$url has SHA-256 $v, not $sha256; it is not installed"
@@ -503,12 +503,12 @@ apply() {
   if [ -n "$timer" ] && [ ! -L "$R$LINK" ]; then
     save $LINK
     (umask 022; mkdir -p "$R${LINK%/*}")
-    ln -s $UNITS/$NAME-refresh.timer "$R$LINK"
+    ln -sf $UNITS/$NAME-refresh.timer "$R$LINK"
   fi
   [ -z "$live" ] || restart
   sync
   rm -f "$U/list"
-  rm -rf "$U"
+  rm -rf "$U" || :
 }
 
 undo() {
@@ -556,6 +556,8 @@ main() {
   trap 'exit 1' HUP INT TERM
   look
   plan
+  # Of a run that was killed when all was done.
+  [ -n "$dry" ] || [ -f "$U/list" ] || rm -rf "$U"
   if [ ! -s "$tmp/record" ] && [ ! -f "$U/list" ]; then
     echo 'all is in place; nothing to do'
   elif [ -n "$dry" ]; then

@@ -273,6 +273,8 @@ main() {
   fi
   release_kubelet
   if [ -n "$kconf" ] && [ -f "$R$kconf" ]; then replace "$kconf" <"$tmp/kconf"; fi
+  # Of an installation that was killed.
+  { recorded providers; recorded flags; } | while read -r path; do rm -f "$R$path.new"; done
   recorded file | grep -v "/$NAME\$" | while read -r path; do remove "$path"; done
   recorded file | grep "/$NAME\$" | while read -r path; do
     rm -f "$R$path.prev"

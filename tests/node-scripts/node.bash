@@ -6,6 +6,8 @@ here=$BATS_TEST_DIRNAME
 scripts=$here/../../node-scripts
 name=aliyun-acr-credential-provider
 flag=--image-credential-provider
+# busybox's own does not wait.
+setsid=$(command -v setsid)
 
 # node TREE: a running node.
 node() {
