@@ -43,8 +43,10 @@ pub fn station(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) 
     Some(station)
 }
 
-/// As Enterprise Edition names it. Hosts within a VPC lead to the bucket's internal host.
+/// As Enterprise Edition names it. Hosts within a VPC lead to the bucket's internal host; a custom
+/// domain does not say whether it is one.
 fn bucket(target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Option<String> {
+    lookup.form?;
     let instance = target.instance.as_ref()?;
     let region = lookup.known_region(target.entry)?;
     let first = lookup.host.split('.').next()?;
