@@ -61,6 +61,8 @@ pub struct Cache<'a> {
     started: Duration,
     /// Boot time: what is older is not believed.
     not_before: Cell<Duration>,
+    /// What came of this run was another's failure.
+    has_shared_a_failure: Cell<bool>,
     /// Something that an earlier run had learnt was used.
     remembered: Cell<bool>,
     /// A pull has asked, not a renewal ahead of time.
@@ -100,6 +102,7 @@ impl<'a> Cache<'a> {
             journal,
             started: clock::since_boot(),
             not_before: Cell::new(Duration::ZERO),
+            has_shared_a_failure: Cell::new(false),
             remembered: Cell::new(false),
             by_pull: true,
         }
@@ -123,6 +126,12 @@ impl<'a> Cache<'a> {
     pub fn distrust(&self) -> bool {
         self.not_before.set(clock::since_boot() + Duration::from_millis(1));
         self.remembered.replace(false)
+    }
+
+    /// Whether what this run has failed with is what another process has met.
+    #[must_use]
+    pub fn has_shared_a_failure(&self) -> bool {
+        self.has_shared_a_failure.get()
     }
 
     /// What is kept under a key, as long as it is good for anything.
@@ -369,6 +378,7 @@ impl<'a> Cache<'a> {
         if !young || kept.since < self.not_before.get() {
             return None;
         }
+        self.has_shared_a_failure.set(true);
         let ago = now.saturating_sub(kept.since).as_millis();
         self.journal.info(format!("another process has asked {ago} ms ago, and failed"));
         Some(kept.value)

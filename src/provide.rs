@@ -89,7 +89,7 @@ fn registry_host(request: &Request) -> Result<&str, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
-/// Notes what came of a run that asked the cloud. Of a pod's own identity nothing is written down,
+/// Notes what came of a run that asked the cloud, or failed before it could. Of a pod's own identity nothing is written down,
 /// and what failed may speak of it: that is in the kubelet's log alone.
 pub fn note(
     host: &str,
@@ -99,7 +99,7 @@ pub fn note(
     cache: &Cache<'_>,
 ) {
     let Network { clock, journal, .. } = node.network;
-    if journal.longest().is_none() {
+    if journal.longest().is_none() && (result.is_ok() || cache.has_shared_a_failure()) {
         return;
     }
     let (outcome, failure) = match result {

@@ -1,4 +1,4 @@
-//! What happened in the last runs that asked the cloud: the kubelet throws stderr away when a run
+//! What happened in the last runs that asked the cloud, or failed: the kubelet throws stderr away when a run
 //! succeeds, so this is where to look afterwards.
 //!
 //! A small file beside the cache. It may never fail or delay an answer: what cannot be written is

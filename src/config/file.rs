@@ -194,7 +194,7 @@ impl Reader<'_> {
     /// The section that holds the vendor's keys, and what stands beside it in a manifest.
     fn top(&mut self) -> (Section, Section) {
         let start = Position { line: 1, column: 1 };
-        let document = match yaml::parse(self.source) {
+        let document = match yaml::parse_all(self.source, &mut self.notes.problems) {
             Ok(document) => document,
             Err(error) => {
                 self.notes.problems.push(mistakes::unreadable(self.source, error));
@@ -287,7 +287,7 @@ impl Reader<'_> {
         let Value::Scalar(scalar) = &node.value else {
             return Some(node).filter(|node| !matches!(node.value, Value::Null));
         };
-        match scalar.parse(self.source) {
+        match scalar.parse_all(self.source, &mut self.notes.problems) {
             Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
             Err(error) => {
                 self.notes.problems.push(mistakes::unreadable(self.source, error));

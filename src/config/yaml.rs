@@ -90,7 +90,21 @@ pub enum YamlError {
 ///
 /// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
-    Builder::new(text, text, None).document()
+    let mut repeated = Vec::new();
+    let document = parse_all(text, &mut repeated)?;
+    match repeated.into_iter().next() {
+        Some(first) => Err(YamlError::Content(first)),
+        None => Ok(document),
+    }
+}
+
+/// As [`parse`], but goes on after a repeated key, of which the first value counts.
+///
+/// # Errors
+///
+/// At the first place that is no YAML or goes beyond the bounds.
+pub fn parse_all(text: &str, repeated: &mut Vec<Note>) -> Result<Option<Node>, YamlError> {
+    Builder::new(text, text, None, repeated).document()
 }
 
 impl Scalar {
@@ -98,9 +112,13 @@ impl Scalar {
     ///
     /// # Errors
     ///
-    /// As [`parse`], with places in the file.
-    pub fn parse(&self, source: &str) -> Result<Option<Node>, YamlError> {
-        Builder::new(&self.text, source, Some(self.layout)).document()
+    /// As [`parse_all`], with places in the file.
+    pub fn parse_all(
+        &self,
+        source: &str,
+        repeated: &mut Vec<Note>,
+    ) -> Result<Option<Node>, YamlError> {
+        Builder::new(&self.text, source, Some(self.layout), repeated).document()
     }
 }
 
@@ -129,10 +147,16 @@ struct Builder<'t> {
     /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
     kept: (usize, usize),
     repeated: (usize, usize),
+    repeated_keys: &'t mut Vec<Note>,
 }
 
 impl<'t> Builder<'t> {
-    fn new(text: &'t str, source: &'t str, layout: Option<Layout>) -> Self {
+    fn new(
+        text: &'t str,
+        source: &'t str,
+        layout: Option<Layout>,
+        repeated_keys: &'t mut Vec<Note>,
+    ) -> Self {
         let parser = Parser::new_from_str(text);
         let indents = match layout {
             Some(Layout::Block { first_line }) => indents(source, first_line, text),
@@ -147,6 +171,7 @@ impl<'t> Builder<'t> {
             nodes: 0,
             kept: (0, 0),
             repeated: (0, 0),
+            repeated_keys,
         }
     }
 
@@ -238,17 +263,21 @@ impl<'t> Builder<'t> {
                 }));
             };
             let key = Key { at, name: name.into_owned() };
+            let mut again = false;
             if let Some(first) = places.insert(key.name.clone(), at) {
                 // A key that has run together with its value may hold a secret.
                 let name = key.name.split(':').next().unwrap_or_default();
                 let message = format!("`{name}` is given a second time; the first is at {first}");
-                return Err(YamlError::Content(Note { at, message }));
+                self.repeated_keys.push(Note { at, message });
+                again = true;
             }
             let Some((event, at)) = self.next()? else {
                 break;
             };
             let node = self.node(event, at, depth + 1)?;
-            pairs.push((key, node));
+            if !again {
+                pairs.push((key, node));
+            }
         }
         Ok(Node { at, value: Value::Mapping(pairs) })
     }
@@ -345,7 +374,7 @@ mod tests {
         let document = parse(&source).unwrap().unwrap();
         let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
         let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
-        let inner = block.parse(&source).unwrap().unwrap();
+        let inner = block.parse_all(&source, &mut Vec::new()).unwrap().unwrap();
         assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
         let Value::Sequence(items) = inner.value else { panic!("a list") };
         let last = items.last().unwrap().at;

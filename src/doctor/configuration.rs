@@ -1,14 +1,21 @@
 //! The configuration: every mistake at once, what is ignored, and what will bite later.
 
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::Path;
+
 use crate::aliyun::endpoint::Network;
-use crate::config::yaml::Position;
-use crate::config::{Config, ConfigError, Entry, IdentitySource, PodIdentity, Scope};
+use crate::config::yaml::{Note, Position};
+use crate::config::{Config, ConfigError, Entry, IdentitySource, PodIdentity, Scope, Source};
 use crate::doctor::report::{Station, Status};
 use crate::environment::Environment;
 use crate::error::Exit;
 use crate::registry::RegistryHost;
 
 const NAME: &str = "configuration";
+
+/// As much as is read of a file that is not used, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
@@ -27,39 +34,53 @@ const IDENTITY_VARIABLES: [&str; 5] = [
 pub fn station(result: &Result<Config, ConfigError>, environment: &Environment) -> Station {
     match result {
         Ok(config) => usable(config, environment),
-        Err(error) => unusable(error),
+        Err(error) => unusable(error, environment),
     }
 }
 
-fn unusable(error: &ConfigError) -> Station {
+fn unusable(error: &ConfigError, environment: &Environment) -> Station {
     let mut station = Station::new(NAME);
+    match error {
+        ConfigError::Wrong { path, problems } => mistakes(path, problems, &mut station),
+        ConfigError::Unreadable { .. } => {
+            station.warn(error.to_string(), "see that the path is right and the file readable");
+        }
+        ConfigError::Distrusted { path, .. } => {
+            station.warn(
+                error.to_string(),
+                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
+            );
+            // Whoever checks a file away from its node wants to hear of the rest as well.
+            if let Some(Err(ConfigError::Wrong { problems, .. })) = all_the_same(path, environment)
+            {
+                mistakes(path, &problems, &mut station);
+            }
+        }
+        ConfigError::Environment(_) => station.warn(
+            error.to_string(),
+            "unset what is not meant, or configure an entry in acr-registry-info",
+        ),
+    }
     station.status = Status::Failed;
     station.exit = Exit::Usage as u8;
-    match error {
-        ConfigError::Wrong { path, problems } => {
-            for note in problems {
-                station.tell(format!("{}:{}: {}", path.display(), note.at, note.message));
-            }
-            station.remedies.push("correct the lines named above".to_owned());
-        }
-        ConfigError::Unreadable { .. } => {
-            station.tell(error.to_string());
-            station.remedies.push("see that the path is right and the file readable".to_owned());
-        }
-        ConfigError::Distrusted { .. } => {
-            station.tell(error.to_string());
-            station.remedies.push(
-                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's".to_owned(),
-            );
-        }
-        ConfigError::Environment(_) => {
-            station.tell(error.to_string());
-            station.remedies.push(
-                "unset what is not meant, or configure an entry in acr-registry-info".to_owned(),
-            );
-        }
-    }
     station
+}
+
+fn mistakes(path: &Path, problems: &[Note], station: &mut Station) {
+    for note in problems {
+        station.odd(format!("{}:{}: {}", path.display(), note.at, note.message), None);
+    }
+    station.remedies.push("correct the lines named above".to_owned());
+}
+
+/// What a file that is not used would mean if it were.
+fn all_the_same(path: &Path, environment: &Environment) -> Option<Result<Config, ConfigError>> {
+    fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let file = File::open(path).ok()?;
+    let mut text = String::new();
+    file.take(MAX_FILE).read_to_string(&mut text).ok()?;
+    let source = Source { path: path.to_owned(), text, open_to_others: false };
+    Some(Config::of(Some(source), environment))
 }
 
 fn usable(config: &Config, environment: &Environment) -> Station {

@@ -9,7 +9,7 @@ const NAME: &str = "last runs";
 /// Runs that are told.
 const TOLD: usize = 5;
 
-/// The station: the last runs that asked the cloud, newest first.
+/// The station: the last runs that asked the cloud or failed, newest first.
 #[must_use]
 pub fn station(cache_is_on: bool, cache: Option<&Cache<'_>>) -> Station {
     if !cache_is_on {
@@ -19,7 +19,7 @@ pub fn station(cache_is_on: bool, cache: Option<&Cache<'_>>) -> Station {
     if runs.is_empty() {
         return Station::skipped(
             NAME,
-            "none with this configuration file has asked the cloud since this machine was started",
+            "none with this configuration file has asked the cloud, or failed, since this machine was started",
         );
     }
     let mut station = Station::new(NAME);
@@ -42,5 +42,6 @@ fn line(run: &Run) -> String {
     let hops: Vec<String> =
         run.hops.iter().map(|hop| format!("{} {} ms", hop.name, hop.milliseconds)).collect();
     let message = run.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
-    format!("{} {}: {outcome} ({}){message}", run.time, run.host, hops.join(", "))
+    let hops = if hops.is_empty() { "no call".to_owned() } else { hops.join(", ") };
+    format!("{} {}: {outcome} ({hops}){message}", run.time, run.host)
 }

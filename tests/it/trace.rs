@@ -110,6 +110,31 @@ fn a_first_run_that_fails_is_noted() {
     assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
 }
 
+/// Nothing was asked: the token of RRSA is not on the node.
+#[test]
+fn a_failure_before_any_call_is_noted() {
+    let node = Node::new("{}");
+    let token = node.folder.join("no-token").display().to_string();
+    node.configure_all(&format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n{}    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n",
+        entry(ACME, standard::ACME, standard::PULLER),
+        "acs:ram::1000000000000001:role/acr-rrsa",
+        "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c1",
+    ));
+    let text = fs::read_to_string(node.config()).unwrap();
+    let text = text.replace(
+        "credential-provider:\n",
+        &format!("credential-provider:\n  oidcTokenFile: {token}\n"),
+    );
+    fs::write(node.config(), text).unwrap();
+    let (code, _) = node.refused(ACME);
+    let (_, runs) = trace(&node).unwrap();
+    assert_eq!(code, 3);
+    assert_eq!((runs.len(), &runs[0]["outcome"]), (1, &Json::from("failed")));
+    assert_eq!(runs[0]["hops"], Json::Array(Vec::new()));
+    assert!(runs[0]["message"].as_str().unwrap().contains("no-token"), "{}", runs[0]);
+}
+
 /// Twenty processes at once, each for a host of its own: the file stays whole, and nobody waits
 /// for it for long.
 #[test]

@@ -118,6 +118,23 @@ fn a_vpc_host_with_public_services_is_told() {
     );
 }
 
+/// It is not used, and all the same everything that is wrong with it is told.
+#[test]
+fn mistakes_in_a_file_that_others_can_write() {
+    let node = Node::new("{}");
+    let text = "acr-registry-info:\n  - instanceId: cri-a\n    regionId: XX\ntokenMode: pods\n";
+    fs::write(node.config(), text).unwrap();
+    fs::set_permissions(node.config(), fs::Permissions::from_mode(0o664)).unwrap();
+    let (code, document) = doctor(&node, &["--config-only"]);
+    let station = station(&document, "configuration");
+    let details = lines(station, "details");
+    assert_eq!(code, 2);
+    for says in ["can be written by its group", "config.yaml:3:15: ", "config.yaml:4:12: "] {
+        assert!(details.contains(says), "{details}");
+    }
+    assert_eq!(station["problems"].as_array().unwrap().len(), 3);
+}
+
 /// With an AccessKey in it nobody else may read the file.
 #[test]
 fn the_modes_of_the_file() {
