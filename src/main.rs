@@ -125,7 +125,7 @@ fn run(
             let config = load(find(config.as_deref(), environment)?, environment, journal)?;
             let text = match what {
                 What::KubeletConfig => kubelet_config::render(&config, &options)?,
-                What::RamPolicy => ram_policy::render(&config, &pods),
+                What::RamPolicy => ram_policy::render(&config, &pods)?,
                 What::Rbac => rbac::render(&config, &pods)?,
                 What::ConfigMap => config_map::render(&config)?,
             };

@@ -7,6 +7,8 @@ pub mod kubelet_config;
 pub mod ram_policy;
 pub mod rbac;
 
+use crate::error::{Exit, Failure};
+
 /// The pods that are to pull as themselves, as the command line has them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Pods {
@@ -45,6 +47,13 @@ impl ServiceAccount {
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
+}
+
+/// Where service accounts, or what is for them, is asked for, and no entry would take their tokens.
+fn nobody_takes_tokens(so: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("no entry takes a pod's token, so {so}")).hint(
+        "give an entry rrsaRoleARN, or allowedRoles with podIdentity: required, and not podIdentity: off",
+    )
 }
 
 /// A text as YAML and JSON both read it.

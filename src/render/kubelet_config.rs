@@ -7,7 +7,7 @@ use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
 use crate::error::{Exit, Failure};
 use crate::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::match_images::overlap;
-use crate::render::quoted;
+use crate::render::{nobody_takes_tokens, quoted};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
@@ -173,8 +173,7 @@ fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'
     let takes = |entry: &Entry| entry.identity.takes_pod_tokens();
     let nothing_configured = config.path.is_none();
     if options.service_accounts && !nothing_configured && !config.entries.iter().any(takes) {
-        let message = "no entry takes a pod's token, so there is nothing to send them for";
-        return Err(Failure::new(Exit::Usage, message).hint("give an entry rrsaRoleARN, or allowedRoles with podIdentity: required, and not podIdentity: off"));
+        return Err(nobody_takes_tokens("there is nothing to send them for"));
     }
     let (mut pods, mut node) = (Provider::new(NAME_FOR_PODS), Provider::new(NAME));
     for entry in &config.entries {

@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{Config, Entry, IdentitySource, PodIdentity};
+use crate::error::Failure;
 use crate::identity;
 use crate::policies;
-use crate::render::{Pods, ServiceAccount};
+use crate::render::{Pods, ServiceAccount, nobody_takes_tokens};
 
 /// Stands where the configuration does not tell an account or a name.
 const CLUSTER_ACCOUNT: &str = "<cluster account>";
@@ -39,8 +40,16 @@ impl Attachment {
 
 /// A list of `{"attachTo": …, "kind": "trust" | "permission", "policy": …}`. What several entries
 /// need of one role is one policy: a role has but one trust policy.
-#[must_use]
-pub fn render(config: &Config, pods: &Pods) -> String {
+///
+/// # Errors
+///
+/// For service accounts that no entry has a use for.
+pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
+    if !pods.accounts.is_empty()
+        && !config.entries.iter().any(|entry| entry.identity.takes_pod_tokens())
+    {
+        return Err(nobody_takes_tokens("service accounts need no trust policy"));
+    }
     let mut all: Vec<Attachment> = Vec::new();
     for attachment in config.entries.iter().flat_map(|entry| of(entry, config, pods)) {
         let same = |other: &&mut Attachment| {
@@ -54,7 +63,7 @@ pub fn render(config: &Config, pods: &Pods) -> String {
     // Strings only: it cannot fail.
     let mut text = serde_json::to_string_pretty(&all).unwrap_or_default();
     text.push('\n');
-    text
+    Ok(text)
 }
 
 fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {

@@ -7,10 +7,10 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::identity::AUDIENCE;
 use crate::policies;
-use crate::render::{Pods, ServiceAccount, quoted, ram_policy};
+use crate::render::{Pods, ServiceAccount, nobody_takes_tokens, quoted, ram_policy};
 
 const NAME: &str = "acr-credential-provider-token-audience";
 
@@ -37,8 +37,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
         }
     }
     if trusts.is_empty() {
-        let message = "no entry takes a pod's token, so service accounts need no trust policy";
-        return Err(Failure::new(Exit::Usage, message).hint("give an entry rrsaRoleARN, or allowedRoles with podIdentity: required, and not podIdentity: off"));
+        return Err(nobody_takes_tokens("service accounts need no trust policy"));
     }
     for (policy, roles) in trusts {
         let policy = policies::text(&policy);
