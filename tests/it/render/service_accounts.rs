@@ -149,9 +149,11 @@ fn where_no_entry_takes_tokens_there_is_nothing_to_send_them_for() {
         [entry(ACME, standard::ACME, standard::PULLER), rrsa(ACME, "    podIdentity: off\n")]
     {
         let node = node(&entries);
-        for arguments in
-            [&["kubelet-config", "--service-accounts"][..], &["rbac", "--service-account", "a/b"]]
-        {
+        for arguments in [
+            &["kubelet-config", "--service-accounts"][..],
+            &["rbac", "--service-account", "a/b"],
+            &["ram-policy", "--service-account", "a/b"],
+        ] {
             let (code, message) = render(&node, arguments).unwrap_err();
             assert_eq!(code, 2);
             assert!(message.contains("no entry takes a pod's token"), "{message}");
