@@ -50,6 +50,7 @@ parse() {
     esac
     shift
   done
+  for f in "$binary" "$config"; do [ -z "$f" ] || [ -r "$f" ] || die "cannot read $f"; done
   case $binary,$url in , | ?*,?*) die 'give --binary FILE or --url URL' ;; esac
   sha256=$(echo "$sha256" | tr A-F a-f)
   case $sha256 in *[!0-9a-f]*) sha256='' ;; esac
@@ -148,6 +149,8 @@ look() {
   v1alpha1,*) add="$add --feature-gates=KubeletCredentialProviders=true" ;;
   esac
   add=${add# }
+  case $kconf,$bin_dir in /*,/*) ;; *) die "not an absolute path: $kconf or $bin_dir" ;; esac
+  case $kconf$bin_dir in *[!A-Za-z0-9._/+@:-]*) die "$kconf or $bin_dir has characters that the kubelet's arguments cannot hold" ;; esac
   if [ -d "$R$kconf" ]; then
     v=$(grep -lsE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
     v=${v##*/}

@@ -35,7 +35,7 @@ parse() {
     case $1 in
     --image) image=$2 ;;
     --oss) oss=$2 ;;
-    --root) R=$(cd "$2" && pwd -P) && R=${R%/} ;;
+    --root) R=$(cd "$2" && pwd -P) || misuse "--root $2 is no folder"; R=${R%/} ;;
     *) misuse "unknown option '$1'" ;;
     esac
     shift 2
@@ -90,7 +90,7 @@ kubelet() {
   done
   if [ -n "$running" ]; then
     arguments=$(tr '\0' '\n' <"$running/cmdline")
-    environ=$(tr '\0' '\n' <"$running/environ" 2>/dev/null || :)
+    environ=$({ tr '\0' '\n' <"$running/environ"; } 2>/dev/null || :)
   fi
   kconf=$(flag $FLAG-config) bin_dir=$(flag $FLAG-bin-dir)
   if [ -z "$running" ]; then

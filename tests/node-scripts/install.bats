@@ -331,6 +331,23 @@ END
     done
 }
 
+@test "what cannot be read, or cannot stand in the kubelet's arguments, is refused before anything is changed" {
+    node ack
+    snapshot >"$FAKE/before"
+    install 1.0 --config /nonexistent
+    failed 'error: cannot read /nonexistent'
+    for bin_dir in bin '/opt/a b' "/opt/a\"b" '/opt/$HOME'; do
+        run shell "$scripts/install.sh" --root "$ROOT" --restart --binary "$PROVIDERS/1.0" \
+            --sha256 "$(sha "$PROVIDERS/1.0")" --bin-dir "$bin_dir"
+        failed error: "$bin_dir"
+    done
+    diff <(snapshot) "$FAKE/before"
+}
+
+@test "each script can be run as it is" {
+    for script in "$scripts"/*.sh; do [ -x "$script" ]; done
+}
+
 @test "cut off anywhere in transfer, the script does nothing" {
     node ack
     snapshot >"$FAKE/before"

@@ -398,7 +398,7 @@ END
 }
 
 @test "a wrong use is told, with exit code 2" {
-    for arguments in --nope --image '--image a"b'; do
+    for arguments in --nope --image '--image a"b' '--root /nonexistent'; do
         # shellcheck disable=SC2086 # as many as there are
         run shell "$scripts/verify.sh" $arguments
         [ "$status" = 2 ]
