@@ -68,9 +68,9 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Station {
 
 fn mistakes(path: &Path, problems: &[Note], station: &mut Station) {
     for note in problems {
-        station.odd(format!("{}:{}: {}", path.display(), note.at, note.message), None);
+        let what = format!("{}:{}: {}", path.display(), note.at, note.message);
+        station.warn(what, "correct the lines named above");
     }
-    station.remedies.push("correct the lines named above".to_owned());
 }
 
 /// What a file that is not used would mean if it were.

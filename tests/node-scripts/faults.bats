@@ -47,7 +47,7 @@ kubelet_could_start() {
 # killed_and_run_again FAULT: one run for every step at which that can happen, on the node that was kept.
 # Leaves off when a run has come through.
 killed_and_run_again() {
-    local n=${BEFORE:-0} fault=$1
+    local n=${FROM:-0} fault=$1
     while :; do
         n=$((n + ${STRIDE:-1}))
         restore
@@ -97,7 +97,7 @@ killed_and_run_again() {
         snapshot >"$BATS_TEST_TMPDIR/before"
         install_new
         snapshot >"$BATS_TEST_TMPDIR/wanted"
-        n=${BEFORE:-0}
+        n=${FROM:-0}
         while :; do
             n=$((n + ${STRIDE:-1}))
             restore
@@ -119,7 +119,7 @@ killed_and_run_again() {
     node ack
     keep
     snapshot >"$BATS_TEST_TMPDIR/before"
-    n=${BEFORE:-0}
+    n=${FROM:-0}
     while :; do
         n=$((n + ${STRIDE:-1}))
         restore
@@ -139,7 +139,7 @@ killed_and_run_again() {
     snapshot >"$BATS_TEST_TMPDIR/before"
     install_new
     snapshot >"$BATS_TEST_TMPDIR/wanted"
-    n=${BEFORE:-0}
+    n=${FROM:-0}
     while :; do
         n=$((n + ${STRIDE:-1}))
         restore
@@ -173,7 +173,7 @@ configuration_of_others() {
 
 # uninstalling_with FAULT START: one run for every step at which that can happen, each run again.
 uninstalling_with() {
-    local n=${BEFORE:-0} args
+    local n=${FROM:-0} args
     $2
     snapshot >"$BATS_TEST_TMPDIR/before"
     args=$(kubelet_args)
