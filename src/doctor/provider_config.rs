@@ -49,6 +49,8 @@ pub struct Tokens {
     keys: Vec<(String, usize)>,
     audience: String,
     cache_type: String,
+    /// The annotations of the service account that are sent along, required ones and others.
+    pub annotations: Vec<String>,
 }
 
 /// The providers of a file, or of all files of a folder, as the kubelet takes them from
@@ -126,15 +128,17 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
         keys: keys(provider),
         name: text_of(provider, "name"),
         api_version: text_of(provider, "apiVersion"),
-        match_images: match get(provider, "matchImages").map(|node| &node.value) {
-            Some(Value::Sequence(patterns)) => patterns.iter().filter_map(scalar).collect(),
-            _ => Vec::new(),
-        },
+        match_images: list(provider, "matchImages"),
         cache_duration: text_of(provider, "defaultCacheDuration"),
         tokens: get(provider, "tokenAttributes").map(|attributes| Tokens {
             keys: keys(attributes),
             audience: text_of(attributes, "serviceAccountTokenAudience"),
             cache_type: text_of(attributes, "cacheType"),
+            annotations: [
+                list(attributes, "requiredServiceAccountAnnotationKeys"),
+                list(attributes, "optionalServiceAccountAnnotationKeys"),
+            ]
+            .concat(),
         }),
     };
     Ok(providers.iter().map(provider).collect())
@@ -286,6 +290,14 @@ fn get<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
 fn scalar(node: &Node) -> Option<String> {
     let Value::Scalar(scalar) = &node.value else { return None };
     Some(scalar.text.clone())
+}
+
+/// The texts of a list; empty where there is none.
+fn list(node: &Node, name: &str) -> Vec<String> {
+    match get(node, name).map(|node| &node.value) {
+        Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn text_of(node: &Node, name: &str) -> String {
