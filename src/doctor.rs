@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod configuration;
+mod endpoints;
 mod entry;
 pub mod kubelet;
 mod kubelet_process;

@@ -225,10 +225,11 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         for image in pulls {
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
-            walk::image(image, options.oss.as_deref(), config, &node, &mut report);
+            let sends_tokens = kubelet.with_tokens.contains(image);
+            walk::image(image, options.oss.as_deref(), sends_tokens, config, &node, &mut report);
         }
         if pulls.is_empty() {
-            report.add(Station::skipped("entry", "no host is configured by name: give --image"));
+            report.add(Station::unfollowed("entry", "no host is configured by name: give --image"));
         }
         let kept = config.settings.cache_dir.as_ref();
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));

@@ -2,35 +2,72 @@
 
 use crate::config::{Config, IdentitySource};
 use crate::doctor::provider_config::Provider;
-use crate::doctor::report::Station;
+use crate::doctor::report::{Report, Station};
+use crate::doctor::{endpoints, registry, storage};
 use crate::error::{Exit, Failure};
 use crate::identity::ROLE_NAME_ANNOTATION;
 use crate::image;
+use crate::instance::{Lookup, Target};
 use crate::node::Node;
 use crate::registry::RegistryHost;
-use crate::selection;
+use crate::selection::{self, Claim};
 
-/// The stations of a pull that nobody but a pod can make; none where doctor can go the way itself.
-/// Without this a node that is set up well would look broken.
-pub(super) fn stations(
+/// The names of the entries that may answer, if each of them requires a pod's token; none where
+/// doctor can go the way itself. Without this a node that is set up well would look broken.
+pub(super) fn alone<'c>(
     host: &str,
     form: Option<&RegistryHost>,
-    config: &Config,
+    config: &'c Config,
     node: &Node<'_>,
-) -> Option<Vec<Station>> {
+) -> Option<Claim<'c>> {
     let claim = selection::claim(&config.entries, host, form, || node.region()).ok()?;
     let entries = claim.entries();
     let pods_alone = entries.iter().all(|entry| entry.identity.requires_pod_tokens());
-    if entries.is_empty() || !pods_alone {
-        return None;
-    }
+    (!entries.is_empty() && pods_alone).then_some(claim)
+}
+
+/// The stations of a pull that nobody but a pod can make: what needs no login is looked at.
+pub(super) fn stations(
+    claim: &Claim<'_>,
+    oss: Option<&str>,
+    lookup: &Lookup<'_, '_>,
+    report: &mut Report,
+) {
+    let host = lookup.host;
+    let entries = claim.entries();
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-    let mut entry = Station::new("entry");
-    entry.tell(format!("{host} is for pods with a token of their own, by {}", names.join(" or ")));
+    let mut station = Station::new("entry");
+    station
+        .tell(format!("{host} is for pods with a token of their own, by {}", names.join(" or ")));
+    report.add(station);
     let why = "podIdentity: required, and there is no pod's token here; README says how to try one by hand";
-    let later = ["identity", "endpoints", "clock", "role", "token", "registry"];
-    let skipped = later.into_iter().map(|name| Station::skipped(name, why));
-    Some([entry].into_iter().chain(skipped).collect())
+    for name in ["identity", "role", "token"] {
+        report.add(Station::unfollowed(name, why));
+    }
+    // Which instance it is may take a login to know; each entry will do for its services.
+    let target = Target::of_claim(claim);
+    let entry = entries.first().copied();
+    let Some(target) = target.or_else(|| entry.map(|entry| Target { entry, instance: None }))
+    else {
+        return;
+    };
+    report.add(endpoints::station(target.entry, lookup));
+    report.add(registry::station(host, &target, lookup.node));
+    report.stations.extend(storage::station(oss, &target, lookup));
+}
+
+/// Tells that there is no identity where the kubelet sends the tokens of pods, which need it not.
+pub(super) fn without_token(failure: &Failure, report: &mut Report) {
+    let mut station = Station::new("identity");
+    let hint = failure.hint.as_deref().unwrap_or("see to it if there are such requests");
+    station.warn(
+        format!("{}; this is only for requests without a token (static pods), and the kubelet sends pods' tokens for this image", failure.message),
+        format!("{hint}; or set podIdentity: required if pods alone are to pull"),
+    );
+    report.add(station);
+    for name in ["role", "token"] {
+        report.add(Station::unfollowed(name, "the identity is a pod's token, and there is none here; README says how to try one by hand"));
+    }
 }
 
 /// Holds what the entries for an image want of a pod against what the kubelet sends: `hits` are the

@@ -19,6 +19,8 @@ struct Look {
     exit: Exit,
     status: String,
     says: String,
+    /// The station of that name.
+    identity: Json,
 }
 
 /// A provider of the kubelet's configuration.
@@ -65,9 +67,15 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     let document: Json = serde_json::from_slice(&outcome.stdout)
         .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
     let stations = document["stations"].as_array().unwrap();
-    let station = stations.iter().find(|station| station["name"] == "kubelet").unwrap();
+    let named = |name| stations.iter().find(|station| station["name"] == name).unwrap();
+    let station = named("kubelet");
     let status = station["status"].as_str().unwrap().to_owned();
-    Look { exit: outcome.exit, status, says: station.to_string() }
+    Look {
+        exit: outcome.exit,
+        status,
+        says: station.to_string(),
+        identity: named("identity").clone(),
+    }
 }
 
 #[test]
@@ -130,13 +138,17 @@ fn another_programs_images_are_a_warning() {
 /// A node whose entry is for pods.
 fn for_pods(more: &str) -> Node {
     let node = Node::new("{registry: {local-realm: true}}");
-    node.configure_all(&format!(
+    node.configure_all(&entries(more));
+    node
+}
+
+fn entries(more: &str) -> String {
+    format!(
         "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n{more}",
         standard::ACME,
         standard::RRSA_ROLE,
         standard::OIDC_PROVIDER
-    ));
-    node
+    )
 }
 
 /// A pull ends so: the kubelet asks without the token that the entry requires.
@@ -166,5 +178,19 @@ fn roles_named_by_annotations_need_the_annotation() {
         let look = look_from(&node, &[provider(NAME, ACME, true) + sent], &[]);
         assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), status), "{}", look.says);
         assert_eq!(look.says.contains("has allowedRoles"), sent.is_empty(), "{}", look.says);
+    }
+}
+
+/// By default an entry takes the token file for requests without a token; where it has none and the
+/// kubelet sends tokens, pods pull all the same.
+#[test]
+fn a_node_without_a_token_file_serves_pods() {
+    for (with_tokens, exit, station) in [(true, 0, "warning"), (false, 3, "failed")] {
+        let mut node = for_pods("");
+        node.settings += "  oidcTokenFile: /nowhere/token\n";
+        node.configure_all(&entries(""));
+        let look = look_from(&node, &[provider(NAME, ACME, with_tokens)], &[]);
+        assert_eq!(look.exit, Exit::Code(exit), "{}", look.says);
+        assert_eq!(look.identity["status"], station, "{}", look.identity);
     }
 }
