@@ -6,6 +6,7 @@ pub mod cache;
 pub mod configuration;
 mod endpoints;
 mod entry;
+mod invocation;
 pub mod kubelet;
 mod kubelet_process;
 mod modes;

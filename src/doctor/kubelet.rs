@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::doctor::invocation;
 use crate::doctor::kubelet_process::{Kubelet, running};
 use crate::doctor::modes;
 use crate::doctor::pods;
@@ -77,6 +78,7 @@ fn station(
             .tell(format!("{}: {}, {}{mode}", provider.file, provider.name, provider.api_version));
         binary(&bin_dir, &provider.name, &kubelet, &mut station);
         provider.check(&kubelet, &mut station);
+        invocation::check(provider, config, &kubelet, &mut station);
     }
     for image in images {
         let hits = hit(&ours, image, &mut station);

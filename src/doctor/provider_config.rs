@@ -48,8 +48,11 @@ pub struct Provider {
     pub api_version: String,
     pub match_images: Vec<String>,
     cache_duration: String,
+    pub arguments: Vec<String>,
     /// `args` is something else than a list.
     odd_arguments: bool,
+    /// `env`: names and values.
+    pub variables: Vec<(String, String)>,
     /// `tokenAttributes`, where it has some.
     pub tokens: Option<Tokens>,
 }
@@ -141,9 +144,16 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
         api_version: text_of(provider, "apiVersion"),
         match_images: list(provider, "matchImages"),
         cache_duration: text_of(provider, "defaultCacheDuration"),
+        arguments: list(provider, "args"),
+        variables: match get(provider, "env").map(|node| &node.value) {
+            Some(Value::Sequence(variables)) => variables
+                .iter()
+                .map(|variable| (text_of(variable, "name"), text_of(variable, "value")))
+                .collect(),
+            _ => Vec::new(),
+        },
         odd_arguments: match get(provider, "args").map(|node| &node.value) {
-            None | Some(Value::Sequence(_)) => false,
-            Some(Value::Scalar(scalar)) => !["", "null", "~"].contains(&scalar.text.as_str()),
+            None | Some(Value::Null | Value::Sequence(_)) => false,
             Some(_) => true,
         },
         tokens: get(provider, "tokenAttributes").map(|attributes| Tokens {
@@ -351,7 +361,8 @@ impl Provider {
         }
     }
 
-    fn line_of(&self, key: &str) -> usize {
+    /// Of a key; of the provider where it has none.
+    pub fn line_of(&self, key: &str) -> usize {
         self.keys.iter().find(|(name, _)| name == key).map_or(self.line, |(_, line)| *line)
     }
 }

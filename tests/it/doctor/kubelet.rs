@@ -355,3 +355,35 @@ fn values_with_which_no_kubelet_starts_are_told() {
     machine.write(&[("    defaultCacheDuration: 0s\n", twice)]);
     machine.says("line 8: the provider aliyun-acr-credential-provider is there twice");
 }
+
+/// What doctor says of one file says nothing of a kubelet that reads another.
+#[test]
+fn another_configuration_of_the_kubelets_is_told() {
+    let machine = Machine::new("1.34.1");
+    let own = machine.node.config().display().to_string();
+    let duration = "defaultCacheDuration: 0s\n";
+    let with = |more: &str| machine.write(&[(duration, &format!("{duration}{more}"))]);
+    with("    args: [\"--config\", \"/etc/other.yaml\"]\n");
+    machine.says(&format!(
+        "with the configuration /etc/other.yaml, and what is said here is of {own}"
+    ));
+    let variable = |path: &str| {
+        format!("    env: [{{name: ACR_CREDENTIAL_PROVIDER_CONFIG, value: {path}}}]\n")
+    };
+    with(&variable("/etc/other.yaml"));
+    machine.says("with the configuration /etc/other.yaml");
+    with("    args: [get]\n");
+    machine.says("provider.yaml:8: args: ");
+    with("    args: [doctor]\n");
+    machine.says("provider.yaml:8: with args `doctor` the program answers no request");
+    for well in [
+        format!("    args: [\"--config={own}\"]\n"),
+        variable(&own),
+        "    args:\n".to_owned(),
+        // The argument counts.
+        format!("    args: [\"--config={own}\"]\n{}", variable("/etc/other.yaml")),
+    ] {
+        with(&well);
+        machine.is_well();
+    }
+}
