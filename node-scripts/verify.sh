@@ -212,7 +212,7 @@ findings() {
   function flush(i) {
     if (status == "skipped" || name ~ /^(cache|last runs)$/ && status != "warning") return
     level = "FAILED"
-    if (status == "warning" && name ~ /^(configuration|endpoints|clock|cache|last runs)$/) level = "warn"
+    if (status == "warning" && name ~ /^(configuration|identity|endpoints|clock|cache|last runs)$/) level = "warn"
     if (status == "failed" && problems) {
       for (i = 1; i <= problems; i++) out(level, what[i], remedy[what[i]])
       return
@@ -275,6 +275,12 @@ answer() {
   login=${answer#*\"auth\":\{\""$host"\":\{\"username\":\"}
   user=${login%%\"*}
   if [ $code != 0 ]; then
+    # That the kubelet sends one is seen to above.
+    case $(head -n 1 "$tmp/stderr") in
+    *'has no service account token'*)
+      warn answer "$host is for pods with a token of their own: not asked" 'try one by hand, see README, RRSA, pod identity'
+      return ;;
+    esac
     failed answer "the program gives no login for $asked (exit code $code): $(head -n 1 "$tmp/stderr")" "${hint:-see the lines above}"
     return
   fi

@@ -4,7 +4,9 @@
 
 pub mod cache;
 pub mod configuration;
+mod endpoints;
 mod entry;
+mod invocation;
 pub mod kubelet;
 mod kubelet_process;
 mod modes;

@@ -36,6 +36,26 @@ pub fn parse_go(text: &str) -> Option<Duration> {
     Some(total)
 }
 
+/// Whether Go would take a text as a duration of no less than 0. `0` alone is left out: as YAML that
+/// is a number, and no text.
+#[must_use]
+pub fn is_go(text: &str) -> bool {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut is_one = false;
+    while !rest.is_empty() {
+        let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let number = rest.strip_suffix(unit).unwrap_or_default();
+        let is_number = number.matches('.').count() <= 1 && number.contains(|c| c != '.');
+        let after = unit.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '.');
+        let unit = unit.strip_suffix(after).unwrap_or_default();
+        if !is_number || !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
+            return false;
+        }
+        (rest, is_one) = (after, true);
+    }
+    is_one
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +93,16 @@ mod tests {
             "6000000000000000h",
         ] {
             assert_eq!(parse_go(not), None, "{not}");
+        }
+    }
+
+    #[test]
+    fn what_go_takes() {
+        for text in ["0s", "1.5h", "1h30m", "500ms", ".5s", "1.s", "+5m", "10us", "1µs"] {
+            assert!(is_go(text), "{text}");
+        }
+        for text in ["", "+", "0", "3600", "1d", "-5m", "1 h", "5mm", ".s", "1.2.3s", "h", "5m3"] {
+            assert!(!is_go(text), "{text}");
         }
     }
 }

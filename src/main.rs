@@ -211,22 +211,25 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
     let config = found.and_then(|source| Config::of(source, environment));
     report.add(configuration::station(&config, environment));
-    let mut images: Vec<String> = options.image.clone().into_iter().collect();
-    if let (Ok(config), false) = (&config, options.config_only) {
-        let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
-            Hosts::Domains(domains) => domains.clone(),
-            _ => Vec::new(),
-        });
-        let hosts: Vec<String> = hosts.collect();
-        let pulls = if images.is_empty() { &hosts } else { &images };
+    if options.config_only {
+        return told(&report, options, environment);
+    }
+    let asked: Vec<String> = options.image.clone().into_iter().collect();
+    let hosts: Vec<String> = config.as_ref().map_or_else(|_| Vec::new(), named_hosts);
+    let root = options.root.as_deref().unwrap_or(Path::new("/"));
+    let images = [asked.as_slice(), &hosts].concat();
+    let kubelet = doctor::kubelet::look(root, &images, config.as_ref().ok());
+    if let Ok(config) = &config {
+        let pulls = if asked.is_empty() { &hosts } else { &asked };
         let parts = Parts::new(config, environment, journal);
         for image in pulls {
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
-            walk::image(image, options.oss.as_deref(), config, &node, &mut report);
+            let sends_tokens = kubelet.with_tokens.contains(image);
+            walk::image(image, options.oss.as_deref(), sends_tokens, config, &node, &mut report);
         }
         if pulls.is_empty() {
-            report.add(Station::skipped("entry", "no host is configured by name: give --image"));
+            report.add(Station::unfollowed("entry", "no host is configured by name: give --image"));
         }
         let kept = config.settings.cache_dir.as_ref();
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
@@ -235,12 +238,21 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         report.add(doctor::cache::station(directory.as_deref(), cache.as_ref()));
         report.add(doctor::runs::station(directory.is_some(), cache.as_ref()));
         report.images.clone_from(pulls);
-        images.extend(hosts);
     }
-    if !options.config_only {
-        let root = options.root.as_deref().unwrap_or(Path::new("/"));
-        report.add(doctor::kubelet::station(root, &images));
-    }
+    report.add(kubelet.station);
+    told(&report, options, environment)
+}
+
+/// The hosts that entries name.
+fn named_hosts(config: &Config) -> Vec<String> {
+    let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
+        Hosts::Domains(domains) => domains.clone(),
+        _ => Vec::new(),
+    });
+    hosts.collect()
+}
+
+fn told(report: &Report, options: &DoctorOptions, environment: &Environment) -> Done {
     let colour = io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
     let text = if options.json { report.json() } else { report.text(colour) };
     Done { text: Secret::new(text), exit: report.exit() }

@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::config::Config;
+use crate::doctor::invocation;
 use crate::doctor::kubelet_process::{Kubelet, running};
 use crate::doctor::modes;
+use crate::doctor::pods;
 use crate::doctor::provider_config::{self, Provider};
 use crate::doctor::report::Station;
 use crate::match_images::matches;
@@ -15,15 +18,34 @@ pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
 const CONFIG_FLAG: &str = "--image-credential-provider-config";
 const BIN_DIR_FLAG: &str = "--image-credential-provider-bin-dir";
 
-/// The station. The kubelet's files and `proc` are below `root`; `images` are what should match.
+/// What there is to say of the kubelet.
+pub struct Found {
+    pub station: Station,
+    /// The images that the kubelet asks for with a pod's token.
+    pub with_tokens: Vec<String>,
+}
+
+/// Looks at the kubelet, whose files and `proc` are below `root`. `images` are what should match,
+/// and the configuration, where it can be read, what the program would do when it is asked.
 #[must_use]
-pub fn station(root: &Path, images: &[String]) -> Station {
+pub fn look(root: &Path, images: &[String], config: Option<&Config>) -> Found {
+    let mut with_tokens = Vec::new();
+    let station = station(root, images, config, &mut with_tokens);
+    Found { station, with_tokens }
+}
+
+fn station(
+    root: &Path,
+    images: &[String],
+    config: Option<&Config>,
+    with_tokens: &mut Vec<String>,
+) -> Station {
     let Some(kubelet) = running(root) else {
         return Station::skipped(NAME, "no kubelet runs on this machine, or it is not to be seen");
     };
     let mut station = Station::new(NAME);
-    let (config, bin_dir) = (kubelet.flag(CONFIG_FLAG), kubelet.flag(BIN_DIR_FLAG));
-    let (Some(config), Some(bin_dir)) = (config, bin_dir) else {
+    let (file, bin_dir) = (kubelet.flag(CONFIG_FLAG), kubelet.flag(BIN_DIR_FLAG));
+    let (Some(file), Some(bin_dir)) = (file, bin_dir) else {
         station.warn(
             format!("the running kubelet has not both {CONFIG_FLAG} and {BIN_DIR_FLAG}: it never runs this program"),
             "add both flags and restart the kubelet (on ACK nodes in /etc/kubernetes/kubelet-customized-args.conf); README, \"A real node in five minutes\"",
@@ -33,11 +55,11 @@ pub fn station(root: &Path, images: &[String]) -> Station {
     if let Some(minor) = kubelet.minor {
         station.tell(format!("Kubernetes 1.{minor}"));
     }
-    let providers = match provider_config::read(&config, &kubelet) {
+    let providers = match provider_config::read(&file, &kubelet) {
         Ok(providers) => providers,
         Err(why) => {
             station.warn(
-                format!("{config}: {why}"),
+                format!("{file}: {why}"),
                 "correct the file: a kubelet that is restarted now would not start",
             );
             return station;
@@ -47,7 +69,7 @@ pub fn station(root: &Path, images: &[String]) -> Station {
     let is_ours = |provider: &&Provider| modes::is_ours(provider, &folder);
     let (ours, others): (Vec<&Provider>, Vec<&Provider>) = providers.iter().partition(is_ours);
     if ours.is_empty() {
-        none_is_ours(&config, &bin_dir, &providers, &kubelet, &mut station);
+        none_is_ours(&file, &bin_dir, &providers, &kubelet, &mut station);
         return station;
     }
     for provider in &ours {
@@ -56,9 +78,16 @@ pub fn station(root: &Path, images: &[String]) -> Station {
             .tell(format!("{}: {}, {}{mode}", provider.file, provider.name, provider.api_version));
         binary(&bin_dir, &provider.name, &kubelet, &mut station);
         provider.check(&kubelet, &mut station);
+        invocation::check(provider, config, &kubelet, &mut station);
     }
     for image in images {
-        hit(&ours, image, &mut station);
+        let hits = hit(&ours, image, &mut station);
+        if hits.iter().any(|provider| provider.tokens.is_some()) {
+            with_tokens.push(image.clone());
+        }
+        if let Some(config) = config {
+            pods::served(image, &hits, config, &mut station);
+        }
     }
     since_its_start(&ours, &kubelet, &mut station);
     modes::apart(&ours, &others, &mut station);
@@ -106,7 +135,8 @@ fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, station: &mut Station)
     }
 }
 
-fn hit(ours: &[&Provider], image: &str, station: &mut Station) {
+/// The providers that the kubelet runs for an image.
+fn hit<'p>(ours: &[&'p Provider], image: &str, station: &mut Station) -> Vec<&'p Provider> {
     // The kubelet asks without tag and digest; for a host alone any path will do.
     let (host, path) = image.split_at(image.find('/').unwrap_or(image.len()));
     let path = path.split('@').next().unwrap_or(path);
@@ -116,8 +146,9 @@ fn hit(ours: &[&Provider], image: &str, station: &mut Station) {
         "" => matches(pattern.split('/').next().unwrap_or(pattern), host),
         path => matches(pattern, &format!("{host}{path}")),
     };
-    let hits = |provider: &&&Provider| provider.match_images.iter().any(fits);
-    if let Some(provider) = ours.iter().find(hits) {
+    let hits = |provider: &&Provider| provider.match_images.iter().any(fits);
+    let found: Vec<&Provider> = ours.iter().copied().filter(hits).collect();
+    if let Some(provider) = found.first() {
         station.tell(format!("matchImages of {} has {image}", provider.name));
     } else {
         let places: Vec<&str> = ours.iter().map(|provider| provider.file.as_str()).collect();
@@ -129,6 +160,7 @@ fn hit(ours: &[&Provider], image: &str, station: &mut Station) {
             ),
         );
     }
+    found
 }
 
 fn binary(bin_dir: &str, name: &str, kubelet: &Kubelet, station: &mut Station) {

@@ -67,18 +67,35 @@ impl Kubelet {
     /// The value of `--name=value` or `--name value`; the last one counts.
     #[must_use]
     pub fn flag(&self, name: &str) -> Option<String> {
-        let mut found = None;
+        self.flags(name).pop().filter(|value| !value.is_empty())
+    }
+
+    /// What the flags say of a feature gate; they may be given more than once.
+    #[must_use]
+    pub fn gate(&self, name: &str) -> Option<bool> {
+        let given = self.flags("--feature-gates").join(",");
+        let set = |gate: &str| {
+            let mut pairs = given.split(',').filter_map(|pair| pair.split_once('='));
+            let value = pairs.rfind(|(known, _)| known.trim() == gate)?.1.trim();
+            Some(["1", "t", "T", "true", "True", "TRUE"].contains(&value))
+        };
+        set(name).or_else(|| set("AllAlpha"))
+    }
+
+    /// Every value of a flag, in their order.
+    fn flags(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
         let mut arguments = self.arguments.iter();
         while let Some(argument) = arguments.next() {
             if argument == name {
-                found = arguments.next().cloned();
+                found.extend(arguments.next().cloned());
             } else if let Some(value) =
                 argument.strip_prefix(name).and_then(|value| value.strip_prefix('='))
             {
-                found = Some(value.to_owned());
+                found.push(value.to_owned());
             }
         }
-        found.filter(|value| !value.is_empty())
+        found
     }
 
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and

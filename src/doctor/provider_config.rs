@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::config::yaml::{self, Node, Value};
 use crate::doctor::kubelet_process::Kubelet;
 use crate::doctor::report::Station;
+use crate::duration;
 use crate::identity::AUDIENCE;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
@@ -17,6 +18,12 @@ const SINCE: [(&str, u32); 3] = [("v1alpha1", 20), ("v1beta1", 24), ("v1", 26)];
 const FOLDERS_SINCE: u32 = 34;
 const TOKENS_SINCE: u32 = 33;
 const CACHE_TYPE_SINCE: u32 = 34;
+const WITHOUT_GATE_SINCE: u32 = 24;
+
+const GATE: &str = "KubeletCredentialProviders";
+const TOKENS_GATE: &str = "KubeletServiceAccountTokenForCredentialProviders";
+
+const NO_START: &str = "a kubelet that is restarted now would not start";
 
 const PROVIDER_KEYS: [&str; 7] =
     ["name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env", "tokenAttributes"];
@@ -41,6 +48,11 @@ pub struct Provider {
     pub api_version: String,
     pub match_images: Vec<String>,
     cache_duration: String,
+    pub arguments: Vec<String>,
+    /// `args` is something else than a list.
+    odd_arguments: bool,
+    /// `env`: names and values.
+    pub variables: Vec<(String, String)>,
     /// `tokenAttributes`, where it has some.
     pub tokens: Option<Tokens>,
 }
@@ -49,6 +61,10 @@ pub struct Tokens {
     keys: Vec<(String, usize)>,
     audience: String,
     cache_type: String,
+    require: String,
+    has_required_annotations: bool,
+    /// The annotations of the service account that are sent along, required ones and others.
+    pub annotations: Vec<String>,
 }
 
 /// The providers of a file, or of all files of a folder, as the kubelet takes them from
@@ -126,18 +142,51 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
         keys: keys(provider),
         name: text_of(provider, "name"),
         api_version: text_of(provider, "apiVersion"),
-        match_images: match get(provider, "matchImages").map(|node| &node.value) {
-            Some(Value::Sequence(patterns)) => patterns.iter().filter_map(scalar).collect(),
+        match_images: list(provider, "matchImages"),
+        cache_duration: text_of(provider, "defaultCacheDuration"),
+        arguments: list(provider, "args"),
+        variables: match get(provider, "env").map(|node| &node.value) {
+            Some(Value::Sequence(variables)) => variables
+                .iter()
+                .map(|variable| (text_of(variable, "name"), text_of(variable, "value")))
+                .collect(),
             _ => Vec::new(),
         },
-        cache_duration: text_of(provider, "defaultCacheDuration"),
+        odd_arguments: match get(provider, "args").map(|node| &node.value) {
+            None | Some(Value::Null | Value::Sequence(_)) => false,
+            Some(_) => true,
+        },
         tokens: get(provider, "tokenAttributes").map(|attributes| Tokens {
             keys: keys(attributes),
             audience: text_of(attributes, "serviceAccountTokenAudience"),
             cache_type: text_of(attributes, "cacheType"),
+            require: text_of(attributes, "requireServiceAccount"),
+            has_required_annotations: !list(attributes, "requiredServiceAccountAnnotationKeys")
+                .is_empty(),
+            annotations: [
+                list(attributes, "requiredServiceAccountAnnotationKeys"),
+                list(attributes, "optionalServiceAccountAnnotationKeys"),
+            ]
+            .concat(),
         }),
     };
-    Ok(providers.iter().map(provider).collect())
+    let providers: Vec<Provider> = providers.iter().map(provider).collect();
+    for (number, one) in providers.iter().enumerate() {
+        if providers.iter().take(number).any(|other| other.name == one.name) {
+            return Err(format!("line {}: the provider {} is there twice", one.line, one.name));
+        }
+    }
+    Ok(providers)
+}
+
+/// Whether a feature gate is on, by the kubelet's flags or else its own configuration.
+fn gate(kubelet: &Kubelet, name: &str) -> Option<bool> {
+    kubelet.gate(name).or_else(|| {
+        let text = fs::read_to_string(kubelet.path(&kubelet.flag("--config")?)).ok()?;
+        let document = yaml::parse(&text).ok()??;
+        let value = text_of(get(&document, "featureGates")?, name);
+        (!value.is_empty()).then(|| value == "true")
+    })
 }
 
 impl Provider {
@@ -170,6 +219,15 @@ impl Provider {
                 "take it out: a kubelet that is restarted now would not start",
             );
         }
+        if let Some(minor) = kubelet.minor.filter(|minor| *minor < WITHOUT_GATE_SINCE)
+            && gate(kubelet, GATE) != Some(true)
+        {
+            station.warn(
+                format!("Kubernetes 1.{minor} needs a feature gate for credential providers, and neither the kubelet's flags nor its configuration switch it on"),
+                format!("start the kubelet with --feature-gates={GATE}=true"),
+            );
+        }
+        self.check_values(station);
         if self.cache_duration.is_empty() {
             station.warn(
                 format!(
@@ -189,7 +247,34 @@ impl Provider {
             }
         }
         if let Some(tokens) = &self.tokens {
-            self.check_tokens(tokens, version, kubelet.minor, station);
+            self.check_tokens(tokens, version, kubelet, station);
+        }
+    }
+
+    /// Values that are none of what the kubelet takes there.
+    fn check_values(&self, station: &mut Station) {
+        let mut wrong = |key: &str, what: String, remedy: &str| {
+            station.warn(
+                format!("{}:{}: {what}", self.file, self.line_of(key)),
+                format!("{remedy}: {NO_START}"),
+            );
+        };
+        let duration = self.cache_duration.as_str();
+        if !duration.is_empty() && !duration::is_go(duration) {
+            let what = format!(
+                "defaultCacheDuration is `{duration}`, which is no duration to the kubelet"
+            );
+            wrong("defaultCacheDuration", what, "write it with h, m or s, such as 0s or 12h");
+        }
+        if self.match_images.is_empty() {
+            wrong(
+                "matchImages",
+                "no matchImages".to_owned(),
+                "add what `render kubelet-config` writes",
+            );
+        }
+        if self.odd_arguments {
+            wrong("args", "args is no list".to_owned(), "write it as a list of texts");
         }
     }
 
@@ -197,9 +282,10 @@ impl Provider {
         &self,
         tokens: &Tokens,
         version: &str,
-        minor: Option<u32>,
+        kubelet: &Kubelet,
         station: &mut Station,
     ) {
+        let minor = kubelet.minor;
         let at = format!("{}:{}", self.file, self.line_of("tokenAttributes"));
         let mut wrong = |what: &str, remedy: &str| station.warn(format!("{at}: {what}"), remedy);
         if self.file_version != "v1" || version != "v1" {
@@ -216,10 +302,10 @@ impl Provider {
                 "take tokenAttributes out; they came with Kubernetes 1.33",
             );
         }
-        if minor == Some(TOKENS_SINCE) {
+        if minor == Some(TOKENS_SINCE) && gate(kubelet, TOKENS_GATE) != Some(true) {
             wrong(
-                "Kubernetes 1.33 needs a feature gate for tokenAttributes",
-                "see that the kubelet has --feature-gates=KubeletServiceAccountTokenForCredentialProviders=true",
+                "Kubernetes 1.33 needs a feature gate for tokenAttributes, and neither the kubelet's flags nor its configuration switch it on",
+                &format!("see that the kubelet has --feature-gates={TOKENS_GATE}=true"),
             );
         }
         if tokens.audience != AUDIENCE {
@@ -253,6 +339,19 @@ impl Provider {
                 "no requireServiceAccount, which the kubelet requires",
                 "add requireServiceAccount: true",
             );
+        } else if !is_bool(&tokens.require) {
+            wrong(
+                &format!("requireServiceAccount is `{}`", tokens.require),
+                &format!("set it to true or false: {NO_START}"),
+            );
+        }
+        if tokens.has_required_annotations && !is_true(&tokens.require) {
+            wrong(
+                "requiredServiceAccountAnnotationKeys need requireServiceAccount: true",
+                &format!(
+                    "set it, or put the keys into optionalServiceAccountAnnotationKeys: {NO_START}"
+                ),
+            );
         }
         if let Some((unknown, line)) = unknown(&tokens.keys, &TOKEN_KEYS) {
             wrong(
@@ -262,9 +361,19 @@ impl Provider {
         }
     }
 
-    fn line_of(&self, key: &str) -> usize {
+    /// Of a key; of the provider where it has none.
+    pub fn line_of(&self, key: &str) -> usize {
         self.keys.iter().find(|(name, _)| name == key).map_or(self.line, |(_, line)| *line)
     }
+}
+
+/// As the kubelet's reader of YAML takes it.
+fn is_true(text: &str) -> bool {
+    ["true", "yes", "on", "y"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+fn is_bool(text: &str) -> bool {
+    is_true(text) || ["false", "no", "off", "n"].contains(&text.to_ascii_lowercase().as_str())
 }
 
 fn unknown<'k>(keys: &'k [(String, usize)], known: &[&str]) -> Option<(&'k str, usize)> {
@@ -286,6 +395,14 @@ fn get<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
 fn scalar(node: &Node) -> Option<String> {
     let Value::Scalar(scalar) = &node.value else { return None };
     Some(scalar.text.clone())
+}
+
+/// The texts of a list; empty where there is none.
+fn list(node: &Node, name: &str) -> Vec<String> {
+    match get(node, name).map(|node| &node.value) {
+        Some(Value::Sequence(items)) => items.iter().filter_map(scalar).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn text_of(node: &Node, name: &str) -> String {

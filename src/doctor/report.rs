@@ -50,6 +50,9 @@ pub struct Station {
     /// What a pull would end with here.
     #[serde(skip_serializing_if = "is_zero")]
     pub exit: u8,
+    /// A pull goes here, and it could not be followed.
+    #[serde(skip)]
+    unfollowed: bool,
 }
 
 /// One thing that is wrong.
@@ -76,6 +79,7 @@ impl Station {
             remedies: Vec::new(),
             problems: Vec::new(),
             exit: 0,
+            unfollowed: false,
         }
     }
 
@@ -119,6 +123,12 @@ impl Station {
         station.status = Status::Skipped;
         station.tell(why);
         station
+    }
+
+    /// A station of a pull that is not looked at though a pull goes there.
+    #[must_use]
+    pub fn unfollowed(name: &'static str, why: impl Into<String>) -> Self {
+        Self { unfollowed: true, ..Self::skipped(name, why) }
     }
 }
 
@@ -203,8 +213,26 @@ impl Report {
                     self.exit()
                 )
             }
-            None if warned.is_empty() => "All is well.".to_owned(),
-            None => format!("No station fails, but see the warnings: {warned}."),
+            None => match (self.cut(), warned.is_empty()) {
+                (None, true) => "All is well.".to_owned(),
+                (Some(cut), true) => format!("Nothing fails, but {cut}."),
+                (None, false) => format!("No station fails, but see the warnings: {warned}."),
+                (Some(cut), false) => {
+                    format!("No station fails, but see the warnings: {warned}; and {cut}.")
+                }
+            },
+        }
+    }
+
+    /// That something of a pull was not seen, if that is so.
+    fn cut(&self) -> Option<&'static str> {
+        let whole = |station: &Station| station.name == "token" && station.status == Status::Ok;
+        if !self.stations.iter().any(|station| station.unfollowed) {
+            None
+        } else if self.stations.iter().any(whole) {
+            Some("not every pull was followed to its end: see the lines with `--`")
+        } else {
+            Some("no pull was followed to its end: see the lines with `--`")
         }
     }
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::aliyun::metadata;
 use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource};
-use crate::doctor::network::Probe;
 use crate::doctor::report::{Report, Station};
-use crate::doctor::{entry, pods, registry, remedy, storage};
+use crate::doctor::{endpoints, entry, pods, registry, remedy, storage};
 use crate::error::{Exit, Failure};
 use crate::identity::{Identity, Pod, Requester};
 use crate::image;
@@ -26,10 +24,12 @@ const CLOCK_ODD: i64 = 60;
 const ORDER: [&str; 8] =
     ["entry", "identity", "endpoints", "clock", "role", "token", "registry", "storage"];
 
-/// Adds the stations of a pull of an image. `oss` is the bucket that its layers come from, or `auto`.
+/// Adds the stations of a pull of an image. `oss` is the bucket that its layers come from, or
+/// `auto`; `sends_tokens` says whether the kubelet asks for it with a pod's token.
 pub fn image(
     image: &str,
     oss: Option<&str>,
+    sends_tokens: bool,
     config: &Config,
     node: &Node<'_>,
     report: &mut Report,
@@ -37,7 +37,7 @@ pub fn image(
     let mut stations = Report::default();
     match image::registry_host(image) {
         Ok(host) => {
-            walk(host, oss, config, node, &mut stations);
+            walk(host, oss, sends_tokens, config, node, &mut stations);
             for station in &mut stations.stations {
                 station.host = Some(host.to_owned());
             }
@@ -53,7 +53,14 @@ pub fn image(
 }
 
 /// Adds the stations of a pull from a host. Nothing is kept, and nothing kept is believed.
-fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report: &mut Report) {
+fn walk(
+    host: &str,
+    oss: Option<&str>,
+    sends_tokens: bool,
+    config: &Config,
+    node: &Node<'_>,
+    report: &mut Report,
+) {
     let off = Cache::off(node.network.journal);
     let form = RegistryHost::parse(host);
     let registry_region = form.as_ref().map(RegistryHost::region);
@@ -62,18 +69,25 @@ fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report:
     let find = |entry: &_| sessions.session(entry, Purpose::Find);
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
 
-    if let Some(stations) = pods::stations(host, form.as_ref(), config, node) {
-        report.stations.extend(stations);
-        return;
+    if let Some(claim) = pods::alone(host, form.as_ref(), config, node) {
+        pods::stations(&claim, oss, &lookup, report);
+        clock(node, report);
+        return in_order(report);
     }
     let target = entry::station(config, &lookup, report);
     let why = match target {
         Err(()) => "not reached: a pull ends at `entry`".to_owned(),
         Ok(None) => "not reached: a pull is answered with no login".to_owned(),
         Ok(Some(target)) => {
-            let pull = PullFrom { host, target: &target, lookup: &lookup, sessions: &sessions };
+            let pull = PullFrom {
+                host,
+                target: &target,
+                lookup: &lookup,
+                sessions: &sessions,
+                sends_tokens,
+            };
             let ended = pull.login(config, report).err().unwrap_or_default();
-            pull.endpoints(report);
+            report.add(endpoints::station(target.entry, &lookup));
             clock(node, report);
             report.add(registry::station(host, &target, node));
             report.stations.extend(storage::station(oss, &target, &lookup));
@@ -84,6 +98,10 @@ fn walk(host: &str, oss: Option<&str>, config: &Config, node: &Node<'_>, report:
     for name in ORDER.into_iter().filter(|name| !known.contains(name) && *name != "storage") {
         report.add(Station::skipped(name, why.clone()));
     }
+    in_order(report);
+}
+
+fn in_order(report: &mut Report) {
     report.stations.sort_by_key(|station| ORDER.iter().position(|name| *name == station.name));
 }
 
@@ -92,14 +110,23 @@ struct PullFrom<'a, 'n> {
     target: &'a Target<'a>,
     lookup: &'a Lookup<'a, 'n>,
     sessions: &'a Sessions<'a, 'n>,
+    sends_tokens: bool,
 }
 
 impl PullFrom<'_, '_> {
     /// Who asks, as which role, and what comes of it. The error is the station that failed.
     fn login(&self, config: &Config, report: &mut Report) -> Result<(), &'static str> {
-        let Self { host, target, lookup, sessions } = *self;
+        let Self { host, target, lookup, sessions, sends_tokens } = *self;
         let node = lookup.node;
         let pull = Purpose::Pull(target.instance.as_ref());
+        let identity = sessions.identity(target.entry, pull);
+        if let Err(failure) = &identity
+            && sends_tokens
+            && target.entry.identity.takes_pod_tokens()
+        {
+            pods::without_token(failure, report);
+            return Err("identity");
+        }
         let mut at = |name, failure: &Failure, caller: Option<&Identity>| {
             let mut station = Station::new(name);
             station.fail(failure);
@@ -107,7 +134,6 @@ impl PullFrom<'_, '_> {
             report.add(station);
             name
         };
-        let identity = sessions.identity(target.entry, pull);
         let identity = identity.map_err(|failure| at("identity", &failure, None))?;
         let session = sessions.session(target.entry, pull);
         let told = (who(target.entry, &identity), hop(target.entry, session.as_ref().ok()));
@@ -128,38 +154,6 @@ impl PullFrom<'_, '_> {
         let ends = ends.unwrap_or_default();
         report.add(well("token", format!("user {user}, good for {seconds} s, until {ends}")));
         Ok(())
-    }
-
-    /// Each service that is asked. Which of its hosts answers is known when the pull has been.
-    fn endpoints(&self, report: &mut Report) {
-        let Self { target, lookup, .. } = *self;
-        let (entry, node) = (target.entry, lookup.node);
-        let routes = node.network.http.routes();
-        let mut station = Station::new("endpoints");
-        if matches!(entry.identity, IdentitySource::WorkerRole) && node.metadata().is_ok() {
-            let url = node.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
-            let probe = Probe::of(url, routes);
-            probe.tell("metadata", "", &mut station);
-        }
-        let by_role = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));
-        let sts = by_role.then(|| node.sts(lookup.known_region(entry)));
-        let services = [("STS", sts), ("ACR", Some(node.cr(|| lookup.region(entry))))];
-        for (label, endpoint) in services {
-            match endpoint {
-                None => {}
-                Some(Err(failure)) => station.tell(format!("{label}: {}", failure.message)),
-                Some(Ok(endpoint)) => {
-                    let probe = Probe::of(&endpoint.current().url, routes);
-                    probe.tell(label, "", &mut station);
-                    for host in endpoint.given_up() {
-                        station.tell(format!(
-                            "{label} {host}: no connection, so the one before is taken"
-                        ));
-                    }
-                }
-            }
-        }
-        report.add(station);
     }
 }
 

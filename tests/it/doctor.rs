@@ -399,3 +399,18 @@ fn without_a_request_on_a_terminal_it_says_what_to_do() {
         "{text}"
     );
 }
+
+/// Where no entry names a host no pull is followed, and that is not well by itself.
+#[test]
+fn without_an_image_nobody_is_told_that_all_is_well() {
+    let node = Node::new(WELL);
+    node.configure(&format!(
+        "  - instanceId: {}\n    regionId: cn-hangzhou\n    assumeRoleARN: {}\n",
+        standard::ACME,
+        standard::PULLER
+    ));
+    let told = text(&node, &[]);
+    assert!(told.contains("no pull was followed to its end: see the lines with `--`"), "{told}");
+    let told = text(&node, &["--image", &format!("{ACME}/team/app")]);
+    assert!(!told.contains("was followed"), "{told}");
+}

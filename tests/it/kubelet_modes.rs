@@ -6,10 +6,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::Value as Json;
+use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Kubelet};
 
 use crate::PROGRAM;
-use crate::node::Node;
+use crate::node::{ACME, Node};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
@@ -18,6 +19,8 @@ struct Look {
     exit: Exit,
     status: String,
     says: String,
+    /// The station of that name.
+    identity: Json,
 }
 
 /// A provider of the kubelet's configuration.
@@ -30,7 +33,10 @@ fn provider(name: &str, patterns: &str, with_tokens: bool) -> String {
 }
 
 fn look(providers: &[String], more_names: &[&str]) -> Look {
-    let node = Node::new("{registry: {local-realm: true}}");
+    look_from(&Node::new("{registry: {local-realm: true}}"), providers, more_names)
+}
+
+fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     let folder = node.folder.display();
     let kubelet = node.folder.join("kubelet");
     fs::write(&kubelet, "#!/bin/sh\nwhile :; do sleep 1; done\n").unwrap();
@@ -61,9 +67,15 @@ fn look(providers: &[String], more_names: &[&str]) -> Look {
     let document: Json = serde_json::from_slice(&outcome.stdout)
         .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
     let stations = document["stations"].as_array().unwrap();
-    let station = stations.iter().find(|station| station["name"] == "kubelet").unwrap();
+    let named = |name| stations.iter().find(|station| station["name"] == name).unwrap();
+    let station = named("kubelet");
     let status = station["status"].as_str().unwrap().to_owned();
-    Look { exit: outcome.exit, status, says: station.to_string() }
+    Look {
+        exit: outcome.exit,
+        status,
+        says: station.to_string(),
+        identity: named("identity").clone(),
+    }
 }
 
 #[test]
@@ -120,5 +132,65 @@ fn another_programs_images_are_a_warning() {
         let look = look(&providers, &[]);
         assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), status), "{}", look.says);
         assert_eq!(look.says.contains("another program"), with_tokens, "{}", look.says);
+    }
+}
+
+/// A node whose entry is for pods.
+fn for_pods(more: &str) -> Node {
+    let node = Node::new("{registry: {local-realm: true}}");
+    node.configure_all(&entries(more));
+    node
+}
+
+fn entries(more: &str) -> String {
+    format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n{more}",
+        standard::ACME,
+        standard::RRSA_ROLE,
+        standard::OIDC_PROVIDER
+    )
+}
+
+/// A pull ends so: the kubelet asks without the token that the entry requires.
+#[test]
+fn an_entry_for_pods_needs_a_provider_with_tokens() {
+    let node = for_pods("    podIdentity: required\n");
+    assert_eq!(node.refused(ACME).0, 3);
+    let look = look_from(&node, &[provider(NAME, ACME, false)], &[]);
+    assert_eq!((look.exit, look.status.as_str()), (Exit::Code(3), "failed"), "{}", look.says);
+    for says in
+        ["entry 1 (line 3) requires a pod's token", "render kubelet-config --service-accounts"]
+    {
+        assert!(look.says.contains(says), "{}", look.says);
+    }
+    let node = for_pods("    podIdentity: required\n");
+    let look = look_from(&node, &[provider(NAME, ACME, true)], &[]);
+    assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), "ok"), "{}", look.says);
+}
+
+/// Without the annotation no service account can choose a role.
+#[test]
+fn roles_named_by_annotations_need_the_annotation() {
+    let key =
+        "      optionalServiceAccountAnnotationKeys: [pod-identity.alibabacloud.com/role-name]\n";
+    for (sent, status) in [("", "warning"), (key, "ok")] {
+        let node = for_pods("    podIdentity: required\n    allowedRoles: [\"team-*\"]\n");
+        let look = look_from(&node, &[provider(NAME, ACME, true) + sent], &[]);
+        assert_eq!((look.exit, look.status.as_str()), (Exit::Code(0), status), "{}", look.says);
+        assert_eq!(look.says.contains("has allowedRoles"), sent.is_empty(), "{}", look.says);
+    }
+}
+
+/// By default an entry takes the token file for requests without a token; where it has none and the
+/// kubelet sends tokens, pods pull all the same.
+#[test]
+fn a_node_without_a_token_file_serves_pods() {
+    for (with_tokens, exit, station) in [(true, 0, "warning"), (false, 3, "failed")] {
+        let mut node = for_pods("");
+        node.settings += "  oidcTokenFile: /nowhere/token\n";
+        node.configure_all(&entries(""));
+        let look = look_from(&node, &[provider(NAME, ACME, with_tokens)], &[]);
+        assert_eq!(look.exit, Exit::Code(exit), "{}", look.says);
+        assert_eq!(look.identity["status"], station, "{}", look.identity);
     }
 }

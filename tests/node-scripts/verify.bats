@@ -320,6 +320,22 @@ END
     says "configuration: /etc/$name/other.yaml has mode 600"
 }
 
+for_pods() {
+    broken 's|    assumeRoleARN.*|    rrsaRoleARN: acs:ram::1000000000000001:role/acr-rrsa\n    rrsaOIDCProviderRoleARN: acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a\n    podIdentity: required|; 1i rrsa: {enable: true}'
+}
+
+@test "a host for pods is not asked for, and that is a warning; a kubelet that sends no tokens is a failure" {
+    for_pods
+    verify
+    failed_alone 'kubelet:' 'requires a pod' 'render kubelet-config --service-accounts'
+    says "warn    answer: $REGISTRY is for pods with a token of their own: not asked; do: try one by hand"
+    sed -i 's|    defaultCacheDuration.*|&\n    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n      cacheType: ServiceAccount\n      requireServiceAccount: true|' \
+        "$ROOT/etc/kubernetes/credential-provider-config.yaml"
+    verify
+    succeeded
+    says "warn    answer: $REGISTRY is for pods" "registry: $REGISTRY: 10.0.0.8 in" "storage: $OSS: 100.118.28.44 in"
+}
+
 # A program that says of itself what the real one does, and answers a kubelet with $1.
 answering() {
     mv "$ROOT$PROGRAM_THERE" "$FAKE/real"

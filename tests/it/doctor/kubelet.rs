@@ -109,6 +109,15 @@ impl Machine {
         assert!(!lines(&station, "remedies").is_empty(), "{words}: {station:#}");
     }
 
+    fn look_with_more(&self, flags: &str) -> Json {
+        let flags = format!(
+            "{flags} --image-credential-provider-config={} --image-credential-provider-bin-dir={}",
+            self.config.display(),
+            self.bin.display()
+        );
+        self.look_with(&flags, &format!("{ACME}/team/app:v1"))
+    }
+
     fn is_well(&self) {
         let station = self.look();
         assert_eq!(station["status"], "ok", "{station:#}");
@@ -268,4 +277,113 @@ fn both_modes_for_the_same_images_fail() {
     let station = machine.look();
     assert_eq!(station["status"], "failed", "{station:#}");
     assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
+}
+
+/// A gate may be switched on by a flag, also by one of several, or in the kubelet's own file.
+#[test]
+fn a_feature_gate_is_missed_only_where_it_is_off() {
+    let tokens = "defaultCacheDuration: 0s\n    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n      requireServiceAccount: true\n";
+    let old = ("kubelet.k8s.io/v1", "kubelet.k8s.io/v1alpha1");
+    let old_file = ("kubelet.config.k8s.io/v1\n", "kubelet.config.k8s.io/v1alpha1\n");
+    for (version, replace, gate) in [
+        (
+            "1.33.5",
+            vec![("defaultCacheDuration: 0s\n", tokens)],
+            "KubeletServiceAccountTokenForCredentialProviders",
+        ),
+        ("1.22.3", vec![old, old_file], "KubeletCredentialProviders"),
+    ] {
+        let machine = Machine::new(version);
+        machine.write(&replace);
+        let file = machine.node.folder.join("kubelet.yaml");
+        fs::write(&file, format!("featureGates:\n  {gate}: true\n")).unwrap();
+        for (flags, is_on) in [
+            ("--v=2".to_owned(), false),
+            (format!("--feature-gates={gate}=false"), false),
+            (format!("--feature-gates=A=true,{gate}=true,B=false"), true),
+            (format!("--feature-gates {gate}=true --feature-gates A=true"), true),
+            (format!("--config={}", file.display()), true),
+            (format!("--config={} --feature-gates={gate}=false", file.display()), false),
+        ] {
+            let station = machine.look_with_more(&flags);
+            let told = lines(&station, "details").contains("needs a feature gate");
+            assert_eq!(told, !is_on, "{flags}: {station:#}");
+        }
+    }
+}
+
+#[test]
+fn values_with_which_no_kubelet_starts_are_told() {
+    let machine = Machine::new("1.34.1");
+    let tokens = |more: &str| {
+        format!(
+            "defaultCacheDuration: 0s\n    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n      cacheType: ServiceAccount\n{more}"
+        )
+    };
+    let keys = "      requiredServiceAccountAnnotationKeys: [a/b]\n";
+    let duration = "defaultCacheDuration: 0s\n";
+    for (from, to, says) in [
+        (duration, "defaultCacheDuration: 1d\n", "provider.yaml:7: defaultCacheDuration is `1d`"),
+        (duration, "defaultCacheDuration: 3600\n", "defaultCacheDuration is `3600`"),
+        (
+            duration,
+            "defaultCacheDuration: 0s\n    args: --config=/x\n",
+            "provider.yaml:8: args is no list",
+        ),
+        ("[\"*.*.cr.aliyuncs.com\"]", "[]", "provider.yaml:6: no matchImages"),
+        (
+            duration,
+            &tokens("      requireServiceAccount: maybe\n"),
+            "requireServiceAccount is `maybe`",
+        ),
+        (
+            duration,
+            &tokens(&format!("      requireServiceAccount: false\n{keys}")),
+            "need requireServiceAccount: true",
+        ),
+    ] {
+        machine.write(&[(from, to)]);
+        machine.says(says);
+        let remedies = lines(&machine.look(), "remedies");
+        assert!(remedies.contains("a kubelet that is restarted now would not start"), "{remedies}");
+    }
+    machine.write(&[(duration, &tokens(&format!("      requireServiceAccount: true\n{keys}")))]);
+    machine.is_well();
+    machine.write(&[(duration, "defaultCacheDuration: 1.5h\n")]);
+    machine.is_well();
+    let twice = "    defaultCacheDuration: 0s\n  - name: aliyun-acr-credential-provider\n";
+    machine.write(&[("    defaultCacheDuration: 0s\n", twice)]);
+    machine.says("line 8: the provider aliyun-acr-credential-provider is there twice");
+}
+
+/// What doctor says of one file says nothing of a kubelet that reads another.
+#[test]
+fn another_configuration_of_the_kubelets_is_told() {
+    let machine = Machine::new("1.34.1");
+    let own = machine.node.config().display().to_string();
+    let duration = "defaultCacheDuration: 0s\n";
+    let with = |more: &str| machine.write(&[(duration, &format!("{duration}{more}"))]);
+    with("    args: [\"--config\", \"/etc/other.yaml\"]\n");
+    machine.says(&format!(
+        "with the configuration /etc/other.yaml, and what is said here is of {own}"
+    ));
+    let variable = |path: &str| {
+        format!("    env: [{{name: ACR_CREDENTIAL_PROVIDER_CONFIG, value: {path}}}]\n")
+    };
+    with(&variable("/etc/other.yaml"));
+    machine.says("with the configuration /etc/other.yaml");
+    with("    args: [get]\n");
+    machine.says("provider.yaml:8: args: ");
+    with("    args: [doctor]\n");
+    machine.says("provider.yaml:8: with args `doctor` the program answers no request");
+    for well in [
+        format!("    args: [\"--config={own}\"]\n"),
+        variable(&own),
+        "    args:\n".to_owned(),
+        // The argument counts.
+        format!("    args: [\"--config={own}\"]\n{}", variable("/etc/other.yaml")),
+    ] {
+        with(&well);
+        machine.is_well();
+    }
 }

@@ -250,7 +250,7 @@ fn a_kubelet_that_somebody_else_runs() {
     let flags = ["config=/somewhere/provider.yaml", "bin-dir=/somewhere"];
     let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
     fs::write(process.join("cmdline"), flags.concat()).unwrap();
-    let look = || kubelet::station(&node.folder, &[]).details.concat();
+    let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     chown(&process, NOBODY, None).unwrap();
     assert_eq!(look(), "no kubelet runs on this machine, or it is not to be seen");
