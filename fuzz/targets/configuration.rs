@@ -44,7 +44,11 @@ fuzz_target!(|text: &str| {
     let again = Config::resolve(None, &written, false, &environment)
         .unwrap_or_else(|error| panic!("{error}\n{written}"));
     let rewritten = config_map::render(&again).expect("still no AccessKey");
-    assert_eq!(written, rewritten);
+    // Comments say what was left out, which the second time is nothing.
+    let meant = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.trim_start().starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(meant(&written), meant(&rewritten));
     let scopes = |config: &Config| -> Vec<Scope> {
         config.entries.iter().map(|entry| entry.scope.clone()).collect()
     };
