@@ -128,26 +128,30 @@ pub fn left(
     local: Timestamp,
     told: Option<Timestamp>,
 ) -> Result<Duration, Timestamp> {
-    let now = service_time(login, local);
-    // A bound that must not be exceeded is not left to a clock of ours that is behind.
-    let told = told.filter(|_| login.issued.is_none()).unwrap_or(Timestamp::MIN);
+    let told = told.filter(|_| login.issued.is_none());
+    let now = service_time(login, told).unwrap_or(local);
     let (now, end) = match ends {
-        Some(end) => (now.max(told), end.min(login.expires)),
+        // A bound that must not be exceeded goes by the later of two clocks that may be wrong.
+        Some(end) if login.issued.is_none() => {
+            (local.max(told.unwrap_or(local)), end.min(login.expires))
+        }
+        Some(end) => (now, end.min(login.expires)),
         None => (now, login.expires),
     };
     let left = u64::try_from(end.as_millisecond() - now.as_millisecond()).unwrap_or(0);
     if left == 0 { Err(end) } else { Ok(Duration::from_millis(left)) }
 }
 
-/// What the service's clock said when it issued the login.
+/// What the service's clock said when it issued the login: as its answer tells, or else as an
+/// earlier one did.
 ///
-/// An answer without a usable `Date`, or one by which the login would outlive every possible
-/// session, leaves our own clock.
-fn service_time(login: &acr::Login, local: Timestamp) -> Timestamp {
+/// None without a usable `Date`, and for one by which the login would outlive every possible
+/// session.
+fn service_time(login: &acr::Login, told: Option<Timestamp>) -> Option<Timestamp> {
     let possible = |date: &Timestamp| {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
-    login.issued.filter(possible).unwrap_or(local)
+    login.issued.or(told).filter(possible)
 }
 
 /// The time as the last answer with a `Date` has told it.

@@ -104,6 +104,25 @@ proptest! {
         prop_assert_eq!(left(&issued, None, time(NOW), None), Ok(Duration::from_millis(life.unsigned_abs())));
     }
 
+    /// Without a date the time that was told on the way counts, whatever this machine's clock says;
+    /// a pod's bound is kept by both.
+    #[test]
+    fn what_was_told_on_the_way(
+        life in 1..12 * HOUR,
+        pod in proptest::option::of(1..12 * HOUR),
+        off in -400 * 24 * HOUR..400 * 24 * HOUR,
+    ) {
+        let issued = acr::Login {
+            user_name: String::new(),
+            password: Secret::new(""),
+            expires: time(NOW + life),
+            issued: None,
+        };
+        let end = pod.map_or(life, |pod| pod.min(life) - off.max(0));
+        let left = left(&issued, pod.map(|pod| time(NOW + pod)), time(NOW + off), Some(time(NOW)));
+        prop_assert_eq!(left.ok(), (end > 0).then(|| Duration::from_millis(end.unsigned_abs())));
+    }
+
     /// No number makes it wrong, not those of a cache file either.
     #[test]
     fn any_numbers(left in any::<u64>(), margin in any::<u64>(), expire_duration in any::<u32>()) {
