@@ -13,6 +13,7 @@ mod modes;
 mod network;
 mod pods;
 mod provider_config;
+mod provider_rules;
 mod registry;
 mod remedy;
 pub mod report;

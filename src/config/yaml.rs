@@ -55,6 +55,8 @@ pub struct Key {
 #[derive(Debug, Clone)]
 pub struct Scalar {
     pub text: String,
+    /// Written without quotes, so that `true` is a truth value and `1` a number.
+    pub is_plain: bool,
     layout: Layout,
 }
 
@@ -315,7 +317,8 @@ fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
         }
         _ => Layout::Opaque(at),
     };
-    Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), layout }) }
+    let is_plain = style == ScalarStyle::Plain;
+    Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), is_plain, layout }) }
 }
 
 /// What each of a block's lines has lost against the file's.

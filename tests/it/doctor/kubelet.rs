@@ -234,6 +234,8 @@ fn token_attributes_are_those_of_the_version() {
     let bare = with.replace("      requireServiceAccount: true\n", "");
     machine.write(&[("defaultCacheDuration: 0s\n", &bare)]);
     machine.says("no requireServiceAccount");
+    machine.write(&[("defaultCacheDuration: 0s\n", &with.replace(": true\n", ": ~\n"))]);
+    machine.says("no requireServiceAccount");
 }
 
 #[test]
@@ -335,6 +337,11 @@ fn values_with_which_no_kubelet_starts_are_told() {
             duration,
             &tokens("      requireServiceAccount: maybe\n"),
             "requireServiceAccount is `maybe`",
+        ),
+        (
+            duration,
+            &tokens("      requireServiceAccount: \"true\"\n"),
+            "requireServiceAccount is the text \"true\"",
         ),
         (
             duration,

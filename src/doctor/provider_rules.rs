@@ -1,0 +1,231 @@
+//! Whether the kubelet would take a provider of its `CredentialProviderConfig`, by the rules of its
+//! version, and this program what the kubelet then sends.
+
+use std::fs;
+
+use crate::config::yaml::{self, Scalar};
+use crate::doctor::kubelet_process::Kubelet;
+use crate::doctor::provider_config::{Provider, SINCE, Tokens, get, text_of, unknown};
+use crate::doctor::report::Station;
+use crate::duration;
+use crate::identity::AUDIENCE;
+
+const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
+
+const TOKENS_SINCE: u32 = 33;
+const CACHE_TYPE_SINCE: u32 = 34;
+const WITHOUT_GATE_SINCE: u32 = 24;
+
+const GATE: &str = "KubeletCredentialProviders";
+const TOKENS_GATE: &str = "KubeletServiceAccountTokenForCredentialProviders";
+
+const NO_START: &str = "a kubelet that is restarted now would not start";
+
+const PROVIDER_KEYS: [&str; 7] =
+    ["name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env", "tokenAttributes"];
+const TOKEN_KEYS: [&str; 5] = [
+    "serviceAccountTokenAudience",
+    "cacheType",
+    "requireServiceAccount",
+    "requiredServiceAccountAnnotationKeys",
+    "optionalServiceAccountAnnotationKeys",
+];
+
+impl Provider {
+    /// Tells what the kubelet, or this program, would not take.
+    pub fn check(&self, kubelet: &Kubelet, station: &mut Station) {
+        let file = &self.file;
+        let version = self.api_version.strip_prefix(GROUP).unwrap_or_default();
+        let known = SINCE.iter().any(|(known, _)| *known == version);
+        if !known {
+            station.warn(
+                format!("{file}:{}: apiVersion is `{}`, which neither the kubelet nor this program knows", self.line_of("apiVersion"), self.api_version),
+                format!("set apiVersion: {GROUP}v1 (Kubernetes 1.26 and later)"),
+            );
+        }
+        for (what, version) in [("the file", self.file_version.as_str()), ("the provider", version)]
+        {
+            let since = SINCE.iter().find(|(known, _)| *known == version).map(|(_, since)| *since);
+            if let (Some(minor), Some(since)) = (kubelet.minor, since)
+                && minor < since
+            {
+                station.warn(
+                    format!("{file}: {version} of {what} came with Kubernetes 1.{since}, and this is 1.{minor}"),
+                    format!("write it anew: render kubelet-config --kubelet-version 1.{minor}"),
+                );
+            }
+        }
+        if let Some((unknown, line)) = unknown(&self.keys, &PROVIDER_KEYS) {
+            station.warn(
+                format!("{file}:{line}: unknown key `{unknown}`, which the kubelet refuses"),
+                "take it out: a kubelet that is restarted now would not start",
+            );
+        }
+        if let Some(minor) = kubelet.minor.filter(|minor| *minor < WITHOUT_GATE_SINCE)
+            && gate(kubelet, GATE) != Some(true)
+        {
+            station.warn(
+                format!("Kubernetes 1.{minor} needs a feature gate for credential providers, and neither the kubelet's flags nor its configuration switch it on"),
+                format!("start the kubelet with --feature-gates={GATE}=true"),
+            );
+        }
+        self.check_values(station);
+        if self.cache_duration.is_empty() {
+            station.warn(
+                format!(
+                    "{file}:{}: no defaultCacheDuration, which the kubelet requires",
+                    self.line
+                ),
+                "add defaultCacheDuration: 0s",
+            );
+        }
+        for pattern in &self.match_images {
+            let (_, path) = pattern.split_at(pattern.find('/').unwrap_or(pattern.len()));
+            if pattern.contains("://") || path.contains('*') {
+                station.warn(
+                    format!("{file}:{}: `{pattern}` in matchImages never matches", self.line_of("matchImages")),
+                    "write it without a scheme, and without `*` behind the host: a path is a prefix as it is",
+                );
+            }
+        }
+        if let Some(tokens) = &self.tokens {
+            self.check_tokens(tokens, version, kubelet, station);
+        }
+    }
+
+    /// Values that are none of what the kubelet takes there.
+    fn check_values(&self, station: &mut Station) {
+        let mut wrong = |key: &str, what: String, remedy: &str| {
+            station.warn(
+                format!("{}:{}: {what}", self.file, self.line_of(key)),
+                format!("{remedy}: {NO_START}"),
+            );
+        };
+        let duration = self.cache_duration.as_str();
+        if !duration.is_empty() && !duration::is_go(duration) {
+            let what = format!(
+                "defaultCacheDuration is `{duration}`, which is no duration to the kubelet"
+            );
+            wrong("defaultCacheDuration", what, "write it with h, m or s, such as 0s or 12h");
+        }
+        if self.match_images.is_empty() {
+            wrong(
+                "matchImages",
+                "no matchImages".to_owned(),
+                "add what `render kubelet-config` writes",
+            );
+        }
+        if self.odd_arguments {
+            wrong("args", "args is no list".to_owned(), "write it as a list of texts");
+        }
+    }
+
+    fn check_tokens(
+        &self,
+        tokens: &Tokens,
+        version: &str,
+        kubelet: &Kubelet,
+        station: &mut Station,
+    ) {
+        let minor = kubelet.minor;
+        let at = format!("{}:{}", self.file, self.line_of("tokenAttributes"));
+        let mut wrong = |what: &str, remedy: &str| station.warn(format!("{at}: {what}"), remedy);
+        if self.file_version != "v1" || version != "v1" {
+            wrong(
+                "tokenAttributes need apiVersion v1, of the file and of the provider",
+                "set both to v1",
+            );
+        }
+        if let Some(minor) = minor.filter(|minor| *minor < TOKENS_SINCE) {
+            wrong(
+                &format!(
+                    "Kubernetes 1.{minor} has no tokenAttributes, and does not start with them"
+                ),
+                "take tokenAttributes out; they came with Kubernetes 1.33",
+            );
+        }
+        if minor == Some(TOKENS_SINCE) && gate(kubelet, TOKENS_GATE) != Some(true) {
+            wrong(
+                "Kubernetes 1.33 needs a feature gate for tokenAttributes, and neither the kubelet's flags nor its configuration switch it on",
+                &format!("see that the kubelet has --feature-gates={TOKENS_GATE}=true"),
+            );
+        }
+        if tokens.audience != AUDIENCE {
+            wrong(
+                &format!("tokens are asked for `{}`", tokens.audience),
+                &format!("set serviceAccountTokenAudience: {AUDIENCE}"),
+            );
+        }
+        let modern = minor.is_none_or(|minor| minor >= CACHE_TYPE_SINCE);
+        match (tokens.cache_type.as_str(), minor) {
+            ("Token" | "ServiceAccount", Some(minor)) if minor < CACHE_TYPE_SINCE => {
+                wrong(
+                    &format!(
+                        "Kubernetes 1.{minor} does not know cacheType, and does not start with it"
+                    ),
+                    "take cacheType out",
+                );
+            }
+            ("", _) if modern => wrong(
+                "no cacheType, which Kubernetes 1.34 and later require",
+                "add cacheType: ServiceAccount (1.33 alone must not have it)",
+            ),
+            ("Token" | "ServiceAccount" | "", _) => {}
+            (other, _) => {
+                wrong(&format!("cacheType is `{other}`"), "set cacheType: ServiceAccount");
+            }
+        }
+        match &tokens.require {
+            None => wrong(
+                "no requireServiceAccount, which the kubelet requires",
+                "add requireServiceAccount: true",
+            ),
+            Some(require) if !require.is_plain => wrong(
+                &format!("requireServiceAccount is the text \"{}\"", require.text),
+                &format!("set it to true or false, without quotes: {NO_START}"),
+            ),
+            Some(require) if !is_true(require) && !is_false(require) => wrong(
+                &format!("requireServiceAccount is `{}`", require.text),
+                &format!("set it to true or false: {NO_START}"),
+            ),
+            Some(_) => {}
+        }
+        if tokens.has_required_annotations && !tokens.require.as_ref().is_some_and(is_true) {
+            wrong(
+                "requiredServiceAccountAnnotationKeys need requireServiceAccount: true",
+                &format!(
+                    "set it, or put the keys into optionalServiceAccountAnnotationKeys: {NO_START}"
+                ),
+            );
+        }
+        if let Some((unknown, line)) = unknown(&tokens.keys, &TOKEN_KEYS) {
+            wrong(
+                &format!("unknown key `{unknown}` in line {line}, which the kubelet refuses"),
+                "take it out",
+            );
+        }
+    }
+}
+
+/// Whether a feature gate is on, by the kubelet's flags or else its own configuration.
+fn gate(kubelet: &Kubelet, name: &str) -> Option<bool> {
+    kubelet.gate(name).or_else(|| {
+        let text = fs::read_to_string(kubelet.path(&kubelet.flag("--config")?)).ok()?;
+        let document = yaml::parse(&text).ok()??;
+        let value = text_of(get(&document, "featureGates")?, name);
+        (!value.is_empty()).then(|| value == "true")
+    })
+}
+
+/// As the kubelet's reader of YAML takes it.
+fn is_true(scalar: &Scalar) -> bool {
+    is_one_of(scalar, &["true", "yes", "on", "y"])
+}
+
+fn is_false(scalar: &Scalar) -> bool {
+    is_one_of(scalar, &["false", "no", "off", "n"])
+}
+
+fn is_one_of(scalar: &Scalar, words: &[&str]) -> bool {
+    scalar.is_plain && words.contains(&scalar.text.to_ascii_lowercase().as_str())
+}
