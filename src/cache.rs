@@ -10,6 +10,7 @@
 
 mod record;
 pub mod store;
+mod turn;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -23,11 +24,10 @@ pub use record::{Kept, Key, Kind, Made, Scope};
 
 use crate::cache::record::Record;
 use crate::cache::store::{Contents, Lock, Store, Unusable};
+use crate::cache::turn::{FAILED, FIRST_PAUSE};
 use crate::clock::{self, Deadline};
-use crate::error::{Exit, Failure};
-use crate::freshness::Rules;
+use crate::error::Failure;
 use crate::journal::Journal;
-use crate::random;
 
 /// A login that no pull has used for so long is not renewed ahead of time any more, and goes once
 /// it has ended.
@@ -36,18 +36,11 @@ pub const USED_LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How closely uses are noted: a pull that comes sooner after another writes nothing.
 const USE_NOTED: Duration = Duration::from_secs(10 * 60);
 
-/// Pauses between two looks at a lock that another process holds.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(40);
-
 /// How often it is tried to change what all processes of a configuration share.
 const REWRITE_TRIES: u32 = 5;
 
 /// Fetching may have this part of the deadline while something old is still good.
 const RENEWAL_SHARE: u32 = 3;
-
-/// How the name of a file ends that holds the failure of the last attempt.
-const FAILED: &str = ".failed";
 
 /// The cache of one run. Without a directory it keeps nothing and nobody waits.
 pub struct Cache<'a> {
@@ -67,17 +60,6 @@ pub struct Cache<'a> {
     remembered: Cell<bool>,
     /// A pull has asked, not a renewal ahead of time.
     by_pull: bool,
-}
-
-/// Who fetches.
-enum Turn<T> {
-    /// We do; how many before us were waited for in vain, and the lock.
-    Ours(u32, Lock),
-    /// Another process has.
-    Theirs(Kept<T>),
-    TheirFailure(Failure),
-    /// Nobody can be kept from it: there are no locks.
-    Unlocked,
 }
 
 impl<'a> Cache<'a> {
@@ -162,7 +144,7 @@ impl<'a> Cache<'a> {
 
     /// What is kept, or else what `make` makes of it; `make` runs in one process at a time.
     ///
-    /// A failure is shared with those who wait, and for [`Rules::shared_failure`] with those who come.
+    /// A failure is shared with those who wait, and for [`shared_failure`](crate::freshness::Rules::shared_failure) with those who come.
     /// Where one that may pass stands in the way of renewing something that is still good, the old
     /// thing is the result, and says so.
     ///
@@ -294,96 +276,6 @@ impl<'a> Cache<'a> {
         self.store.get()?.as_ref()
     }
 
-    fn fetch_once<T: Serialize + DeserializeOwned>(
-        &self,
-        key: &Key,
-        deadline: &Deadline,
-        fetch: impl FnOnce() -> Result<Made<T>, Failure>,
-    ) -> Result<Kept<T>, Failure> {
-        let turn = self.store().map(|store| (store, self.turn(store, key, deadline)));
-        let (store, round, _lock) = match turn {
-            None | Some((_, Ok(Turn::Unlocked))) => return fetch().map(Kept::from),
-            Some((_, Ok(Turn::Theirs(kept)))) => return Ok(kept),
-            Some((_, Err(failure) | Ok(Turn::TheirFailure(failure)))) => return Err(failure),
-            Some((store, Ok(Turn::Ours(round, lock)))) => (store, round, lock),
-        };
-        let name = self.scope.name(key);
-        match fetch() {
-            Ok(made) => {
-                store.remove(&failure_name(&name));
-                Ok(Kept::from(self.write(store, key, &name, round, made)))
-            }
-            Err(failure) => {
-                self.write_failure(store, &name, round, &failure);
-                Err(failure)
-            }
-        }
-    }
-
-    /// Waits until it is our turn to fetch, or another process has. One that holds the lock for
-    /// half of our time is taken for stuck, and the next in line goes past it, once.
-    fn turn<T: DeserializeOwned>(
-        &self,
-        store: &Store,
-        key: &Key,
-        deadline: &Deadline,
-    ) -> Result<Turn<T>, Failure> {
-        let name = self.scope.name(key);
-        let patience = deadline.left() / 2;
-        let begun = clock::instant();
-        let mut pause = FIRST_PAUSE;
-        let mut round = 0;
-        loop {
-            let lock = match store.try_lock(&lock_name(&name, round)) {
-                Ok(lock) => lock,
-                Err(why) => {
-                    self.journal.warn(format!(
-                        "the cache cannot be locked: {why}; several processes may fetch the same"
-                    ));
-                    return Ok(Turn::Unlocked);
-                }
-            };
-            // What the last holder made or met is looked for with the lock in hand, too.
-            if let Some(kept) = self.get_fresh(key) {
-                return Ok(Turn::Theirs(kept));
-            }
-            if let Some(failure) = self.shared_failure(&name) {
-                return Ok(Turn::TheirFailure(failure));
-            }
-            if let Some(lock) = lock {
-                return Ok(Turn::Ours(round, lock));
-            }
-            let waited = clock::instant().saturating_duration_since(begun);
-            if deadline.left() <= pause {
-                self.journal.spent("waiting for another process", waited);
-                return Err(Failure::new(
-                    Exit::OutOfTime,
-                    "out of time waiting for another process of this program, which is fetching the same",
-                )
-                .hint("look for a process of this program that hangs, and end it")
-                .passing());
-            }
-            if waited >= patience {
-                round = 1;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * part(random::number()));
-        }
-    }
-
-    fn shared_failure(&self, name: &str) -> Option<Failure> {
-        let (_, kept) = self.read::<Failure>(&failure_name(name), None)?;
-        let now = clock::since_boot();
-        let young = now < kept.until || kept.since >= self.started;
-        if !young || kept.since < self.not_before.get() {
-            return None;
-        }
-        self.has_shared_a_failure.set(true);
-        let ago = now.saturating_sub(kept.since).as_millis();
-        self.journal.info(format!("another process has asked {ago} ms ago, and failed"));
-        Some(kept.value)
-    }
-
     fn read<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -422,13 +314,6 @@ impl<'a> Cache<'a> {
         let record = Record { of: key.of.as_str(), since: now, fresh_until, until, value: &value };
         self.write_record(store, name, round, &record, used);
         Made { value, fresh_until, until }
-    }
-
-    fn write_failure(&self, store: &Store, name: &str, round: u32, failure: &Failure) {
-        let now = clock::since_boot();
-        let until = now + Rules::DEFAULT.shared_failure;
-        let record = Record { of: "", since: now, fresh_until: until, until, value: failure };
-        self.write_record(store, &failure_name(name), round, &record, now);
     }
 
     fn write_record<T: Serialize>(
@@ -479,16 +364,6 @@ fn is_over(store: &Store, name: &str, now: Duration) -> bool {
 
 fn lock_name(name: &str, round: u32) -> String {
     format!("{name}.lock{round}")
-}
-
-fn failure_name(name: &str) -> String {
-    format!("{name}{FAILED}")
-}
-
-/// 0 to 1.
-fn part(random: u64) -> f64 {
-    let [.., high] = random.to_le_bytes();
-    f64::from(high) / f64::from(u8::MAX)
 }
 
 /// Where the cache is when the configuration does not say: root's runtime directory, or the one

@@ -186,9 +186,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             }
             Arg::Long("issuer") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
                 let url = parser.value().map_err(wrong)?.string().map_err(wrong)?;
-                if !url.starts_with("https://") {
+                let host = url.strip_prefix("https://").unwrap_or_default();
+                if host.is_empty() || host.starts_with('/') || url.contains(char::is_whitespace) {
                     return Err(UsageError::Wrong(format!(
-                        "`--issuer {url}`: expected a URL that begins with https://"
+                        "`--issuer {url}`: expected a URL such as https://oidc.example.com/c1"
                     )));
                 }
                 pods.issuer = Some(url);
@@ -265,6 +266,9 @@ mod tests {
             &["refresh", "refresh"],
             &["--json"],
             &["--config", "a", "--config", "b"],
+            &["render", "rbac", "--issuer", "http://oidc.example.com"],
+            &["render", "rbac", "--issuer", "https://"],
+            &["render", "rbac", "--issuer", "https://a b"],
         ] {
             assert!(matches!(parsed(wrong), Err(UsageError::Wrong(_))), "{wrong:?}");
         }

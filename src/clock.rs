@@ -114,7 +114,7 @@ impl Deadline {
     }
 
     /// How long one attempt may take: a third of the whole, so that a hop whose first
-    /// connection hangs gets another, but no less than [`SHORTEST_ATTEMPT`], and never more than
+    /// connection hangs gets another, but no less than 5 seconds, and never more than
     /// what is left.
     #[must_use]
     pub fn attempt(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! What the configuration means: entries, identities and settings, checked once.
 //!
-//! [`file`] knows what is written and where; here it becomes what the stations work with.
+//! `file` knows what is written and where; here it becomes what the stations work with.
 //! Everything that can be wrong is found before any call is made.
 
 mod entry;

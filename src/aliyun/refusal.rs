@@ -169,7 +169,7 @@ pub fn request_id(body: &[u8]) -> Option<String> {
     Envelope::read(body)?.request_id.map(|id| identifier(&id))
 }
 
-/// One line of at most [`MAX_MESSAGE`] characters without any of the secrets, however encoded.
+/// One line of at most `MAX_MESSAGE` (300) characters without any of the secrets, however encoded.
 #[must_use]
 pub fn printable(text: &str, secrets: &[&Secret]) -> String {
     let mut text = text.to_owned();
