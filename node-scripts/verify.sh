@@ -237,7 +237,7 @@ findings() {
 }
 
 doctor() {
-  images=''
+  images='' tokenless=''
   set -- doctor --json --oss "$oss"
   [ -z "$image" ] || set -- "$@" --image "$image"
   [ -z "$R" ] || set -- "$@" --root "$R"
@@ -251,7 +251,10 @@ doctor() {
     case $level in
     image) images="$images $station" ;;
     ok) ok "$station" "$what" ;;
-    warn) warn "$station" "$what" "$remedy" ;;
+    warn)
+      warn "$station" "$what" "$remedy"
+      case $what in *'; this is only for requests without a token'*) tokenless="$tokenless
+${what%%; this is only*};" ;; esac ;;
     # Told above already.
     FAILED) case $station,$what in kubelet,*'has not both'*) ;; *) failed "$station" "$what" "${remedy:-see above}" ;; esac ;;
     esac
@@ -275,13 +278,20 @@ answer() {
   login=${answer#*\"auth\":\{\""$host"\":\{\"username\":\"}
   user=${login%%\"*}
   if [ $code != 0 ]; then
+    why=$(head -n 1 "$tmp/stderr")
     # That the kubelet sends one is seen to above.
-    case $(head -n 1 "$tmp/stderr") in
+    case $why in
     *'has no service account token'*)
       warn answer "$host is for pods with a token of their own: not asked" 'try one by hand, see README, RRSA, pod identity'
       return ;;
     esac
-    failed answer "the program gives no login for $asked (exit code $code): $(head -n 1 "$tmp/stderr")" "${hint:-see the lines above}"
+    case $tokenless in
+    *"
+${why#"error: no login for $host: "};"*)
+      warn answer "there is no login for $host without a pod's token: not asked with one" 'try one by hand, see README, RRSA, pod identity'
+      return ;;
+    esac
+    failed answer "the program gives no login for $asked (exit code $code): $why" "${hint:-see the lines above}"
     return
   fi
   case $answer in

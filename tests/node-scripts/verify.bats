@@ -334,6 +334,11 @@ for_pods() {
     verify
     succeeded
     says "warn    answer: $REGISTRY is for pods" "registry: $REGISTRY: 10.0.0.8 in" "storage: $OSS: 100.118.28.44 in"
+    # The token file is only for those few requests that come without a pod's.
+    sed -i 's/podIdentity: required/podIdentity: auto/' "$ROOT/etc/$name/config.yaml"
+    verify
+    succeeded
+    says 'warn    identity: ' 'only for requests without a token' "warn    answer: there is no login for $REGISTRY without a pod's token: not asked with one"
 }
 
 # A program that says of itself what the real one does, and answers a kubelet with $1.
