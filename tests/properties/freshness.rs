@@ -92,6 +92,19 @@ proptest! {
         }
     }
 
+    /// The longest life that there is, and an answer's way, are believed.
+    #[test]
+    fn a_date_of_the_longest_session_is_believed(over in -60_000i64..=60_000, off in 1..HOUR) {
+        let life = 12 * HOUR + over;
+        let issued = acr::Login {
+            user_name: String::new(),
+            password: Secret::new(""),
+            expires: time(NOW + life),
+            issued: Some(time(NOW)),
+        };
+        prop_assert_eq!(left(&issued, None, time(NOW + off), None), Ok(Duration::from_millis(life.unsigned_abs())));
+    }
+
     /// A date by which the login would outlive every session is none: the local clock counts.
     #[test]
     fn an_impossible_date_is_not_believed(over in 60_001i64..1000 * HOUR, life in 1..12 * HOUR) {
