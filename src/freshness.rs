@@ -18,6 +18,9 @@ pub struct Rules {
     pub session_used_up: u32,
     /// How long the kubelet may keep a login that should have been renewed and could not be.
     pub stale_answer: Duration,
+    /// A login that has less left is not handed out any more: it could end on the way to the
+    /// registry, and the service tells its own time by whole seconds.
+    pub least_left: Duration,
     /// For how long others take over a failure instead of asking again: longer than it takes to
     /// start all the processes of a burst, shorter than the kubelet's shortest pause between two
     /// pulls (10 s).
@@ -31,13 +34,14 @@ impl Rules {
         spread: 10,
         session_used_up: 10,
         stale_answer: Duration::from_secs(5 * 60),
+        least_left: Duration::from_secs(5),
         shared_failure: Duration::from_secs(3),
     };
 
     /// What a login may have left before it is renewed. `random` is uniform over all of `u64`.
     #[must_use]
     pub fn renew_below(self, life: Duration, threshold: Duration, random: u64) -> Duration {
-        let most = threshold.min(life / self.largest_share);
+        let most = threshold.max(self.least_left).min(life / self.largest_share);
         let nanos = (most / self.spread).as_nanos() * u128::from(random) / u128::from(u64::MAX);
         most.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
@@ -86,7 +90,8 @@ mod tests {
         assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), quarter, 0), quarter);
         assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), quarter, u64::MAX), seconds(810));
         assert_eq!(Rules::DEFAULT.renew_below(seconds(900), quarter, 0), seconds(300));
-        assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), Duration::ZERO, 7), Duration::ZERO);
+        let never = Duration::ZERO;
+        assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), never, 0), seconds(5));
     }
 
     /// What README promises of a login that could not be renewed.

@@ -77,8 +77,8 @@ fn live(mut chance: Chance, is_over: &impl Fn() -> bool) -> Table {
         }
         let pulled = place.pull_some(&mut chance);
         let trouble = place.trouble(&weather, before);
-        for (pull, outcome) in &pulled {
-            judge::pull(&place, pull, outcome, &weather, &trouble, &mut table);
+        for pulled in &pulled {
+            judge::pull(&place, pulled, &weather, &trouble, &mut table);
         }
         if chance.one_in(8) {
             let outcome = place.node.exec(&["refresh"]).run(&[]).unwrap();

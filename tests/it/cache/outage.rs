@@ -22,6 +22,20 @@ fn a_login_that_cannot_be_renewed_answers_for_five_minutes_at_a_time() {
     assert!(node.pull(ACME).is_whole());
 }
 
+/// A login of a few seconds could end between the answer and the registry.
+#[test]
+fn in_its_last_seconds_a_login_that_cannot_be_renewed_is_no_answer() {
+    let mut node = Node::new("{}");
+    node.pull(ACME);
+    node.wait(3600 - 60);
+    node.cloud.take_down(Service::Sts).unwrap();
+    assert!((10..=30).contains(&node.pull(ACME).cache));
+    node.wait(57);
+    let (code, line) = node.refused(ACME);
+    assert_eq!(code, 4);
+    assert!(line.contains("AssumeRole"), "{line}");
+}
+
 #[test]
 fn a_refusal_is_the_answer_though_the_old_login_lives() {
     let mut node = Node::new("{}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use simulation::cloud::{Hop, SecretKind};
 use simulation::kubelet::{Exit, Outcome};
 
-use super::pulls::{Opens, Place, Pull, TIMEOUT};
+use super::pulls::{Opens, Place, Pull, Pulled, TIMEOUT};
 use super::weather::Weather;
 use crate::node::V1;
 
@@ -109,29 +109,29 @@ impl fmt::Display for Table {
 
 pub fn pull(
     place: &Place,
-    pull: &Pull,
-    outcome: &Outcome,
+    pulled: &Pulled,
     weather: &Weather,
     trouble: &BTreeSet<Hop>,
     table: &mut Table,
 ) {
+    let Pulled { pull, outcome, answered } = pulled;
     table.pulls += 1;
     table.slowest = table.slowest.max(outcome.duration);
     count_secrets(place, outcome, table);
-    let verdict = match outcome.exit {
-        Exit::Code(0) => answered(place, pull, outcome).map(|()| match pull.opens {
+    let verdict = match (answered, outcome.exit) {
+        (Some(answered), _) => answered.clone().map(|()| match pull.opens {
             Opens::Nothing => table.not_ours += 1,
             _ if outcome.duration > TIMEOUT => table.late += 1,
             _ => table.right += 1,
         }),
-        Exit::Code(code) => {
+        (None, Exit::Code(code)) => {
             refused(place, pull, code, outcome, weather, trouble).map(|refusal| match refusal {
                 Refusal::OutOfTime => table.out_of_time += 1,
                 Refusal::Right if outcome.duration > TIMEOUT + AROUND => table.refused_late += 1,
                 Refusal::Right => table.refused += 1,
             })
         }
-        other => Err(format!("ended by {other}")),
+        (None, other) => Err(format!("ended by {other}")),
     };
     if let Err(why) = verdict {
         table.wrong.push(format!(
@@ -165,7 +165,8 @@ fn count_secrets(place: &Place, outcome: &Outcome, table: &mut Table) {
     table.secrets += seen as u64;
 }
 
-fn answered(place: &Place, pull: &Pull, outcome: &Outcome) -> Result<(), String> {
+/// Whether an answer is one that the registry takes now, and for as long as the kubelet keeps it.
+pub fn answered(place: &Place, pull: &Pull, outcome: &Outcome) -> Result<(), String> {
     let answer =
         outcome.answer(V1).map_err(|why| format!("the kubelet does not take it: {why}"))?;
     let auth = answer.auth.unwrap_or_default();

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use simulation::cloud::{Hop, standard};
-use simulation::kubelet::{Outcome, encode_request};
+use simulation::kubelet::{Exit, Outcome, encode_request};
 
-use super::judge::Table;
+use super::judge::{self, Table};
 use super::weather::{HOPS, Weather};
 use crate::fleet::chance::Chance;
 use crate::node::{ACME, FOO, Node, V1};
@@ -84,6 +84,14 @@ const PULLS: [Pull; 7] = [
     Pull { host: PERSONAL, opens: Opens::Personal, pod: false, hops: &[Hop::PersonalTokens] },
     Pull { host: FOREIGN, opens: Opens::Nothing, pod: false, hops: &[] },
 ];
+
+/// What came of a pull.
+pub struct Pulled {
+    pub pull: Pull,
+    pub outcome: Outcome,
+    /// Whether an answer was right when it came: what is good then may end while others still run.
+    pub answered: Option<Result<(), String>>,
+}
 
 pub struct Place {
     pub node: Node,
@@ -165,11 +173,16 @@ impl Place {
     }
 
     /// Up to four at a time, as a kubelet starts them.
-    pub fn pull_some(&self, chance: &mut Chance) -> Vec<(Pull, Outcome)> {
+    pub fn pull_some(&self, chance: &mut Chance) -> Vec<Pulled> {
         let number = 1 + chance.of(4);
         let pulls: Vec<Pull> = (0..number).map(|_| PULLS[chance.of(PULLS.len())]).collect();
         thread::scope(|scope| {
-            let run = |pull: Pull| (pull, self.node.exec(&[]).run(&self.request(pull)).unwrap());
+            let run = |pull: Pull| {
+                let outcome = self.node.exec(&[]).run(&self.request(pull)).unwrap();
+                let answered =
+                    (outcome.exit == Exit::Code(0)).then(|| judge::answered(self, &pull, &outcome));
+                Pulled { pull, outcome, answered }
+            };
             let threads: Vec<_> =
                 pulls.iter().map(|pull| scope.spawn(move || run(*pull))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
