@@ -244,14 +244,52 @@ fn a_ca_file_that_others_can_write() {
 #[test]
 fn a_kubelet_that_somebody_else_runs() {
     let node = Node::new("{}");
-    let process = node.folder.join("proc/1");
-    fs::create_dir_all(&process).unwrap();
-    fs::write(process.join("comm"), "kubelet\n").unwrap();
-    let flags = ["config=/somewhere/provider.yaml", "bin-dir=/somewhere"];
-    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
-    fs::write(process.join("cmdline"), flags.concat()).unwrap();
+    let process = kubelet(&node);
     let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     chown(&process, NOBODY, None).unwrap();
     assert_eq!(look(), "no kubelet runs on this machine, or it is not to be seen");
+}
+
+/// Of a kubelet in a container, which root's doctor sees as well: its files are not this machine's.
+#[test]
+fn a_kubelets_file_that_is_not_to_be_read() {
+    let node = Node::new("{}");
+    let process = kubelet(&node);
+    let folder = process.join("root/somewhere");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("provider.yaml");
+    let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
+    let text = "secret-of-another: x\n";
+    fs::write(&file, text).unwrap();
+    assert!(look().contains("its kind is not CredentialProviderConfig"), "{}", look());
+    mode(&file, 0o646);
+    assert!(look().contains("it can be written by everybody (mode 0646)"), "{}", look());
+    chown(&file, NOBODY, None).unwrap();
+    assert!(look().contains("it belongs to user 65534"), "{}", look());
+    flags(&process, "large.yaml");
+    fs::write(folder.join("large.yaml"), "# a\n".repeat(300_000)).unwrap();
+    assert!(look().contains("larger than 1 MiB"), "{}", look());
+    // In a folder of such files a pipe is met as well: it would be waited for without end.
+    let pipes = folder.join("pipes");
+    fs::create_dir(&pipes).unwrap();
+    mknodat(CWD, pipes.join("a.yaml"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    flags(&process, "pipes");
+    assert!(look().contains("not a regular file"), "{}", look());
+}
+
+/// A process that says it is the kubelet, below the node's folder.
+fn kubelet(node: &Node) -> PathBuf {
+    let process = node.folder.join("proc/1");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("comm"), "kubelet\n").unwrap();
+    flags(&process, "provider.yaml");
+    process
+}
+
+/// Leads it to a file.
+fn flags(process: &Path, file: &str) {
+    let flags = [format!("config=/somewhere/{file}"), "bin-dir=/somewhere".to_owned()];
+    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
+    fs::write(process.join("cmdline"), flags.concat()).unwrap();
 }
