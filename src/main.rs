@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
@@ -338,7 +340,7 @@ fn cache<'j>(
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
-    let stdin = io::stdin().lock();
+    let stdin = io::stdin();
     if stdin.is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
@@ -348,7 +350,9 @@ fn read_stdin() -> Result<Vec<u8>, Failure> {
         .hint("to see what a pull would meet: aliyun-acr-credential-provider doctor --image HOST/NAME"));
     }
     let mut request = Vec::new();
-    let read = stdin.take(MAX_REQUEST + 1).read_to_end(&mut request);
+    // Past the buffer of `Stdin`, which is never given back and would keep the pod's token.
+    let stdin = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let read = stdin.and_then(|stdin| stdin.take(MAX_REQUEST + 1).read_to_end(&mut request));
     read.map_err(|error| Failure::new(Exit::Usage, format!("stdin cannot be read: {error}")))?;
     if request.len() as u64 > MAX_REQUEST {
         return Err(Failure::new(Exit::Usage, RequestError::TooLarge.to_string()));
