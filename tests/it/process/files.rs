@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::doctor::kubelet;
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exit, Outcome};
 
@@ -219,7 +221,62 @@ fn a_token_that_is_empty_a_pipe_or_too_large() {
     );
 }
 
+/// Whether somebody opens the pipe while `run` does: who writes into a pipe waits for that.
+fn opened(pipe: &Path, run: impl FnOnce()) -> bool {
+    let (sender, receiver) = channel();
+    let writer = pipe.to_owned();
+    thread::spawn(move || {
+        let _ = fs::OpenOptions::new().write(true).open(writer);
+        let _ = sender.send(());
+    });
+    thread::sleep(Duration::from_millis(100));
+    run();
+    let opened = receiver.recv_timeout(Duration::from_millis(500)).is_ok();
+    if !opened {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        drop(rustix::fs::open(pipe, flags, Mode::empty()).unwrap());
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+    opened
+}
+
+/// Opening alone may do something: a tape is wound back, and who waits at a pipe goes on.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let pipe = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let node = Node::new("{}");
+    fs::remove_file(node.config()).unwrap();
+    pipe(&node.config());
+    assert!(!opened(&node.config(), || assert_eq!(node.ask(ACME).exit, Exit::Code(2))));
+    let (node, token) = with_token(|node| node.folder.join("token"));
+    pipe(&token);
+    assert!(!opened(&token, || assert_eq!(node.ask(ACME).exit, Exit::Code(3))));
+    // The check can fail.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    assert!(opened(&token, || drop(rustix::fs::open(&token, flags, Mode::empty()).unwrap())));
+}
+
 /// Whoever can write a CA file can read what TLS protects.
+#[test]
+fn a_ca_file_of_the_environment_that_others_can_write() {
+    let mut node = Node::new("{tls: true}");
+    let ca = node.folder.join("ca.pem");
+    fs::write(&ca, node.cloud.ca_pem().unwrap()).unwrap();
+    node.settings = "  cacheDir: off\n".to_owned();
+    node.configure(&crate::node::entry(ACME, standard::ACME, standard::PULLER));
+    node.set("SSL_CERT_FILE", &ca.display().to_string());
+    node.pull(ACME);
+    mode(&ca, 0o664);
+    let (code, first) = node.refused(ACME);
+    assert_eq!(code, 2, "{first}");
+    assert!(first.contains("it can be written by its group (mode 0664)"), "{first}");
+    mode(&ca, 0o644);
+    chown(&ca, NOBODY, None).unwrap();
+    let (code, first) = node.refused(ACME);
+    assert_eq!(code, 2, "{first}");
+    assert!(first.contains("it belongs to user 65534"), "{first}");
+}
+
 #[test]
 fn a_ca_file_that_others_can_write() {
     let mut node = Node::new("{tls: true}");

@@ -114,7 +114,7 @@ fn a_mebibyte_in_brackets() {
 #[test]
 fn long_keys() {
     let key = "x".repeat(300_000);
-    let entries = vec!["*a"; 3].join(",");
+    let entries = ["*a"; 3].join(",");
     says(
         &format!("a: &a {{ ? {key} : 1}}\nacr-registry-info: [{entries}]\n"),
         "unknown key `xxxxxxx…`",
