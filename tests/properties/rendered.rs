@@ -167,6 +167,23 @@ proptest! {
         }
     }
 
+    /// What means nothing on a node is written as it was, whatever is in it.
+    #[test]
+    fn a_text_reads_back_the_same(text in prop_oneof![any::<String>(), "[ -~]{0,20}", "[\u{0}-\u{ff}\u{2028}\u{2029}\u{feff}\u{fffe}]{0,8}"]) {
+        let none = Environment::default();
+        let escaped: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+        let values = |source: &str| {
+            let config = Config::resolve(None, source, false, &none).map_err(|e| TestCaseError::fail(format!("{e}\n{source}")))?;
+            let ignored: Vec<(String, String)> = config.written.ignored.iter().map(|(name, _, value)| (name.clone(), value.clone())).collect();
+            Ok::<_, TestCaseError>((config, ignored))
+        };
+        let (config, before) = values(&format!("notify-email: \"{escaped}\"\nwatch-namespace: all\n"))?;
+        let written = config_map::render(&config).unwrap();
+        let (_, after) = values(&written)?;
+        let whole = |all: Vec<(String, String)>| all.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
+        prop_assert_eq!(whole(after), whole(before), "{}", written);
+    }
+
     /// The kubelet starts with its file, and asks for every host that an entry names.
     #[test]
     fn the_kubelet_reads_its_configuration(text in text(), minor in 20u32..37) {
