@@ -12,8 +12,9 @@ use std::time::Duration;
 use aliyun_acr_credential_provider::doctor::kubelet;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
-use simulation::kubelet::{Exit, Outcome};
+use simulation::kubelet::{Exec, Exit, Outcome};
 
+use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
 
 const NOBODY: Option<u32> = Some(65_534);
@@ -102,6 +103,29 @@ fn a_configuration_that_is_a_link() {
     let way = node.folder.join("way");
     symlink(&node.folder, &way).unwrap();
     assert_eq!(ask(&node, &way.join("config.yaml")).exit, Exit::Code(0));
+}
+
+/// At the place where it is looked for unasked: taken for none, it would let other hosts be answered
+/// by the node's own identity.
+#[test]
+fn a_configuration_that_is_a_link_to_nowhere() {
+    let in_etc = |script: &str| {
+        let folder = "/etc/aliyun-acr-credential-provider";
+        let script = format!("mount -t tmpfs none /etc; {script}; exec '{PROGRAM}'");
+        let mut exec = Exec::new("/usr/bin/unshare");
+        exec.args = ["--mount", "/bin/sh", "-c", &script.replace("FOLDER", folder)]
+            .map(str::to_owned)
+            .to_vec();
+        exec.config_env = vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())];
+        exec.run(&request("quay.io")).unwrap()
+    };
+    let link = in_etc("mkdir FOLDER; ln -s /nowhere FOLDER/config.yaml");
+    assert_eq!(link.exit, Exit::Code(2), "{}", link.stderr_text());
+    assert!(link.stderr_text().contains("is a symbolic link"), "{}", link.stderr_text());
+    for none in ["true", "mkdir FOLDER", "touch FOLDER"] {
+        let outcome = in_etc(none);
+        assert_eq!((outcome.exit, outcome.stderr_text().as_str()), (Exit::Code(0), ""), "{none}");
+    }
 }
 
 /// Opened, the one would block for ever and the other be read without end.
