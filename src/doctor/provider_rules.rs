@@ -1,7 +1,6 @@
 //! Whether the kubelet would take a provider of its `CredentialProviderConfig`, by the rules of its
 //! version, and this program what the kubelet then sends.
 
-
 use crate::config::yaml::{self, Scalar};
 use crate::doctor::kubelet_process::Kubelet;
 use crate::doctor::provider_config::{Provider, SINCE, Tokens, get, text_of, unknown};

@@ -205,7 +205,7 @@ proptest! {
     #[test]
     fn a_text_reads_back_the_same(text in prop_oneof![any::<String>(), "[ -~]{0,20}", "[\u{0}-\u{ff}\u{2028}\u{2029}\u{feff}\u{fffe}]{0,8}"]) {
         let none = Environment::default();
-        let escaped: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
+        let escaped = text.chars().fold(String::new(), |all, c| all + &format!("\\U{:08x}", u32::from(c)));
         let values = |source: &str| {
             let config = Config::resolve(None, source, false, &none).map_err(|e| TestCaseError::fail(format!("{e}\n{source}")))?;
             let ignored: Vec<(String, String)> = config.written.ignored.iter().map(|(name, _, value)| (name.clone(), value.clone())).collect();
