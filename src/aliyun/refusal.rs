@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::aliyun::loose::{Document, Word};
 use crate::aliyun::signature::percent_encode;
 use crate::secret::Secret;
 
@@ -115,25 +115,15 @@ struct Envelope {
 
 impl Envelope {
     fn read(body: &[u8]) -> Option<Self> {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return None };
-        let either = |upper, lower| text(fields.get(upper)).or_else(|| text(fields.get(lower)));
-        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.get("PolicyType"));
+        let fields: Document = serde_json::from_slice(body).ok()?;
+        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.text("PolicyType"));
         Some(Self {
-            code: either("Code", "code"),
-            message: either("Message", "message"),
-            request_id: either("RequestId", "requestId"),
-            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.as_bool() != Some(true)),
-            policy_type: text(denied),
+            code: fields.either("Code", "code"),
+            message: fields.either("Message", "message"),
+            request_id: fields.either("RequestId", "requestId"),
+            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.word != Word::Flag(true)),
+            policy_type: denied.map(str::to_owned),
         })
-    }
-}
-
-/// A value that should be text, and is no reason to fail when it is something else.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 
