@@ -5,6 +5,7 @@ pub mod acr;
 pub mod call;
 pub mod challenge;
 pub mod endpoint;
+mod loose;
 pub mod metadata;
 pub mod names;
 pub mod refusal;

@@ -12,6 +12,8 @@ mod settings;
 pub mod yaml;
 
 use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,10 +161,15 @@ impl Source {
     ) -> Result<Option<Self>, ConfigError> {
         let named =
             asked.map(Path::to_owned).or_else(|| environment.get(PATH_VARIABLE).map(PathBuf::from));
-        let there = |path: &PathBuf| path.exists();
+        // What cannot be looked at, or is a link to nowhere, is there, and an error: without a file other
+        // hosts are answered, by another identity.
+        let there = |path: &PathBuf| {
+            let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+            !fs::symlink_metadata(path).is_err_and(|error| absent.contains(&error.kind()))
+        };
         let found = named
             .or_else(|| Some(PathBuf::from(SYSTEM_PATH)).filter(there))
-            .or_else(|| user_file().filter(there));
+            .or_else(|| user_file().filter(|path| path.exists()));
         let Some(path) = found else { return Ok(None) };
         let contents = match trusted_file::read(&path, Links::Refused, MAX_FILE) {
             Ok(contents) => contents,

@@ -261,10 +261,17 @@ impl fmt::Display for Failure {
 
 /// One line, whatever was put into it.
 fn line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let mut line: String = text.chars().take(MAX_LINE).map(clean).collect();
+    let mut line: String = text.chars().take(MAX_LINE).map(visible).collect();
     if text.chars().nth(MAX_LINE).is_some() {
         line.push('…');
     }
     line
+}
+
+/// A blank in place of what ends a line, moves the cursor, or turns the direction of what follows,
+/// so that it reads as something else.
+#[must_use]
+pub fn visible(c: char) -> char {
+    let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if c.is_control() || turns { ' ' } else { c }
 }

@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::visible;
+
 /// How much a reader wants to know; set by `ACR_CREDENTIAL_PROVIDER_LOG`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -109,7 +111,7 @@ impl Journal {
 
     /// One entry is one line, whatever was put into it.
     fn add(&self, level: Level, line: &str) {
-        let line = line.replace(|c: char| c.is_control(), " ");
+        let line: String = line.chars().map(visible).collect();
         let mut lines = self.lines.borrow_mut();
         // A file that is not as it should be is met at every look.
         if level > Level::Warn || !lines.contains(&(level, line.clone())) {

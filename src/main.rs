@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
@@ -33,13 +35,19 @@ use aliyun_acr_credential_provider::render::{config_map, kubelet_config, ram_pol
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::shortcut;
 use aliyun_acr_credential_provider::tls::Trust;
-use rustix::process::{DumpableBehavior, getegid, geteuid, getgid, getuid, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getegid, geteuid, getgid, getuid, set_dumpable_behavior,
+    setrlimit,
+};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes every block of memory that is given back. Secrets pass through buffers that are not ours,
 /// of HTTP, TLS and JSON, and through strings that grow; no type of our own could reach those.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+/// Warnings about the configuration that a pull tells; each goes into the kubelet's log every time.
+const MAX_WARNINGS: usize = 10;
 
 /// Largest request that is read, in bytes.
 const MAX_REQUEST: u64 = 1024 * 1024;
@@ -56,8 +64,9 @@ fn main() {
             .to_string());
         exit(Exit::Unexpected as i32);
     }));
-    // Secrets do not go into core dumps. Where the kernel refuses there is nothing better to do.
+    // Secrets do not go into core dumps. Either alone does, where a sandbox refuses the other.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     // Somebody else's rights and the caller's environment and files do not go together.
     if getuid() != geteuid() || getgid() != getegid() {
         say(&Failure::new(Exit::Usage, "started with another user's rights (setuid or setgid)")
@@ -293,8 +302,12 @@ fn load(
     let config = Config::of(source, environment).map_err(|error| bad_configuration(&error))?;
     let path = config.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     journal.debug(format!("configuration: {path}"));
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().take(MAX_WARNINGS) {
         journal.warn(warning.clone());
+    }
+    let more = config.warnings.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        journal.warn(format!("{path}: {more} more; see aliyun-acr-credential-provider doctor"));
     }
     Ok(config)
 }
@@ -327,7 +340,7 @@ fn cache<'j>(
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
-    let stdin = io::stdin().lock();
+    let stdin = io::stdin();
     if stdin.is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
@@ -337,7 +350,9 @@ fn read_stdin() -> Result<Vec<u8>, Failure> {
         .hint("to see what a pull would meet: aliyun-acr-credential-provider doctor --image HOST/NAME"));
     }
     let mut request = Vec::new();
-    let read = stdin.take(MAX_REQUEST + 1).read_to_end(&mut request);
+    // Past the buffer of `Stdin`, which is never given back and would keep the pod's token.
+    let stdin = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let read = stdin.and_then(|stdin| stdin.take(MAX_REQUEST + 1).read_to_end(&mut request));
     read.map_err(|error| Failure::new(Exit::Usage, format!("stdin cannot be read: {error}")))?;
     if request.len() as u64 > MAX_REQUEST {
         return Err(Failure::new(Exit::Usage, RequestError::TooLarge.to_string()));

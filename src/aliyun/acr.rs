@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::aliyun::call::{CallError, Network, Patience};
 use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::loose::Word;
 use crate::aliyun::names::InstanceId;
 use crate::aliyun::refusal::Sent;
 use crate::aliyun::rpc::{self, Action, Answer};
@@ -283,9 +284,9 @@ fn roa_headers(
 
 /// Milliseconds since 1970, as a number or as digits in a string.
 fn epoch_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    let number = value.as_i64().or_else(|| value.as_str()?.parse().ok());
-    number
+    let word = Word::deserialize(deserializer)?;
+    word.text()
+        .and_then(|text| text.parse().ok())
         .and_then(|number| Timestamp::from_millisecond(number).ok())
         .ok_or_else(|| serde::de::Error::custom("expected milliseconds since 1970"))
 }

@@ -4,15 +4,20 @@
 //! Registry also with `IsSuccess`, ROA services with a lower-case initial, and a gateway that did
 //! not get as far as `Format=JSON` in XML. Source: the vendor's "common parameters" pages and SDK tests.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use serde_json::Value;
+use zeroize::Zeroizing;
 
+use crate::aliyun::loose::{Document, Word};
 use crate::aliyun::signature::percent_encode;
 use crate::secret::Secret;
 
 /// Longest service message that is passed on, in characters.
 const MAX_MESSAGE: usize = 300;
+
+/// So many characters of a secret one after another are not printed.
+const TELLING: usize = 12;
 
 /// A refusal, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,25 +115,15 @@ struct Envelope {
 
 impl Envelope {
     fn read(body: &[u8]) -> Option<Self> {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else { return None };
-        let either = |upper, lower| text(fields.get(upper)).or_else(|| text(fields.get(lower)));
-        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.get("PolicyType"));
+        let fields: Document = serde_json::from_slice(body).ok()?;
+        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.text("PolicyType"));
         Some(Self {
-            code: either("Code", "code"),
-            message: either("Message", "message"),
-            request_id: either("RequestId", "requestId"),
-            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.as_bool() != Some(true)),
-            policy_type: text(denied),
+            code: fields.either("Code", "code"),
+            message: fields.either("Message", "message"),
+            request_id: fields.either("RequestId", "requestId"),
+            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.word != Word::Flag(true)),
+            policy_type: denied.map(str::to_owned),
         })
-    }
-}
-
-/// A value that should be text, and is no reason to fail when it is something else.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 
@@ -142,7 +137,8 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     }
     let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
     let message = envelope.message.unwrap_or_default();
-    let code = envelope.code.map(|code| identifier(&code)).filter(|code| !code.is_empty());
+    let word = |text: String| identifier(&without(&text, &sent.secrets));
+    let code = envelope.code.map(word).filter(|code| !code.is_empty());
     // By its code, and by its words should another code echo the same.
     let signature = ["SignatureDoesNotMatch", "IncompleteSignature"];
     let named = code.as_deref().is_some_and(|code| signature.contains(&code));
@@ -157,9 +153,9 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .then(|| printable(&message, &sent.secrets))
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
-        request_id: envelope.request_id.map(|id| identifier(&id)).filter(|id| !id.is_empty()),
+        request_id: envelope.request_id.map(word).filter(|id| !id.is_empty()),
         is_bare: false,
-        policy_type: envelope.policy_type.map(|policy| identifier(&policy)),
+        policy_type: envelope.policy_type.map(word),
     })
 }
 
@@ -169,16 +165,10 @@ pub fn request_id(body: &[u8]) -> Option<String> {
     Envelope::read(body)?.request_id.map(|id| identifier(&id))
 }
 
-/// One line of at most `MAX_MESSAGE` (300) characters without any of the secrets, however encoded.
+/// One line of at most `MAX_MESSAGE` (300) characters without any of the secrets, nor a part of one.
 #[must_use]
 pub fn printable(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        let encoded = percent_encode(secret.expose());
-        for form in [percent_encode(&encoded), encoded, secret.expose().to_owned()] {
-            text = text.replace(&form, "[secret]");
-        }
-    }
+    let text = without(text, secrets);
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
     let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
     if line.chars().count() > MAX_MESSAGE {
@@ -186,6 +176,43 @@ pub fn printable(text: &str, secrets: &[&Secret]) -> String {
     } else {
         line
     }
+}
+
+/// What a text is without what it has in common with a secret, as it is or percent-encoded: a
+/// service may quote a secret's beginning alone.
+fn without(text: &str, secrets: &[&Secret]) -> String {
+    let mut text = text.to_owned();
+    let mut forms: Vec<Zeroizing<Vec<char>>> = Vec::new();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let once = Zeroizing::new(percent_encode(secret.expose()));
+        let twice = Zeroizing::new(percent_encode(&once));
+        for form in [&**twice, &**once, secret.expose()] {
+            // A short one has no parts that would tell it.
+            if form.len() <= TELLING {
+                text = text.replace(form, "[secret]");
+            } else {
+                forms.push(Zeroizing::new(form.chars().collect()));
+            }
+        }
+    }
+    let parts: HashSet<&[char]> = forms.iter().flat_map(|form| form.windows(TELLING)).collect();
+    let characters: Vec<char> = text.chars().collect();
+    let mut cleaned = String::new();
+    // Up to where what has been seen is part of a secret.
+    let mut secret_until = 0;
+    for (at, character) in characters.iter().enumerate() {
+        let here = characters.get(at..at + TELLING).is_some_and(|part| parts.contains(part));
+        if here && at >= secret_until {
+            cleaned.push_str("[secret]");
+        }
+        if here {
+            secret_until = at + TELLING;
+        }
+        if at >= secret_until {
+            cleaned.push(*character);
+        }
+    }
+    cleaned
 }
 
 /// Codes and request ids are plain words; anything else in them is not passed on.
@@ -240,6 +267,25 @@ mod tests {
         let encoded = percent_encode(token.expose());
         let text = format!("a {} b {encoded} c {} d", token.expose(), percent_encode(&encoded));
         assert_eq!(printable(&text, &[&token]), "a [secret] b [secret] c [secret] d");
+    }
+
+    #[test]
+    fn a_part_of_a_secret_is_taken_out_as_well() {
+        let token = Secret::new("CAISbeginning+of/a/long+token/and=its==end");
+        let encoded = percent_encode(token.expose());
+        for (text, printed) in [
+            ("`CAISbeginning+of/a…` is malformed", "`[secret]…` is malformed"),
+            ("it ends in /and=its==end.", "it ends in [secret]."),
+            (&format!("({encoded}{encoded})"), "([secret][secret])"),
+            (&format!("x{}", encoded.get(20..50).unwrap()), "x[secret]"),
+            ("CAISbeginni, token and its end", "CAISbeginni, token and its end"),
+            ("a long+token/a and CAISbeginning", "a [secret] and [secret]"),
+        ] {
+            assert_eq!(printable(text, &[&token]), printed);
+        }
+        let body = br#"{"Code":"CAISbeginning+of/a","RequestId":"CAISbeginning+of/a"}"#;
+        let refusal = read(400, body, &sent(&token)).unwrap().to_string();
+        assert!(!refusal.contains("CAISbeg"), "{refusal}");
     }
 
     #[test]

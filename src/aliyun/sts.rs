@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::loose::{Field, Word};
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
 use crate::aliyun::refusal::printable;
 use crate::aliyun::rpc::{self, Action, Answer};
@@ -53,7 +54,7 @@ pub struct About {
 pub struct SessionAnswer {
     credentials: SessionCredentials,
     #[serde(default)]
-    assumed_role_user: serde_json::Value,
+    assumed_role_user: Field,
 }
 
 #[derive(Deserialize)]
@@ -66,18 +67,16 @@ struct SessionCredentials {
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
     #[serde(default)]
-    expiration: serde_json::Value,
+    expiration: Word,
 }
 
 impl From<Answer<SessionAnswer>> for Session {
     fn from(answer: Answer<SessionAnswer>) -> Self {
         let SessionAnswer { credentials, assumed_role_user } = answer.value;
-        let text = |value: &serde_json::Value| {
-            value.as_str().map(|text| printable(text, &[])).filter(|text| !text.is_empty())
-        };
+        let text = |text: &str| Some(printable(text, &[])).filter(|text| !text.is_empty());
         let about = About {
-            arn: assumed_role_user.get("Arn").and_then(text),
-            expires: text(&credentials.expiration),
+            arn: assumed_role_user.text("Arn").and_then(text),
+            expires: credentials.expiration.text().and_then(text),
         };
         let credentials = Credentials {
             access_key_id: credentials.access_key_id.expose().to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::cache::store::hex;
+use crate::cache::store::{PLACE, hex};
 use crate::clock;
 use crate::error::Failure;
 
@@ -22,7 +22,7 @@ impl Scope {
     /// is fetched depends on.
     #[must_use]
     pub fn new(place: &[&[u8]], content: &[&[u8]]) -> Self {
-        Self { place: digest(place, 12), content: digest(content, 20) }
+        Self { place: digest(place, PLACE), content: digest(content, 20) }
     }
 
     /// How the names begin that belong to the configuration as it is now.

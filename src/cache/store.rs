@@ -23,6 +23,9 @@ const MAGIC: &[u8] = b"acr-cache 1 ";
 /// Hexadecimal digits of a SHA-1.
 const CHECKSUM: usize = 40;
 
+/// Hexadecimal digits that every name begins with.
+pub const PLACE: usize = 12;
+
 /// Largest file that is read, in bytes: a login or a session takes a few KiB.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -44,6 +47,10 @@ pub enum Unusable {
     Foreign(u32),
     #[error("others may write to it (mode {0:04o})")]
     Open(u32),
+    #[error(
+        "others may look into it (mode {0:04o}), and not all in it is this program's; give cacheDir a directory of its own"
+    )]
+    Shared(u32),
     #[error("it is damaged")]
     Damaged,
 }
@@ -115,7 +122,15 @@ impl Store {
         if stat.st_mode & OTHERS_WRITE != 0 {
             return Err(Unusable::Open(stat.st_mode & 0o7777));
         }
-        Ok(Some(Self { directory }))
+        let store = Self { directory };
+        // One that is open to others and has something else in it is not for us to close: whoever
+        // put that there has to get at it, in `/run` for one.
+        if stat.st_mode & OTHERS != 0
+            && store.all_names().is_none_or(|names| !names.iter().all(|name| is_ours(name)))
+        {
+            return Err(Unusable::Shared(stat.st_mode & 0o7777));
+        }
+        Ok(Some(store))
     }
 
     /// Opens the directory, made if it is not there.
@@ -229,15 +244,27 @@ impl Store {
     /// The names of all files; an unreadable directory has none.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let Ok(directory) = Dir::read_from(&self.directory) else { return Vec::new() };
-        let names = directory.filter_map(Result::ok);
-        names.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned)).collect()
+        self.all_names().unwrap_or_default()
+    }
+
+    /// None where one of them cannot be read, or is no text.
+    fn all_names(&self) -> Option<Vec<String>> {
+        let entries = Dir::read_from(&self.directory).ok()?;
+        entries.map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned())).collect()
     }
 
     /// Removes a file, if it is there and can be removed.
     pub fn remove(&self, name: &str) {
         let _ = fs::unlinkat(&self.directory, name, AtFlags::empty());
     }
+}
+
+/// Whether a file is named as those of a cache are: after the configuration's place. The directory
+/// itself and the one above are among its names.
+fn is_ours(name: &str) -> bool {
+    let place = name.split_once('-').map_or("", |(place, _)| place);
+    let is_place = place.len() == PLACE && place.bytes().all(|b| b.is_ascii_hexdigit());
+    is_place || matches!(name, "." | "..")
 }
 
 fn check_owner(stat: &Stat) -> Result<(), Unusable> {

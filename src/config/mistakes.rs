@@ -106,6 +106,9 @@ pub fn shown(name: &str) -> String {
 /// The known key that was most likely meant, if one resembles the unknown one. Exchanged
 /// neighbours count as one edit.
 pub fn nearest<'k>(known: &[&'k str], name: &str, most_edits: usize) -> Option<&'k str> {
-    let distances = known.iter().map(|known| (strsim::osa_distance(known, name), *known));
+    let length = name.chars().count();
+    // So many letters more or fewer are as many edits: what is much longer is not compared at all.
+    let alike = known.iter().filter(|known| known.len().abs_diff(length) <= most_edits);
+    let distances = alike.map(|known| (strsim::osa_distance(known, name), *known));
     distances.min().filter(|(distance, _)| *distance <= most_edits).map(|(_, known)| known)
 }

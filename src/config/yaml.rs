@@ -15,6 +15,11 @@ const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 20_000;
 /// Most text that is copied for aliases, in bytes: as much as a file can hold.
 const MAX_COPIED: usize = 1024 * 1024;
+/// What a text's words are set apart with in brackets and braces.
+const MARKS: &[u8] = b",:?[]{}&*!\"'";
+/// Most of them that are read. The parser takes in all that stands between two brackets before it
+/// gives the first of it away, so the number of values comes too late to bound its memory.
+const MAX_MARKS: usize = 60_000;
 
 /// A place in the configuration file, both numbers from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +145,7 @@ impl Node {
 /// Builds the tree from the parser's events.
 struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    text: &'t str,
     source: &'t str,
     layout: Option<Layout>,
     /// How far each line of a block is indented in the file; counted once, as blocks may be long.
@@ -166,6 +172,7 @@ impl<'t> Builder<'t> {
         };
         Self {
             parser,
+            text,
             source,
             layout,
             indents,
@@ -178,6 +185,9 @@ impl<'t> Builder<'t> {
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
+        if self.text.bytes().filter(|byte| MARKS.contains(byte)).count() > MAX_MARKS {
+            return Err(too_much(self.position(Marker::default())));
+        }
         let mut document = None;
         while let Some((event, at)) = self.next()? {
             match event {
@@ -345,7 +355,7 @@ fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, 
 
 fn too_much(at: Position) -> YamlError {
     let message = format!(
-        "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values, or too much text by aliases"
+        "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values or {MAX_MARKS} commas, colons, quotes and brackets, or too much text by aliases"
     );
     YamlError::Content(Note { at, message })
 }

@@ -21,14 +21,17 @@ pub fn station(directory: Option<&Path>, cache: Option<&Cache<'_>>) -> Station {
     match Store::look(directory) {
         Err(why) => station.warn(
             format!("{place} is not used: {why}"),
-            "remove it, or set cacheDir to a directory that only this user can use; it is made with mode 0700",
+            "set cacheDir to a directory that only this user can use; it is made with mode 0700",
         ),
         Ok(None) => station.tell(format!("{place} is not there yet: the first pull makes it")),
         Ok(Some(_)) => {
             let now = clock::since_boot();
             let logins = cache.map(Cache::logins::<Login>).unwrap_or_default();
             let lives = logins.iter().filter(|login| now < login.until).count();
-            station.tell(format!("{place}: {lives} of {} logins of this configuration live", logins.len()));
+            station.tell(format!(
+                "{place}: {lives} of {} logins of this configuration live",
+                logins.len()
+            ));
             for login in &logins {
                 let left = login.until.saturating_sub(now).as_secs();
                 station.tell(format!("{}: {left} s left", login.value.host));

@@ -60,7 +60,7 @@ fn station(
         Err(why) => {
             station.warn(
                 format!("{file}: {why}"),
-                "correct the file: a kubelet that is restarted now would not start",
+                "correct the file: a kubelet that is restarted now would not start, or, where others can write it, run what they say as root",
             );
             return station;
         }

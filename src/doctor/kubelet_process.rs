@@ -13,9 +13,13 @@ use rustix::process::geteuid;
 
 use crate::clock;
 use crate::render::kubelet_config::Options;
+use crate::trusted_file::{self, Links};
 
 /// For `kubelet --version`.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Largest file of the kubelet's that is read, in KiB.
+const MOST: u64 = 1024;
 
 /// What the kernel shows of a running kubelet.
 pub struct Kubelet {
@@ -109,6 +113,18 @@ impl Kubelet {
         // Only root may look through another's root.
         let may_look = fs::metadata(self.process.join("root/.")).is_ok();
         if may_look { through } else { self.root.join(path.trim_start_matches('/')) }
+    }
+
+    /// A file of the kubelet's. A kubelet that runs in a container has one that is not this machine's:
+    /// it may be a pipe, have no end, or lead to a file that its owner could not read himself.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not read, in words.
+    pub fn read(&self, path: &str) -> Result<String, String> {
+        let contents = trusted_file::read(&self.path(path), Links::Followed, MOST);
+        let bytes = contents.map_err(|why| why.to_string())?.bytes;
+        String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
     }
 }
 

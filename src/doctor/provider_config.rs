@@ -90,7 +90,7 @@ pub fn read(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> {
 }
 
 fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> {
-    let text = fs::read_to_string(kubelet.path(path)).map_err(|error| error.to_string())?;
+    let text = kubelet.read(path)?;
     let document = match yaml::parse(&text) {
         Ok(Some(document)) => document,
         Ok(None) => return Err("it is empty".to_owned()),

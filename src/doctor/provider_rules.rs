@@ -1,8 +1,6 @@
 //! Whether the kubelet would take a provider of its `CredentialProviderConfig`, by the rules of its
 //! version, and this program what the kubelet then sends.
 
-use std::fs;
-
 use crate::config::yaml::{self, Scalar};
 use crate::doctor::kubelet_process::Kubelet;
 use crate::doctor::provider_config::{Provider, SINCE, Tokens, get, text_of, unknown};
@@ -210,7 +208,7 @@ impl Provider {
 /// Whether a feature gate is on, by the kubelet's flags or else its own configuration.
 fn gate(kubelet: &Kubelet, name: &str) -> Option<bool> {
     kubelet.gate(name).or_else(|| {
-        let text = fs::read_to_string(kubelet.path(&kubelet.flag("--config")?)).ok()?;
+        let text = kubelet.read(&kubelet.flag("--config")?).ok()?;
         let document = yaml::parse(&text).ok()??;
         let value = text_of(get(&document, "featureGates")?, name);
         (!value.is_empty()).then(|| value == "true")

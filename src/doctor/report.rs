@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::error::Failure;
+use crate::error::{Failure, visible};
 
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -276,5 +276,5 @@ fn write(names: &str, station: &Station, colour: bool, text: &mut String) {
 }
 
 fn one_line(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), " ")
+    text.chars().map(visible).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use aliyun_acr_credential_provider::aliyun::names::InstanceId;
 use aliyun_acr_credential_provider::config::{Config, Entry, IdentitySource, Scope};
 use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::render::config_map;
@@ -141,6 +142,36 @@ fn meaning(entry: &Entry) -> String {
     format!("{scope:?} {instances:?} {region:?} {identity} {role:?} {expire_duration}")
 }
 
+/// The keys of an entry that the vendor's page has.
+fn by_the_vendor(entry: &Entry) -> Value {
+    let ids: Vec<&str> = entry.instances.iter().map(InstanceId::as_str).collect();
+    let mut keys = json!({"instanceId": ids.join(","), "expireDuration": entry.expire_duration});
+    let mut put = |key: &str, value: String| keys[key] = json!(value);
+    if let Some(region) = &entry.region {
+        put("regionId", region.to_string());
+    }
+    if let Scope::Domains(domains) = &entry.scope {
+        put("domains", domains.join(","));
+    }
+    if let IdentitySource::Oidc(oidc) = &entry.identity {
+        put("rrsaOIDCProviderRoleARN", oidc.provider.to_string());
+        put("rrsaRoleARN", oidc.role.as_ref().unwrap().to_string());
+    }
+    if let Some(role) = &entry.role {
+        put("assumeRoleARN", role.arn.to_string());
+    }
+    keys
+}
+
+/// The entries of a manifest whose data are texts, as those of a `ConfigMap` have to be.
+fn as_others_read(manifest: &str) -> Vec<Value> {
+    let manifest: Value = serde_saphyr::from_str(manifest).unwrap();
+    let data = manifest["data"].as_object().unwrap();
+    assert!(data.values().all(Value::is_string), "{data:?}");
+    data.get("acr-registry-info")
+        .map_or_else(Vec::new, |text| serde_saphyr::from_str(text.as_str().unwrap()).unwrap())
+}
+
 proptest! {
     #![proptest_config(super::config())]
 
@@ -163,8 +194,28 @@ proptest! {
                 let all = |config: &Config| config.entries.iter().map(meaning).collect::<Vec<_>>();
                 prop_assert_eq!(all(&again), all(&config), "{}", written);
                 prop_assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+                // By another parser, too, as the API server and the vendor's helper have theirs.
+                let of_entries: Vec<Value> = config.entries.iter().filter(|entry| entry.scope != Scope::Account).map(by_the_vendor).collect();
+                prop_assert_eq!(as_others_read(&written), of_entries, "{}", written);
             }
         }
+    }
+
+    /// What means nothing on a node is written as it was, whatever is in it.
+    #[test]
+    fn a_text_reads_back_the_same(text in prop_oneof![any::<String>(), "[ -~]{0,20}", "[\u{0}-\u{ff}\u{2028}\u{2029}\u{feff}\u{fffe}]{0,8}"]) {
+        let none = Environment::default();
+        let escaped = text.chars().fold(String::new(), |all, c| all + &format!("\\U{:08x}", u32::from(c)));
+        let values = |source: &str| {
+            let config = Config::resolve(None, source, false, &none).map_err(|e| TestCaseError::fail(format!("{e}\n{source}")))?;
+            let ignored: Vec<(String, String)> = config.written.ignored.iter().map(|(name, _, value)| (name.clone(), value.clone())).collect();
+            Ok::<_, TestCaseError>((config, ignored))
+        };
+        let (config, before) = values(&format!("notify-email: \"{escaped}\"\nwatch-namespace: all\n"))?;
+        let written = config_map::render(&config).unwrap();
+        let (_, after) = values(&written)?;
+        let whole = |all: Vec<(String, String)>| all.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
+        prop_assert_eq!(whole(after), whole(before), "{}", written);
     }
 
     /// The kubelet starts with its file, and asks for every host that an entry names.

@@ -153,6 +153,35 @@ fn a_directory_that_others_can_only_read_is_closed() {
     assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
+/// Closed, `/run` or `/var/lib` would be lost to everybody else on the node.
+#[test]
+fn a_directory_that_others_use_too_is_left_as_it_is() {
+    for others in ["socket", ".hidden", "0123456789ab", "0123456789ag-x"] {
+        bad_directory(
+            |cache| {
+                fs::create_dir(cache).unwrap();
+                fs::write(cache.join(others), "").unwrap();
+                fs::set_permissions(cache, fs::Permissions::from_mode(0o755)).unwrap();
+            },
+            "others may look into it (mode 0755), and not all in it is this program's; give cacheDir a directory of its own",
+        );
+    }
+    let node = Node::new("{}");
+    fs::create_dir(node.cache()).unwrap();
+    fs::write(node.cache().join("socket"), "").unwrap();
+    fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o755)).unwrap();
+    node.pull(ACME);
+    node.exec(&["refresh"]).run(&[]).unwrap();
+    assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::read_dir(node.cache()).unwrap().count(), 1, "and nothing is put there");
+    // What is the program's own alone is closed, whoever opened it.
+    let node = Node::new("{}");
+    let first = node.pull(ACME);
+    fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(node.pull(ACME).password, first.password);
+    assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 /// In a mount namespace of its own, so that the machine sees nothing of it.
 fn mounted(options: &str, says: &str, warnings: usize) {
     let node = Node::new("{}");

@@ -34,6 +34,10 @@ fn endless(head: &'static str, piece: Vec<u8>) -> String {
 
 /// A pull by AccessKey whose only service is at `url`: exit code, first line, and how long it took.
 fn pull_from(url: &str) -> (Option<i32>, String, Duration) {
+    pull_within(SPACE, url)
+}
+
+fn pull_within(space: u64, url: &str) -> (Option<i32>, String, Duration) {
     let node = Node::new("{}");
     let text = format!(
         "acr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {}\ncredential-provider:\n  cacheDir: off\n  timeout: 8s\n  endpoints: {{cr: \"{url}\"}}\n",
@@ -44,7 +48,7 @@ fn pull_from(url: &str) -> (Option<i32>, String, Duration) {
     fs::write(node.config(), text).unwrap();
     let began = Instant::now();
     let mut child = Command::new("/bin/sh")
-        .args(["-c", &format!(r#"ulimit -v {SPACE}; exec "$0" --config "$1""#)])
+        .args(["-c", &format!(r#"ulimit -v {space}; exec "$0" --config "$1""#)])
         .args([PROGRAM.as_ref(), node.config().as_os_str()])
         .env_clear()
         .stdin(Stdio::piped())
@@ -88,6 +92,20 @@ fn an_answer_in_chunks_without_end() {
 fn an_answer_that_says_it_is_huge() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9999999999999\r\n\r\n";
     too_large(&endless(head, vec![b' '; 65_536]));
+}
+
+/// As large as is read, and of as many values as fit: they are not all kept.
+#[test]
+fn an_answer_of_a_mebibyte_of_objects() {
+    const SPACE: u64 = 96 * 1024;
+    for field in ["x", "Code", "IsSuccess", "AccessDeniedDetail", "ExpireTime"] {
+        let objects = r#"{"a":{}},"#.repeat(116_000);
+        let body = format!(r#"{{"{field}":[{objects}0]}}"#);
+        assert!(body.len() < 1 << 20 && body.len() > 1_000_000);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let (code, first, _) = pull_within(SPACE, &endless(head.leak(), body.into_bytes()));
+        assert_eq!(code, Some(5), "{first}");
+    }
 }
 
 /// What says that it is compressed is taken as it is: none was asked for.

@@ -92,10 +92,16 @@ fn its_memory_is_not_its_users_to_read() {
     let of = |file: &str| fs::metadata(format!("/proc/{}/{file}", child.id())).unwrap().uid();
     let (mem, environ) = (of("mem"), of("environ"));
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(status.contains(&format!("Uid:\t{NOBODY}")), "{status}");
     assert_eq!((mem, environ), (0, 0));
+    // The limit that it was started with is none; its own keeps a core back where it is dumpable
+    // all the same.
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let words: Vec<&str> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "bytes"]);
     // That of another program of the same user is.
     let mut other = Command::new("/bin/sleep").arg("60").uid(NOBODY).gid(NOBODY).spawn().unwrap();
     thread::sleep(Duration::from_millis(100));

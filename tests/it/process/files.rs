@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::doctor::kubelet;
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
-use simulation::kubelet::{Exit, Outcome};
+use simulation::kubelet::{Exec, Exit, Outcome};
 
+use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
 
 const NOBODY: Option<u32> = Some(65_534);
@@ -100,6 +103,29 @@ fn a_configuration_that_is_a_link() {
     let way = node.folder.join("way");
     symlink(&node.folder, &way).unwrap();
     assert_eq!(ask(&node, &way.join("config.yaml")).exit, Exit::Code(0));
+}
+
+/// At the place where it is looked for unasked: taken for none, it would let other hosts be answered
+/// by the node's own identity.
+#[test]
+fn a_configuration_that_is_a_link_to_nowhere() {
+    let in_etc = |script: &str| {
+        let folder = "/etc/aliyun-acr-credential-provider";
+        let script = format!("mount -t tmpfs none /etc; {script}; exec '{PROGRAM}'");
+        let mut exec = Exec::new("/usr/bin/unshare");
+        exec.args = ["--mount", "/bin/sh", "-c", &script.replace("FOLDER", folder)]
+            .map(str::to_owned)
+            .to_vec();
+        exec.config_env = vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())];
+        exec.run(&request("quay.io")).unwrap()
+    };
+    let link = in_etc("mkdir FOLDER; ln -s /nowhere FOLDER/config.yaml");
+    assert_eq!(link.exit, Exit::Code(2), "{}", link.stderr_text());
+    assert!(link.stderr_text().contains("is a symbolic link"), "{}", link.stderr_text());
+    for none in ["true", "mkdir FOLDER", "touch FOLDER"] {
+        let outcome = in_etc(none);
+        assert_eq!((outcome.exit, outcome.stderr_text().as_str()), (Exit::Code(0), ""), "{none}");
+    }
 }
 
 /// Opened, the one would block for ever and the other be read without end.
@@ -219,7 +245,62 @@ fn a_token_that_is_empty_a_pipe_or_too_large() {
     );
 }
 
+/// Whether somebody opens the pipe while `run` does: who writes into a pipe waits for that.
+fn opened(pipe: &Path, run: impl FnOnce()) -> bool {
+    let (sender, receiver) = channel();
+    let writer = pipe.to_owned();
+    thread::spawn(move || {
+        let _ = fs::OpenOptions::new().write(true).open(writer);
+        let _ = sender.send(());
+    });
+    thread::sleep(Duration::from_millis(100));
+    run();
+    let opened = receiver.recv_timeout(Duration::from_millis(500)).is_ok();
+    if !opened {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        drop(rustix::fs::open(pipe, flags, Mode::empty()).unwrap());
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+    opened
+}
+
+/// Opening alone may do something: a tape is wound back, and who waits at a pipe goes on.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let pipe = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let node = Node::new("{}");
+    fs::remove_file(node.config()).unwrap();
+    pipe(&node.config());
+    assert!(!opened(&node.config(), || assert_eq!(node.ask(ACME).exit, Exit::Code(2))));
+    let (node, token) = with_token(|node| node.folder.join("token"));
+    pipe(&token);
+    assert!(!opened(&token, || assert_eq!(node.ask(ACME).exit, Exit::Code(3))));
+    // The check can fail.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    assert!(opened(&token, || drop(rustix::fs::open(&token, flags, Mode::empty()).unwrap())));
+}
+
 /// Whoever can write a CA file can read what TLS protects.
+#[test]
+fn a_ca_file_of_the_environment_that_others_can_write() {
+    let mut node = Node::new("{tls: true}");
+    let ca = node.folder.join("ca.pem");
+    fs::write(&ca, node.cloud.ca_pem().unwrap()).unwrap();
+    node.settings = "  cacheDir: off\n".to_owned();
+    node.configure(&crate::node::entry(ACME, standard::ACME, standard::PULLER));
+    node.set("SSL_CERT_FILE", &ca.display().to_string());
+    node.pull(ACME);
+    mode(&ca, 0o664);
+    let (code, first) = node.refused(ACME);
+    assert_eq!(code, 2, "{first}");
+    assert!(first.contains("it can be written by its group (mode 0664)"), "{first}");
+    mode(&ca, 0o644);
+    chown(&ca, NOBODY, None).unwrap();
+    let (code, first) = node.refused(ACME);
+    assert_eq!(code, 2, "{first}");
+    assert!(first.contains("it belongs to user 65534"), "{first}");
+}
+
 #[test]
 fn a_ca_file_that_others_can_write() {
     let mut node = Node::new("{tls: true}");
@@ -244,14 +325,52 @@ fn a_ca_file_that_others_can_write() {
 #[test]
 fn a_kubelet_that_somebody_else_runs() {
     let node = Node::new("{}");
-    let process = node.folder.join("proc/1");
-    fs::create_dir_all(&process).unwrap();
-    fs::write(process.join("comm"), "kubelet\n").unwrap();
-    let flags = ["config=/somewhere/provider.yaml", "bin-dir=/somewhere"];
-    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
-    fs::write(process.join("cmdline"), flags.concat()).unwrap();
+    let process = kubelet(&node);
     let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     chown(&process, NOBODY, None).unwrap();
     assert_eq!(look(), "no kubelet runs on this machine, or it is not to be seen");
+}
+
+/// Of a kubelet in a container, which root's doctor sees as well: its files are not this machine's.
+#[test]
+fn a_kubelets_file_that_is_not_to_be_read() {
+    let node = Node::new("{}");
+    let process = kubelet(&node);
+    let folder = process.join("root/somewhere");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("provider.yaml");
+    let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
+    let text = "secret-of-another: x\n";
+    fs::write(&file, text).unwrap();
+    assert!(look().contains("its kind is not CredentialProviderConfig"), "{}", look());
+    mode(&file, 0o646);
+    assert!(look().contains("it can be written by everybody (mode 0646)"), "{}", look());
+    chown(&file, NOBODY, None).unwrap();
+    assert!(look().contains("it belongs to user 65534"), "{}", look());
+    flags(&process, "large.yaml");
+    fs::write(folder.join("large.yaml"), "# a\n".repeat(300_000)).unwrap();
+    assert!(look().contains("larger than 1 MiB"), "{}", look());
+    // In a folder of such files a pipe is met as well: it would be waited for without end.
+    let pipes = folder.join("pipes");
+    fs::create_dir(&pipes).unwrap();
+    mknodat(CWD, pipes.join("a.yaml"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    flags(&process, "pipes");
+    assert!(look().contains("not a regular file"), "{}", look());
+}
+
+/// A process that says it is the kubelet, below the node's folder.
+fn kubelet(node: &Node) -> PathBuf {
+    let process = node.folder.join("proc/1");
+    fs::create_dir_all(&process).unwrap();
+    fs::write(process.join("comm"), "kubelet\n").unwrap();
+    flags(&process, "provider.yaml");
+    process
+}
+
+/// Leads it to a file.
+fn flags(process: &Path, file: &str) {
+    let flags = [format!("config=/somewhere/{file}"), "bin-dir=/somewhere".to_owned()];
+    let flags = flags.map(|flag| format!("kubelet\0--image-credential-provider-{flag}\0"));
+    fs::write(process.join("cmdline"), flags.concat()).unwrap();
 }

@@ -3,12 +3,15 @@
 //! open at the end is not freed before the process is: the metadata service's token here, which is
 //! good for a minute and for this machine alone, and what TLS has decrypted last.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use simulation::cloud::{Cloud, SecretKind, standard};
+use simulation::kubelet::encode_request;
 
 use super::traced;
-use crate::node::{ACME, Node, request};
+use crate::node::{ACME, Node, V1, request};
 
 /// In the process's environment, which is no memory of the program's own.
 const CANARY: &str = "canary-that-nobody-wipes-0123456789";
@@ -59,4 +62,48 @@ fn nor_of_an_access_key_in_the_configuration() {
     assert!(left.is_empty(), "{left:?}");
     assert!(fs::read_to_string(node.config()).unwrap().contains(standard::ACCESS_KEY_SECRET));
     assert!(node.cloud.secrets().iter().any(|secret| secret.kind == SecretKind::RegistryPassword));
+}
+
+/// Neither of the token that came with the request nor of what it obtained.
+#[test]
+fn nor_of_a_pods_token() {
+    let (node, token) = of_a_pod("{}");
+    let image = format!("{ACME}/team/app");
+    let request = encode_request(V1, &image, Some(&token), &BTreeMap::new());
+    let seen = traced::run(&node.exec(&[]), &request);
+    assert_eq!(seen.exit, 0);
+    assert!(node.cloud.secrets().iter().any(|secret| secret.value == token));
+    let left = remembered(&node, &seen, &node.cloud);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// What fails on the way holds secrets, too.
+#[test]
+fn nor_of_a_run_that_fails() {
+    let (node, token) = of_a_pod(
+        "{faults: {get-authorization-token: [{instead: {answer: {status: 403, content-type: text/html, body: none}}}]}}",
+    );
+    fs::write(node.folder.join("token"), &token).unwrap();
+    fs::set_permissions(node.folder.join("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let seen = traced::run(&node.exec(&[]), &request(ACME));
+    assert_eq!(seen.exit, 5);
+    let left = remembered(&node, &seen, &node.cloud);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// A node that is what a token says, and one that it says a pod is.
+fn of_a_pod(overlay: &str) -> (Node, String) {
+    let mut node = Node::new(overlay);
+    node.set("CANARY", CANARY);
+    node.settings = format!("  oidcTokenFile: {}/token\n  cacheDir: off\n", node.folder.display());
+    node.configure_all(&format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
+        standard::ACME,
+        standard::TEAM_A_ROLE,
+        standard::OIDC_PROVIDER,
+        standard::PULLER
+    ));
+    let token =
+        node.cloud.service_account_token(standard::OIDC_PROVIDER, "team-a", "puller").mint();
+    (node, token)
 }
