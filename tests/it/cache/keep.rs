@@ -21,6 +21,20 @@ fn the_second_pull_asks_nobody() {
     assert_eq!(second.warnings, "");
 }
 
+/// Before the configuration is understood: that costs more than all the rest.
+#[test]
+fn the_second_pull_reads_no_yaml() {
+    let node = Node::new("{}");
+    let ask = || {
+        let mut exec = node.exec(&[]);
+        exec.config_env.push(("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "debug".to_owned()));
+        let request = encode_request(V1, &format!("{ACME}/team/app"), None, &[].into());
+        exec.run(&request).unwrap().stderr_text()
+    };
+    assert!(ask().contains("configuration: "));
+    assert_eq!(ask(), "debug: answered from the node's cache\n");
+}
+
 #[test]
 fn only_the_owner_can_read_it() {
     let node = Node::new("{}");
