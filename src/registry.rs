@@ -79,11 +79,13 @@ pub fn is_host_and_port(text: &str) -> bool {
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let labels =
         host.len() <= 253 && host.split('.').all(|label| is_label(&label.to_ascii_lowercase()));
-    let port_fits = |port: &str| {
-        port.bytes().all(|b| b.is_ascii_digit())
-            && port.parse::<u16>().is_ok_and(|number| number > 0)
-    };
-    labels && port.is_none_or(port_fits)
+    labels && port.is_none_or(is_port)
+}
+
+/// A port in digits alone.
+#[must_use]
+pub fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|number| number > 0)
 }
 
 /// A name of lower-case labels.

@@ -9,6 +9,7 @@ use crate::aliyun::metadata;
 use crate::aliyun::names::{Region, is_account_id, is_role_name};
 use crate::config::file::{Notes, Section, Written};
 use crate::duration;
+use crate::registry::is_port;
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
 const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token";
@@ -129,7 +130,7 @@ pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, String> {
     let address: Option<IpAddr> = bare.parse().ok();
     let name = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
         && !host.is_empty();
-    if !(name || address.is_some()) || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+    if !(name || address.is_some()) || !port.is_none_or(is_port) {
         return Err("no base URL; expected https://<host>[:port] and nothing behind it".to_owned());
     }
     let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());

@@ -178,9 +178,11 @@ impl Place {
         let pulls: Vec<Pull> = (0..number).map(|_| PULLS[chance.of(PULLS.len())]).collect();
         thread::scope(|scope| {
             let run = |pull: Pull| {
-                let outcome = self.node.exec(&[]).run(&self.request(pull)).unwrap();
-                let answered =
-                    (outcome.exit == Exit::Code(0)).then(|| judge::answered(self, &pull, &outcome));
+                let request = self.request(pull);
+                let asked = self.node.cloud.now();
+                let outcome = self.node.exec(&[]).run(&request).unwrap();
+                let is_answer = outcome.exit == Exit::Code(0);
+                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, asked));
                 Pulled { pull, outcome, answered }
             };
             let threads: Vec<_> =
