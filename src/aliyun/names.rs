@@ -182,9 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn instance_ids() {
+        let longest = format!("cri-{}", "a".repeat(60));
+        for id in ["cri-a", "cri-acmeprod00000001", "cri-A-1", &longest] {
+            assert_eq!(InstanceId::parse(id).unwrap().as_str(), id);
+        }
+        for not in ["", "cri", "cri-", "CRI-a", "a", "cri-a.b", "cri-a/b", "cri-a b", "cri-ü"] {
+            assert!(InstanceId::parse(not).is_none(), "{not}");
+        }
+        assert!(InstanceId::parse(&format!("{longest}a")).is_none());
+    }
+
+    #[test]
     fn arns() {
-        let role = RoleArn::parse("acs:ram::1234:role/puller").map(|r| (r.account, r.name));
-        assert_eq!(role, Some(("1234".to_owned(), "puller".to_owned())));
+        let role = RoleArn::parse("acs:ram::1234:role/puller").unwrap();
+        assert_eq!((role.account(), role.name()), ("1234", "puller"));
         for not in [
             "acs:ram::12a4:role/x",
             "acs:ram::1:role/",
