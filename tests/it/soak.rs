@@ -3,7 +3,7 @@
 //! killed, clocks step. What comes of it is judged by what a kubelet and a registry would do with it.
 //!
 //! `SOAK=3600 cargo test --test it soak -- --nocapture` runs for an hour, `SOAK_SEED` asks for
-//! another chance than 1.
+//! another chance than 1, and `SOAK_NODE=489` for that node alone, which a run has named.
 //!
 //! - [`weather`]: what goes wrong, by chance.
 //! - [`pulls`]: the registries, identities and requests.
@@ -41,19 +41,32 @@ fn soak() {
     let (began, lives) = (Instant::now(), AtomicU64::new(0));
     let table = Mutex::new(Table::default());
     let is_over = || began.elapsed() >= Duration::from_secs(seconds);
+    // One of them again, from its first step to its last.
+    if let Ok(life) = std::env::var("SOAK_NODE") {
+        let life = life.parse().expect("the number of a node");
+        table.lock().unwrap().add(live(chance(seed, life), &|| false), seed, life);
+        return finish(&table.into_inner().unwrap(), seconds, seed, 1);
+    }
     thread::scope(|scope| {
         for _ in 0..NODES {
             scope.spawn(|| {
                 while !is_over() {
                     let life = lives.fetch_add(1, Ordering::Relaxed);
-                    let came_of_it = live(Chance(seed.wrapping_mul(1_000_003) + life), &is_over);
+                    let came_of_it = live(chance(seed, life), &is_over);
                     table.lock().unwrap().add(came_of_it, seed, life);
                 }
             });
         }
     });
-    let table = table.into_inner().unwrap();
-    println!("soak of {seconds} s, seed {seed}, {} nodes\n{table}", lives.into_inner());
+    finish(&table.into_inner().unwrap(), seconds, seed, lives.into_inner());
+}
+
+fn chance(seed: u64, life: u64) -> Chance {
+    Chance(seed.wrapping_mul(1_000_003) + life)
+}
+
+fn finish(table: &Table, seconds: u64, seed: u64, nodes: u64) {
+    println!("soak of {seconds} s, seed {seed}, {nodes} nodes\n{table}");
     assert!(table.pulls > 0 && table.right > 0, "nothing was pulled");
     assert!(table.wrong.is_empty(), "wrong:\n{}", table.wrong.join("\n"));
     assert!(table.out_of_time * 20 < table.right, "it is out of time too often");
