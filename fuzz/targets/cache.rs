@@ -44,7 +44,8 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let value = json!({
         "user_name": "cr_temp_user",
         "password": "fuzz-password",
-        "expire_duration": 3600,
+        // So that it is the login's end that counts.
+        "expire_duration": 43_200,
         "margin": {"secs": 30, "nanos": 0},
         "host": HOST,
     });

@@ -45,7 +45,7 @@ fn linked(depth: &str) -> BTreeSet<String> {
 
 /// As cargo reads them, wherever the manifest has them.
 fn direct() -> BTreeSet<String> {
-    linked("1")
+    linked("1").iter().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[test]
@@ -107,5 +107,5 @@ fn every_script_holds_to_the_lock_file() {
             }
         }
     }
-    assert!(seen >= 14, "only {seen} lines that build were found");
+    assert!(seen >= 11, "only {seen} lines that build were found");
 }
