@@ -109,3 +109,22 @@ fn every_script_holds_to_the_lock_file() {
     }
     assert!(seen >= 11, "only {seen} lines that build were found");
 }
+
+/// What is fuzzed is what is released, though it has a lock file of its own.
+#[test]
+fn the_same_crates_are_fuzzed() {
+    let locked = |path: &str| -> BTreeSet<(String, String)> {
+        let text = text(path);
+        let packages = text.split("[[package]]\n").skip(1);
+        let field = |package: &str, name: &str| {
+            let value = package.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            value.trim_matches('"').to_owned()
+        };
+        packages.map(|each| (field(each, "name = "), field(each, "version = "))).collect()
+    };
+    let (ours, fuzzed) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
+    let is_known = |name: &str| ours.iter().any(|(known, _)| known == name);
+    let others: Vec<_> = fuzzed.difference(&ours).filter(|(name, _)| is_known(name)).collect();
+    assert!(fuzzed.intersection(&ours).count() > 50, "{fuzzed:?}");
+    assert!(others.is_empty(), "other versions than in Cargo.lock: {others:?}");
+}
