@@ -85,9 +85,17 @@ unit_files() {
   done | awk '!seen[$1]++' | sort | cut -d' ' -f2-
 }
 
+# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
+# only root's counts, or that of who asks, and none of a container or a pod.
+is_kubelet() {
+  [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
+  case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
+  ! grep -qsE '^NSpid:.*[0-9][[:space:]]+[0-9]|kubepods' "$1/status" "$1/cgroup"
+}
+
 running_args() {
   for p in "$R"/proc/[0-9]*; do
-    if [ "$(cat "$p/comm" 2>/dev/null)" = kubelet ]; then tr '\0' ' ' <"$p/cmdline"; fi
+    if is_kubelet "$p"; then tr '\0' ' ' <"$p/cmdline"; fi
   done
 }
 

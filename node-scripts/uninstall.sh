@@ -147,10 +147,18 @@ replace() {
 
 # --- the kubelet ---
 
+# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
+# only root's counts, or that of who asks, and none of a container or a pod.
+is_kubelet() {
+  [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
+  case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
+  ! grep -qsE '^NSpid:.*[0-9][[:space:]]+[0-9]|kubepods' "$1/status" "$1/cgroup"
+}
+
 # Is the flag anywhere that install.sh looks, or does the kubelet run with it?
 flagged() {
   for f in "$R"/proc/[0-9]*; do
-    if [ "$(cat "$f/comm" 2>/dev/null)" = kubelet ] && grep -qs -e --image-credential-provider-config "$f/cmdline"; then return; fi
+    if is_kubelet "$f" && grep -qs -e --image-credential-provider-config "$f/cmdline"; then return; fi
   done
   for d in etc run usr/local/lib usr/lib lib; do
     for f in "$R/$d"/systemd/system/kubelet.service "$R/$d"/systemd/system/kubelet.service.d/*.conf; do

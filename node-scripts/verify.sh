@@ -47,6 +47,14 @@ recorded() { sed -n "s/^$1 //p" "$R$STATE/record" 2>/dev/null || :; }
 
 # --- the kubelet ---
 
+# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
+# only root's counts, or that of who asks, and none of a container or a pod.
+is_kubelet() {
+  [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
+  case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
+  ! grep -qsE '^NSpid:.*[0-9][[:space:]]+[0-9]|kubepods' "$1/status" "$1/cgroup"
+}
+
 # The value of a flag of the running kubelet; the last one counts.
 flag() {
   printf '%s\n' "$arguments" | awk -v name="$1" '
@@ -86,7 +94,7 @@ entry() {
 kubelet() {
   arguments='' environ='' api='' args='' config='' running=''
   for p in "$R"/proc/[0-9]*; do
-    if [ "$(cat "$p/comm" 2>/dev/null)" = kubelet ]; then running=$p; break; fi
+    if is_kubelet "$p"; then running=$p; break; fi
   done
   if [ -n "$running" ]; then
     arguments=$(tr '\0' '\n' <"$running/cmdline")

@@ -44,7 +44,8 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let value = json!({
         "user_name": "cr_temp_user",
         "password": "fuzz-password",
-        "expire_duration": 3600,
+        // So that it is the login's end that counts.
+        "expire_duration": 43_200,
         "margin": {"secs": 30, "nanos": 0},
         "host": HOST,
     });
@@ -89,7 +90,10 @@ fuzz_target!(|input: &[u8]| {
         // Fuzzing does not find a checksum by itself.
         _ => [b"acr-cache 1 ", checksum(text).as_bytes(), b"\n", text].concat(),
     };
-    fs::write(&changed.0, contents).expect("the cache can be written");
+    fs::write(&changed.0, &contents).expect("the cache can be written");
+    let login = if which & 1 == 0 { &place.login.1 } else { &contents };
+    let login = body(login);
+    let begun = since_boot();
     let cache =
         Cache::at_a_glance(&place.directory, scope(), &journal).expect("the cache is there");
     if let Some(answer) = provide::from_cache(&place.request, &cache) {
@@ -102,13 +106,26 @@ fuzz_target!(|input: &[u8]| {
                 && auth[HOST]["password"].is_string()
         );
         let told = answer["cacheDuration"].as_str().and_then(duration::parse_go);
-        assert!(told.is_some(), "{answer}");
+        let told = told.unwrap_or_else(|| panic!("{answer}"));
+        if let Some(until) = login["until"].as_u64() {
+            let left = Duration::from_millis(until).saturating_sub(begun);
+            assert!(told <= left, "{answer}, and {left:?} are left");
+        }
+        if let Some(most) = login["value"]["expire_duration"].as_u64() {
+            assert!(told.as_secs() <= most, "{answer}, and {most} s are asked for");
+        }
     }
     let _: Vec<_> = cache.logins::<Value>();
     let _ = trace::runs(&cache);
     fs::write(&changed.0, &changed.1).expect("the cache can be written");
     assert!(other.0.is_file(), "nothing else was touched");
 });
+
+/// A file's contents behind its first line, if this type holds them.
+fn body(contents: &[u8]) -> Value {
+    let at = contents.iter().position(|b| *b == b'\n').map_or(0, |end| end + 1);
+    serde_json::from_slice(&contents[at..]).unwrap_or_default()
+}
 
 /// SHA-1 as FIPS 180-4 has it, in hexadecimal.
 fn checksum(text: &[u8]) -> String {

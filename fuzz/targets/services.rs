@@ -17,6 +17,7 @@ use aliyun_acr_credential_provider::aliyun::sts::{Session, SessionAnswer};
 use aliyun_acr_credential_provider::http::Response;
 use aliyun_acr_credential_provider::secret::Secret;
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 
 const SECRET: &str = "fuzz/secret+sent==";
 const SIGNED: &str = "POST&%2F&Action%3DAssumeRole";
@@ -43,12 +44,19 @@ fuzz_target!(|input: &[u8]| {
     match who {
         b'a' => {
             if let Some(answer) = answer::<EnterpriseToken>(&response, &sent) {
-                login(answer.into());
+                let document = document(body);
+                assert!(document.is_null() || document["IsSuccess"] == true, "{document}");
+                login(
+                    answer.into(),
+                    &document,
+                    ["TempUsername", "AuthorizationToken", "ExpireTime"],
+                );
             }
         }
         b'b' => {
             if let Some(answer) = answer::<PersonalAnswer>(&response, &sent) {
-                login(answer.into());
+                let data = &document(body)["data"];
+                login(answer.into(), data, ["tempUserName", "authorizationToken", "expireDate"]);
             }
         }
         b'c' => {
@@ -56,6 +64,13 @@ fuzz_target!(|input: &[u8]| {
                 let session = Session::from(answer);
                 let credentials = &session.credentials;
                 assert!(!credentials.access_key_id.is_empty());
+                let said = &document(body)["Credentials"];
+                if said.is_object() {
+                    assert_eq!(said["AccessKeyId"], credentials.access_key_id);
+                    assert_eq!(said["AccessKeySecret"], credentials.access_key_secret.expose());
+                    let token = credentials.security_token.as_ref().map(Secret::expose);
+                    assert_eq!(said["SecurityToken"].as_str(), token);
+                }
                 assert!(!credentials.access_key_secret.is_empty());
                 assert!(credentials.security_token.as_ref().is_some_and(|token| !token.is_empty()));
                 session
@@ -130,9 +145,21 @@ fn answer<T: serde::de::DeserializeOwned>(
     }
 }
 
-fn login(login: Login) {
+/// What an answer says, by a reader of all of it; null where that cannot hold it.
+fn document(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// A login is what the answer has under these names.
+fn login(login: Login, said: &Value, [user, password, end]: [&str; 3]) {
     let milliseconds = login.expires.as_millisecond();
     assert!(milliseconds.abs() < 400_000_000_000_000);
+    if said.is_object() {
+        assert_eq!(said[user], login.user_name);
+        assert_eq!(said[password], login.password.expose());
+        let end = said[end].as_i64().or_else(|| said[end].as_str()?.trim().parse().ok());
+        assert!(end.is_none_or(|end| end == milliseconds), "{end:?} {milliseconds}");
+    }
 }
 
 fn one_line(text: &str) {

@@ -32,8 +32,8 @@ pub struct Kubelet {
     pub minor: Option<u32>,
 }
 
-/// The first process called kubelet, but for those of containers with processes of their own:
-/// these belong to other clusters.
+/// The first process called kubelet, but for those of containers with processes of their own, which
+/// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
 #[must_use]
 pub fn running(root: &Path) -> Option<Kubelet> {
     let proc = &root.join("proc");
@@ -58,7 +58,9 @@ fn is_kubelet(process: &Path) -> bool {
         fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "kubelet");
     let status = fs::read_to_string(process.join("status")).unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    is_named && is_believed(process) && ids.is_none_or(|ids| ids.split_whitespace().count() == 1)
+    let is_alone = ids.is_none_or(|ids| ids.split_whitespace().count() == 1);
+    let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+    is_named && is_believed(process) && is_alone && !groups.contains("kubepods")
 }
 
 /// Anybody can call a process so: only what root runs counts, and what who asks runs.

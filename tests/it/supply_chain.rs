@@ -43,13 +43,9 @@ fn linked(depth: &str) -> BTreeSet<String> {
     crates.into_iter().filter(|name| !name.starts_with("aliyun-acr-credential-provider ")).collect()
 }
 
-/// The names in `[dependencies]`.
+/// As cargo reads them, wherever the manifest has them.
 fn direct() -> BTreeSet<String> {
-    let manifest = text("Cargo.toml");
-    let (_, section) = manifest.split_once("[dependencies]\n").unwrap();
-    let section = section.split("\n[").next().unwrap();
-    let name = |line: &str| Some(line.split_once(" = ")?.0.to_owned());
-    section.lines().filter_map(name).collect()
+    linked("1").iter().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[test]
@@ -94,17 +90,14 @@ fn every_package_forbids_unsafe() {
 #[test]
 fn every_script_holds_to_the_lock_file() {
     let mut seen = 0;
-    for script in [
-        ".ci/run",
-        "tests/run",
-        "tests/full",
-        "release/build.sh",
-        "release/check.sh",
-        "benches/startup.sh",
-    ] {
-        let text = text(script).replace("\\\n", " ");
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-            let builds = ["build", "run", "test", "clippy", "bench", "zigbuild"];
+    for script in lines_of("git", &["ls-files"]) {
+        let Ok(contents) = fs::read_to_string(root(&script)) else { continue };
+        if !(contents.starts_with("#!/bin/sh") || contents.starts_with("#!/usr/bin/env bash")) {
+            continue;
+        }
+        let contents = contents.replace("\\\n", " ");
+        for line in contents.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let builds = ["build", "check", "run", "test", "clippy", "bench", "zigbuild"];
             let is_one = |what: &&str| {
                 line.contains(&format!("cargo {what} ")) || line.contains(&format!("cargo-{what} "))
             };
@@ -114,5 +107,24 @@ fn every_script_holds_to_the_lock_file() {
             }
         }
     }
-    assert!(seen >= 7, "only {seen} lines that build were found");
+    assert!(seen >= 11, "only {seen} lines that build were found");
+}
+
+/// What is fuzzed is what is released, though it has a lock file of its own.
+#[test]
+fn the_same_crates_are_fuzzed() {
+    let locked = |path: &str| -> BTreeSet<(String, String)> {
+        let text = text(path);
+        let packages = text.split("[[package]]\n").skip(1);
+        let field = |package: &str, name: &str| {
+            let value = package.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            value.trim_matches('"').to_owned()
+        };
+        packages.map(|each| (field(each, "name = "), field(each, "version = "))).collect()
+    };
+    let (ours, fuzzed) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
+    let is_known = |name: &str| ours.iter().any(|(known, _)| known == name);
+    let others: Vec<_> = fuzzed.difference(&ours).filter(|(name, _)| is_known(name)).collect();
+    assert!(fuzzed.intersection(&ours).count() > 50, "{fuzzed:?}");
+    assert!(others.is_empty(), "other versions than in Cargo.lock: {others:?}");
 }

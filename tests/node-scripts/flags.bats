@@ -163,6 +163,26 @@ END
     [ "$before" = "$(cat "$ROOT/etc/kubernetes/kubelet-customized-args.conf")" ]
 }
 
+@test "a process that only calls itself kubelet is not believed" {
+    for how in $(pretences); do
+        rm -rf "${ROOT:-}" "${FAKE:-}"
+        node ack
+        pretend 50 "$how"
+        snapshot >"$FAKE/before"
+        ls "$ROOT/srv/others" >"$FAKE/there"
+        rm "$FAKE/ran"
+        install_all
+        succeeded
+        ls "$ROOT/srv/others" | diff "$FAKE/there" -
+        [ ! -e "$FAKE/ran" ]
+        [ -x "$ROOT/opt/$name/bin/$name" ]
+        [[ $(kubelet_args) == *"$flag-bin-dir=/opt/$name/bin"* ]]
+        uninstall
+        succeeded
+        diff <(snapshot) "$FAKE/before"
+    done
+}
+
 @test "our flags that something has thrown out of their file come back" {
     node ack
     install_all

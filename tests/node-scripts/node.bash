@@ -93,3 +93,26 @@ kubelet_starts() {
 }
 
 kubelet_args() { tr '\0' ' ' <"$ROOT/proc/100/cmdline"; }
+
+# pretend NUMBER HOW: a process that only calls itself kubelet, of a pod, a container or another user,
+# leads whoever believes it to a binary in /srv/others.
+pretend() {
+    local process=$ROOT/proc/$1
+    mkdir -p "$process" "$ROOT/srv/others"
+    echo kubelet >"$process/comm"
+    printf 'kubelet\0%s-config=/srv/others/p.yaml\0%s-bin-dir=/srv/others\0' "$flag" "$flag" >"$process/cmdline"
+    printf '#!/bin/sh\ntrue >%s/ran\n' "$FAKE" >"$ROOT/srv/others/$name"
+    chmod 755 "$ROOT/srv/others/$name"
+    rm -f "$process/status" "$process/cgroup"
+    case $2 in
+    pod) echo "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope" >"$process/cgroup" ;;
+    container) printf 'Name:\tkubelet\nNSpid:\t%s\t1\n' "$1" >"$process/status" ;;
+    user) chown 65534 "$process" ;;
+    esac
+}
+
+# Those that this user can make.
+pretences() {
+    echo pod container
+    [ "$(id -u)" != 0 ] || echo user
+}

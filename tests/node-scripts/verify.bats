@@ -183,6 +183,16 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     says "answer: a login for $REGISTRY"
 }
 
+@test "a process that only calls itself kubelet is not believed, nor run what it names" {
+    for how in $(pretences); do
+        pretend 10 "$how"
+        verify
+        succeeded
+        says "ok      flags: the running kubelet has $flag-config=/etc/kubernetes/" "binary: $PROGRAM_THERE"
+        [ ! -e "$FAKE/ran" ]
+    done
+}
+
 @test "the running kubelet has no flags, though they are in its files" {
     printf %s '/usr/bin/kubelet --v=2' | tr ' ' '\0' >"$ROOT/proc/100/cmdline"
     verify

@@ -19,6 +19,13 @@ const AROUND: Duration = Duration::from_secs(2);
 /// A time stamp that is a quarter of an hour off is refused, and a little less may be in time.
 const REFUSED_SKEW: i64 = 890;
 
+/// What there was when a pull began.
+pub struct Asked {
+    pub at: Timestamp,
+    /// How many logins had been issued.
+    pub logins: usize,
+}
+
 /// Why there is rightly no login.
 enum Refusal {
     Right,
@@ -166,7 +173,8 @@ fn count_secrets(place: &Place, outcome: &Outcome, table: &mut Table) {
     table.secrets += seen as u64;
 }
 
-/// Whether an answer is one that the registry takes now, and for as long as the kubelet keeps it.
+/// Whether an answer is one that the registry takes now, and for as long as the kubelet keeps it, and
+/// was asked for by who is configured; a pod's also not by an earlier pull.
 ///
 /// Nobody knows when in its time a late one was written: a machine that stands still for a minute is
 /// none of the program's doing. It is judged as of the moment when it was asked for.
@@ -174,7 +182,7 @@ pub fn answered(
     place: &Place,
     pull: &Pull,
     outcome: &Outcome,
-    asked: Timestamp,
+    asked: &Asked,
 ) -> Result<(), String> {
     let answer =
         outcome.answer(V1).map_err(|why| format!("the kubelet does not take it: {why}"))?;
@@ -194,9 +202,16 @@ pub fn answered(
         let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
         cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
     };
+    let (asker, number) = cloud.login_asked_by(user, password).ok_or("nobody has asked for it")?;
+    if asker != pull.asker {
+        return Err(format!("{asker} has asked for the login, and not {}", pull.asker));
+    }
+    if pull.pod && number < asked.logins {
+        return Err("the login was obtained with the token of an earlier pod".to_owned());
+    }
     let now = cloud.now();
-    let is_late = now.as_second() - asked.as_second() > TIMEOUT.as_secs().cast_signed();
-    let at = if is_late { asked } else { now };
+    let is_late = now.as_second() - asked.at.as_second() > TIMEOUT.as_secs().cast_signed();
+    let at = if is_late { asked.at } else { now };
     // The kubelet hands it out until the duration is over, counted from then.
     let kept = answer.cache_duration.ok_or("no cacheDuration")?.nanoseconds() / 1_000_000_000;
     let ends = cloud.login_ends(user, password);

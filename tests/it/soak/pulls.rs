@@ -11,7 +11,7 @@ use serde_json::json;
 use simulation::cloud::{Hop, standard};
 use simulation::kubelet::{Exit, Outcome, encode_request};
 
-use super::judge::{self, Table};
+use super::judge::{self, Asked, Table};
 use super::weather::{HOPS, Weather};
 use crate::fleet::chance::Chance;
 use crate::node::{ACME, FOO, Node, V1};
@@ -20,6 +20,8 @@ use crate::node::{ACME, FOO, Node, V1};
 pub const TIMEOUT: Duration = Duration::from_secs(6);
 
 const GLOBEX: &str = "globex-registry.cn-shanghai.cr.aliyuncs.com";
+/// The same instance as [`ACME`], for which somebody else asks.
+const ACME_VPC: &str = "acme-registry-vpc.cn-hangzhou.cr.aliyuncs.com";
 const ACME_DEV: &str = "acme-dev-registry.cn-hangzhou.cr.aliyuncs.com";
 const CUSTOM: &str = "img.example.com";
 const PERSONAL: &str = "registry.cn-hangzhou.aliyuncs.com";
@@ -41,8 +43,10 @@ pub enum Opens {
 pub struct Pull {
     pub host: &'static str,
     pub opens: Opens,
+    /// Who has to ask for the login: at the end of the chain, as trust policies call him.
+    pub asker: &'static str,
     /// With a token of the pod's own.
-    pod: bool,
+    pub pod: bool,
     /// The hops that it may take.
     pub hops: &'static [Hop],
 }
@@ -65,24 +69,60 @@ const LOOKED_UP: [Hop; 7] = [
 ];
 const RRSA: [Hop; 3] = [Hop::AssumeRoleWithOidc, Hop::AssumeRole, Hop::GetAuthorizationToken];
 
-const PULLS: [Pull; 7] = [
-    Pull { host: ACME, opens: Opens::Instance(standard::ACME), pod: false, hops: &WORKER_ROLE },
+/// The owner of the AccessKey.
+const USER: &str = "acs:ram::2000000000000002:user/image-puller";
+
+const PULLS: [Pull; 8] = [
+    Pull {
+        host: ACME,
+        opens: Opens::Instance(standard::ACME),
+        asker: standard::PULLER,
+        pod: false,
+        hops: &WORKER_ROLE,
+    },
     Pull {
         host: FOO,
         opens: Opens::Instance(standard::FOO_REGISTRY),
+        asker: standard::PULLER_ONE_HOUR,
         pod: false,
         hops: &LOOKED_UP,
     },
-    Pull { host: GLOBEX, opens: Opens::Instance(standard::GLOBEX), pod: false, hops: &RRSA },
     Pull {
-        host: ACME_DEV,
-        opens: Opens::Instance(standard::ACME_DEV),
+        host: GLOBEX,
+        opens: Opens::Instance(standard::GLOBEX),
+        asker: standard::PULLER,
+        pod: false,
+        hops: &RRSA,
+    },
+    Pull {
+        host: ACME_VPC,
+        opens: Opens::Instance(standard::ACME),
+        asker: USER,
         pod: false,
         hops: &[Hop::GetAuthorizationToken],
     },
-    Pull { host: CUSTOM, opens: Opens::Instance(standard::ACME), pod: true, hops: &RRSA },
-    Pull { host: PERSONAL, opens: Opens::Personal, pod: false, hops: &[Hop::PersonalTokens] },
-    Pull { host: FOREIGN, opens: Opens::Nothing, pod: false, hops: &[] },
+    Pull {
+        host: ACME_DEV,
+        opens: Opens::Instance(standard::ACME_DEV),
+        asker: USER,
+        pod: false,
+        hops: &[Hop::GetAuthorizationToken],
+    },
+    Pull {
+        host: CUSTOM,
+        opens: Opens::Instance(standard::ACME),
+        asker: standard::PULLER,
+        pod: true,
+        hops: &RRSA,
+    },
+    Pull {
+        host: PERSONAL,
+        opens: Opens::Personal,
+        asker: USER,
+        pod: false,
+        hops: &[Hop::PersonalTokens],
+    },
+    Pull { host: FOREIGN, opens: Opens::Nothing, asker: "", pod: false, hops: &[] },
 ];
 
 /// What came of a pull.
@@ -179,10 +219,11 @@ impl Place {
         thread::scope(|scope| {
             let run = |pull: Pull| {
                 let request = self.request(pull);
-                let asked = self.node.cloud.now();
+                let cloud = &self.node.cloud;
+                let asked = Asked { at: cloud.now(), logins: cloud.logins() };
                 let outcome = self.node.exec(&[]).run(&request).unwrap();
                 let is_answer = outcome.exit == Exit::Code(0);
-                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, asked));
+                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, &asked));
                 Pulled { pull, outcome, answered }
             };
             let threads: Vec<_> =
@@ -268,6 +309,7 @@ impl Place {
                 standard::GLOBEX,
                 rrsa(standard::RRSA_ROLE)
             ),
+            format!("  - instanceId: {}\n    domains: {ACME_VPC}\n{key}", standard::ACME),
             format!("  - instanceId: {}\n    domains: {ACME_DEV}\n{key}", standard::ACME_DEV),
             format!(
                 "  - instanceId: {}\n    domains: {CUSTOM}\n    regionId: cn-hangzhou\n    podIdentity: required\n{}",

@@ -325,6 +325,17 @@ impl Cloud {
     pub fn login_ends(&self, user: &str, password: &str) -> Option<Timestamp> {
         self.backend.logins.ends(user, password)
     }
+
+    /// How many logins were issued so far.
+    pub fn logins(&self) -> usize {
+        self.backend.logins.count()
+    }
+
+    /// Who asked for a login that was issued, as trust policies call him, and how many were issued
+    /// before it.
+    pub fn login_asked_by(&self, user: &str, password: &str) -> Option<(String, usize)> {
+        self.backend.logins.asked_by(user, password)
+    }
 }
 
 impl Drop for Cloud {

@@ -135,6 +135,17 @@ impl Logins {
         logins.iter().find(of).map(|login| login.expires)
     }
 
+    pub(in super::super) fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    pub(in super::super) fn asked_by(&self, user: &str, password: &str) -> Option<(String, usize)> {
+        let logins = lock(&self.0);
+        let of = |login: &Login| login.user == user && login.password == password;
+        let before = logins.iter().position(of)?;
+        Some((logins.get(before)?.identity.principal(), before))
+    }
+
     fn find(&self, backend: &Backend, user: &str, password: &str) -> Result<Login, LoginRefused> {
         let logins = lock(&self.0);
         let matching = logins.iter().find(|login| login.user == user && login.password == password);
