@@ -328,14 +328,14 @@ fn a_kubelet_that_somebody_else_runs() {
     let process = kubelet(&node);
     let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
-    let none = "no kubelet runs on this machine, or it is not to be seen";
+    let unseen = "no kubelet runs on this machine, or it is not to be seen";
     let group = process.join("cgroup");
     fs::write(&group, "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope\n").unwrap();
-    assert_eq!(look(), none, "one of a pod");
+    assert_eq!(look(), unseen, "one of a pod");
     fs::write(&group, "0::/system.slice/kubelet.service\n").unwrap();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     chown(&process, NOBODY, None).unwrap();
-    assert_eq!(look(), none, "another user's");
+    assert_eq!(look(), unseen, "another user's");
 }
 
 /// Of a kubelet in a container, which root's doctor sees as well: its files are not this machine's.

@@ -202,9 +202,10 @@ pub fn answered(
         let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
         cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
     };
-    let (asker, number) = cloud.login_asked_by(user, password).ok_or("nobody has asked for it")?;
-    if asker != pull.asker {
-        return Err(format!("{asker} has asked for the login, and not {}", pull.asker));
+    let (identity, number) =
+        cloud.login_asked_by(user, password).ok_or("nobody has asked for it")?;
+    if identity != pull.asker {
+        return Err(format!("{identity} has asked for the login, and not {}", pull.asker));
     }
     if pull.pod && number < asked.logins {
         return Err("the login was obtained with the token of an earlier pod".to_owned());
