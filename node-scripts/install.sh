@@ -324,7 +324,7 @@ flags() {
 timer() {
   [ -L "$R$LINK" ] || record file $LINK
   v=''
-  [ ! -f "$conf" ] || v=$(sed '/^ *#/d' "$conf" | grep -oE "cacheDir[\"'\\]*: *[\"'\\]*/[^\"'\\ ,}#]*" | sed 's/^[^/]*/-/') || :
+  [ ! -f "$conf" ] || v=$(sed '/^ *#/d' "$conf" | grep -oE "cacheDir[\"'\\]*: *[\"'\\]*/[^\"'\\ ,}#]*" | sed 's/^[^/]*/-/; s/%/%%/g') || :
   want file $UNITS/$NAME-refresh.service <<END
 [Unit]
 Description=Renew ACR logins before they end

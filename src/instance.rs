@@ -157,15 +157,7 @@ impl Lookup<'_, '_> {
         let session = (self.session)(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
         acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance).map_err(
-            |error| {
-                failure(
-                    Hop::ListInstanceEndpoint,
-                    instance.as_str(),
-                    self.known_region(entry),
-                    &session,
-                    &error,
-                )
-            },
+            |error| failure(Hop::ListInstanceEndpoint, instance.as_str(), &session, &error),
         )
     }
 
@@ -173,9 +165,7 @@ impl Lookup<'_, '_> {
         let session = (self.session)(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
         let found = acr::instance_named(&self.node.network, endpoint, &session.credentials, name)
-            .map_err(|error| {
-            failure(Hop::ListInstance, name, self.known_region(entry), &session, &error)
-        })?;
+            .map_err(|error| failure(Hop::ListInstance, name, &session, &error))?;
         found.ok_or_else(|| {
             let message = format!(
                 "{} has no instance named `{name}` in this account and region",
@@ -202,18 +192,11 @@ impl Lookup<'_, '_> {
     }
 }
 
-fn failure(
-    hop: Hop,
-    what: &str,
-    region: Option<&Region>,
-    caller: &Identity,
-    error: &CallError,
-) -> Failure {
+fn failure(hop: Hop, what: &str, caller: &Identity, error: &CallError) -> Failure {
     let subject = format!("{hop} of {what} by {}", caller.owner);
     let facts = Facts {
         caller: Some(caller.owner.clone()),
         instance: Some(what.to_owned()),
-        region: region.map(ToString::to_string),
         ..Facts::default()
     };
     Failure::of_call(Exit::RegistryToken, hop, &subject, error, &facts)

@@ -33,6 +33,12 @@ data:\n  credential-provider: |\n    cacheDir: /var/cache/acr
 data:\n  credential-provider: "margin: 30s\\\\ncacheDir: /var/cache/acr\\\\n"
 {"credential-provider":{"cacheDir":"/var/cache/acr","margin":"30s"}}
 END
+    # systemd takes what stands behind a % for something else.
+    node ack
+    printf 'credential-provider: {cacheDir: /var/cache/acr%%n}\n' >"$FAKE/config.yaml"
+    install_all --refresh-timer
+    succeeded
+    grep -qx ReadWritePaths=-/var/cache/acr%%n "$ROOT/$units/$name-refresh.service"
     for text in 'credential-provider:\n  cacheDir: off' 'credential-provider:\n  #cacheDir: /var/cache/acr'; do
         node ack
         printf '%b\n' "$text" >"$FAKE/config.yaml"
