@@ -146,7 +146,7 @@ fn may_be_a_registry(host: &str) -> bool {
     let front: Vec<&str> = front.split('.').collect();
     match front[..] {
         [first, place, "personal", "cr"] => {
-            let id = first.trim_end_matches("-vpc").strip_prefix("crpi-");
+            let id = first.strip_suffix("-vpc").unwrap_or(first).strip_prefix("crpi-");
             region(place) && id.is_some_and(|id| !id.is_empty() && !id.contains('-'))
         }
         [first, place, "cr"] | [first, "distributed", place, "cr"] => {
