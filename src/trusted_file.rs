@@ -1,8 +1,8 @@
 //! Files that decide what this program does: read only where nobody else can have written them.
 //!
-//! The rule is that of `sshd` for keys: the file and the folder it lies in belong to root or to who
-//! runs this, and nobody else may write to them. A sticky folder, such as `/tmp`, may be written
-//! to by all, for nobody can replace another's file in it; and no folder above may be open to all.
+//! The file and the folder it lies in belong to root or to who runs this, and nobody else may write
+//! to them. A sticky folder, such as `/tmp`, may be written to by all, for nobody can replace
+//! another's file in it; and no folder above may be open to all.
 //! What is checked is what was opened, so nothing can change in between; and what is no file is
 //! never opened, for that alone can block (a FIFO) or set something off (a device).
 
