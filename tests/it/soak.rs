@@ -7,10 +7,12 @@
 //!
 //! - [`weather`]: what goes wrong, by chance.
 //! - [`pulls`]: the registries, identities and requests.
+//! - [`stalls`]: when the machine itself stood still.
 //! - [`judge`]: whether what came of a pull is right.
 
 mod judge;
 mod pulls;
+mod stalls;
 mod weather;
 
 use std::sync::Mutex;
@@ -48,6 +50,7 @@ fn soak() {
         return finish(&table.into_inner().unwrap(), seconds, seed, 1);
     }
     thread::scope(|scope| {
+        scope.spawn(|| stalls::watch(&is_over));
         for _ in 0..NODES {
             scope.spawn(|| {
                 while !is_over() {
@@ -70,6 +73,7 @@ fn finish(table: &Table, seconds: u64, seed: u64, nodes: u64) {
     assert!(table.pulls > 0 && table.right > 0, "nothing was pulled");
     assert!(table.wrong.is_empty(), "wrong:\n{}", table.wrong.join("\n"));
     assert!(table.out_of_time * 20 < table.right, "it is out of time too often");
+    assert!(table.stood_still * 100 < table.pulls, "the machine stands still all the time");
     assert_eq!(table.secrets, 0, "secrets were seen in an output");
 }
 

@@ -9,6 +9,7 @@ use simulation::cloud::{Hop, LoginRefused, SecretKind};
 use simulation::kubelet::{Exit, Outcome};
 
 use super::pulls::{Opens, Place, Pull, Pulled, TIMEOUT};
+use super::stalls;
 use super::weather::Weather;
 use crate::node::V1;
 
@@ -48,6 +49,8 @@ pub struct Table {
     /// All of the time used up, and told so, though every fault passed: several at once, each with
     /// its pause, on a busy machine.
     pub out_of_time: u64,
+    /// Otherwise wrong, and not judged, for the machine stood still meanwhile.
+    pub stood_still: u64,
     pub slowest: Duration,
     pub secrets: u64,
     pub wrong: Vec<String>,
@@ -66,6 +69,7 @@ impl Table {
         self.late += other.late;
         self.refused_late += other.refused_late;
         self.out_of_time += other.out_of_time;
+        self.stood_still += other.stood_still;
         self.slowest = self.slowest.max(other.slowest);
         self.secrets += other.secrets;
         self.refreshed += other.refreshed;
@@ -98,6 +102,7 @@ impl fmt::Display for Table {
             self.refused_late
         )?;
         writeln!(f, "| out of time, though all that failed passed | {} |", self.out_of_time)?;
+        writeln!(f, "| not judged: the machine stood still | {} |", self.stood_still)?;
         writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
         writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
         writeln!(
@@ -122,7 +127,7 @@ pub fn pull(
     trouble: &BTreeSet<Hop>,
     table: &mut Table,
 ) {
-    let Pulled { pull, outcome, answered } = pulled;
+    let Pulled { pull, began, outcome, answered } = pulled;
     table.pulls += 1;
     table.slowest = table.slowest.max(outcome.duration);
     count_secrets(place, outcome, table);
@@ -141,7 +146,9 @@ pub fn pull(
         }
         (None, other) => Err(format!("ended by {other}")),
     };
-    if let Err(why) = verdict {
+    if verdict.is_err() && stalls::since(*began) {
+        table.stood_still += 1;
+    } else if let Err(why) = verdict {
         table.wrong.push(format!(
             "{}: {why} (skew {} s, trouble {trouble:?})\n{}",
             pull.host,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use simulation::cloud::{Hop, standard};
@@ -128,6 +128,7 @@ const PULLS: [Pull; 8] = [
 /// What came of a pull.
 pub struct Pulled {
     pub pull: Pull,
+    pub began: Instant,
     pub outcome: Outcome,
     /// Whether an answer was right when it came: what is good then may end while others still run.
     pub answered: Option<Result<(), String>>,
@@ -218,13 +219,14 @@ impl Place {
         let pulls: Vec<Pull> = (0..number).map(|_| PULLS[chance.of(PULLS.len())]).collect();
         thread::scope(|scope| {
             let run = |pull: Pull| {
+                let began = Instant::now();
                 let request = self.request(pull);
                 let cloud = &self.node.cloud;
                 let asked = Asked { at: cloud.now(), logins: cloud.logins() };
                 let outcome = self.node.exec(&[]).run(&request).unwrap();
                 let is_answer = outcome.exit == Exit::Code(0);
                 let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, &asked));
-                Pulled { pull, outcome, answered }
+                Pulled { pull, began, outcome, answered }
             };
             let threads: Vec<_> =
                 pulls.iter().map(|pull| scope.spawn(move || run(*pull))).collect();
