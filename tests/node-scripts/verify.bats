@@ -98,7 +98,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     says "binary: $PROGRAM_THERE is $name " 'as it was installed' "configuration: /etc/$name/config.yaml has mode 600" \
         "flags: the running kubelet has $flag-config=/etc/kubernetes/credential-provider-config.yaml and $flag-bin-dir=/opt/$name/bin" \
         "matchImages of $name has $REGISTRY" "registry: $REGISTRY: 10.0.0.8 in" "registry: $AUTH: 100.103.7.181 in" \
-        "storage: $OSS: 100.118.28.44 in" "answer: a login for $REGISTRY as user cr_temp_user, kept by the kubelet for 59m30s"
+        "storage: $OSS: 100.118.28.44 in" "answer: a login for $REGISTRY as user cr_temp_user, kept by the kubelet for 59m"
     diff <(snapshot) "$FAKE/before"
     diff <(times) "$FAKE/times"
     [ -z "$(ls -A "$TMPDIR")" ]
