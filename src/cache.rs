@@ -27,6 +27,7 @@ use crate::cache::store::{Contents, Lock, Store, Unusable};
 use crate::cache::turn::{FAILED, FIRST_PAUSE};
 use crate::clock::{self, Deadline};
 use crate::error::Failure;
+use crate::freshness::Rules;
 use crate::journal::Journal;
 
 /// A login that no pull has used for so long is not renewed ahead of time any more, and goes once
@@ -161,11 +162,12 @@ impl<'a> Cache<'a> {
         if let Some(kept) = self.get_fresh(key) {
             return Ok(kept);
         }
-        let old = self.get::<T>(key);
+        let lives = |old: &Kept<T>| old.left() >= Rules::DEFAULT.least_left;
+        let old = self.get::<T>(key).filter(lives);
         let share = if old.is_some() { RENEWAL_SHARE } else { 1 };
         let outcome = deadline.within_share(share, || self.fetch_once(key, deadline, make));
         match (outcome, old) {
-            (Err(failure), Some(old)) if failure.may_pass && !old.left().is_zero() => {
+            (Err(failure), Some(old)) if failure.may_pass && lives(&old) => {
                 Ok(Kept { stale: Some(failure), ..old })
             }
             (outcome, _) => outcome,

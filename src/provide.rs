@@ -244,13 +244,7 @@ impl Pull<'_, '_> {
             Ok(Made { value, fresh_until: until.saturating_sub(renew_below), until })
         })?;
         let left = left_at_issue.get().unwrap_or_else(|| kept.left());
-        if let Some(failure) = kept.stale {
-            if left < Rules::DEFAULT.least_left {
-                return Err(failure);
-            }
-            return Ok(Served { token: kept.value.token(left), stale: Some(failure) });
-        }
-        Ok(Served { token: kept.value.token(left), stale: None })
+        Ok(Served { token: kept.value.token(left), stale: kept.stale })
     }
 }
 
