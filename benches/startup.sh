@@ -134,7 +134,8 @@ count() {
 check() {
     awk -F '\t' '
         { of[$1, $2] = $3 }
-        function none(run, group) { if (of[run, group] > 0) wrong(run " pays for " group) }
+        # A hundred instructions are a value that is made and dropped, and nothing done with it.
+        function none(run, group) { if (of[run, group] > 100) wrong(run " pays for " group) }
         function some(run, group) { if (of[run, group] + 0 == 0) wrong(run " shows no " group) }
         function wrong(what) { print "BROKEN " what; broken++ }
         END {
