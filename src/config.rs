@@ -35,7 +35,7 @@ pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
 pub const PATH_VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_CONFIG";
 
 /// Largest file that is read, in KiB: what a `ConfigMap` can hold.
-const MAX_FILE: u64 = 1024;
+pub const MAX_FILE: u64 = 1024;
 
 /// `expiring-threshold` when it is left out, as the vendor's helper has it.
 const EXPIRING_THRESHOLD: Duration = Duration::from_secs(15 * 60);

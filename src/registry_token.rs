@@ -128,15 +128,11 @@ pub fn left(
     local: Timestamp,
     told: Option<Timestamp>,
 ) -> Result<Duration, Timestamp> {
-    let told = told.filter(|_| login.issued.is_none());
-    let now = service_time(login, told).unwrap_or(local);
-    let (now, end) = match ends {
+    let end = ends.map_or(login.expires, |ends| ends.min(login.expires));
+    let now = match (ends, login.issued) {
         // A bound that must not be exceeded goes by the later of two clocks that may be wrong.
-        Some(end) if login.issued.is_none() => {
-            (local.max(told.unwrap_or(local)), end.min(login.expires))
-        }
-        Some(end) => (now, end.min(login.expires)),
-        None => (now, login.expires),
+        (Some(_), None) => local.max(told.unwrap_or(local)),
+        _ => service_time(login, told).unwrap_or(local),
     };
     let left = u64::try_from(end.as_millisecond() - now.as_millisecond()).unwrap_or(0);
     if left == 0 { Err(end) } else { Ok(Duration::from_millis(left)) }

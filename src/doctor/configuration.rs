@@ -6,16 +6,15 @@ use std::path::Path;
 
 use crate::aliyun::endpoint::Network;
 use crate::config::yaml::{Note, Position};
-use crate::config::{Config, ConfigError, Entry, IdentitySource, PodIdentity, Scope, Source};
+use crate::config::{
+    Config, ConfigError, Entry, IdentitySource, MAX_FILE, PodIdentity, Scope, Source,
+};
 use crate::doctor::report::{Station, Status};
 use crate::environment::Environment;
 use crate::error::Exit;
 use crate::registry::RegistryHost;
 
 const NAME: &str = "configuration";
-
-/// As much as is read of a file that is not used, in bytes.
-const MAX_FILE: u64 = 1024 * 1024;
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
@@ -78,7 +77,7 @@ fn all_the_same(path: &Path, environment: &Environment) -> Option<Result<Config,
     fs::metadata(path).ok().filter(Metadata::is_file)?;
     let file = File::open(path).ok()?;
     let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).ok()?;
+    file.take(MAX_FILE * 1024).read_to_string(&mut text).ok()?;
     let source = Source { path: path.to_owned(), text, open_to_others: false };
     Some(Config::of(Some(source), environment))
 }

@@ -244,6 +244,15 @@ pub fn entry(host: &str, instance: &str, role: &str) -> String {
     )
 }
 
+/// The same by RRSA: a role in the cluster's account, and then the one in the registry's.
+pub fn across_accounts(role: &str) -> String {
+    let acme = entry(ACME, standard::ACME, standard::PULLER);
+    format!(
+        "{acme}    rrsaRoleARN: {role}\n    rrsaOIDCProviderRoleARN: {}\n",
+        standard::OIDC_PROVIDER
+    )
+}
+
 pub fn request(host: &str) -> Vec<u8> {
     encode_request(V1, &format!("{host}/team/app"), None, &BTreeMap::new())
 }

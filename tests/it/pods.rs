@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use simulation::cloud::{Forgery, Hop, ServiceAccountToken, standard};
 use simulation::kubelet::{Exit, Outcome, encode_request};
 
-use crate::node::{ACME, Node, V1, entry};
+use crate::node::{ACME, Node, V1, across_accounts, entry};
 
 const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 const INHOUSE: &str = "inhouse-registry.cn-hangzhou.cr.aliyuncs.com";
@@ -24,17 +24,6 @@ fn node(overlay: &str, entries: &str) -> Node {
     node.settings = format!("{}  oidcTokenFile: {}\n", node.settings, file.display());
     node.configure_all(&format!("rrsa: {{enable: true}}\nacr-registry-info:\n{entries}"));
     node
-}
-
-fn rrsa(host: &str, instance: &str, role: &str) -> String {
-    format!(
-        "  - instanceId: {instance}\n    regionId: cn-hangzhou\n    domains: {host}\n    rrsaRoleARN: {role}\n    rrsaOIDCProviderRoleARN: {}\n",
-        standard::OIDC_PROVIDER
-    )
-}
-
-fn across_accounts(role: &str) -> String {
-    format!("{}    assumeRoleARN: {}\n", rrsa(ACME, standard::ACME, role), standard::PULLER)
 }
 
 fn ask(node: &Node, image: &str, token: &str, role: Option<&str>) -> Outcome {

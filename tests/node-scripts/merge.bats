@@ -77,3 +77,11 @@ other_providers() {
     [ -s "$BATS_TEST_TMPDIR/json" ]
     diff "$BATS_TEST_TMPDIR/json" <(sed -n '/^json() {/,/^}/p' "$scripts/uninstall.sh")
 }
+
+@test "all scripts take the same process for the kubelet" {
+    sed -n '/^is_kubelet() {/,/^}/p' "$scripts/install.sh" >"$BATS_TEST_TMPDIR/kubelet"
+    [ -s "$BATS_TEST_TMPDIR/kubelet" ]
+    for other in uninstall verify; do
+        diff "$BATS_TEST_TMPDIR/kubelet" <(sed -n '/^is_kubelet() {/,/^}/p' "$scripts/$other.sh")
+    done
+}

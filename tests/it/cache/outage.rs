@@ -36,6 +36,23 @@ fn in_its_last_seconds_a_login_that_cannot_be_renewed_is_no_answer() {
     assert!(line.contains("AssumeRole"), "{line}");
 }
 
+/// Where the old one is of no use, another has all of the time.
+#[test]
+fn in_its_last_seconds_a_login_takes_no_time_from_the_next() {
+    let mut node = Node::new("{}");
+    node.settings += "  timeout: 9s\n";
+    node.configure(&crate::node::entry(
+        ACME,
+        simulation::cloud::standard::ACME,
+        simulation::cloud::standard::PULLER,
+    ));
+    let first = node.pull(ACME);
+    node.wait(3600 - 3);
+    node.cloud.change("{faults: {get-authorization-token: [{delay-ms: 4000}]}}").unwrap();
+    let next = node.pull(ACME);
+    assert!(next.is_whole() && next.password != first.password);
+}
+
 #[test]
 fn a_refusal_is_the_answer_though_the_old_login_lives() {
     let mut node = Node::new("{}");

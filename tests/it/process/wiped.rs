@@ -11,7 +11,7 @@ use simulation::cloud::{Cloud, SecretKind, standard};
 use simulation::kubelet::encode_request;
 
 use super::traced;
-use crate::node::{ACME, Node, V1, request};
+use crate::node::{ACME, Node, V1, across_accounts, request};
 
 /// In the process's environment, which is no memory of the program's own.
 const CANARY: &str = "canary-that-nobody-wipes-0123456789";
@@ -96,13 +96,8 @@ fn of_a_pod(overlay: &str) -> (Node, String) {
     let mut node = Node::new(overlay);
     node.set("CANARY", CANARY);
     node.settings = format!("  oidcTokenFile: {}/token\n  cacheDir: off\n", node.folder.display());
-    node.configure_all(&format!(
-        "rrsa: {{enable: true}}\nacr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    rrsaRoleARN: {}\n    rrsaOIDCProviderRoleARN: {}\n    assumeRoleARN: {}\n",
-        standard::ACME,
-        standard::TEAM_A_ROLE,
-        standard::OIDC_PROVIDER,
-        standard::PULLER
-    ));
+    let entry = across_accounts(standard::TEAM_A_ROLE);
+    node.configure_all(&format!("rrsa: {{enable: true}}\nacr-registry-info:\n{entry}"));
     let token =
         node.cloud.service_account_token(standard::OIDC_PROVIDER, "team-a", "puller").mint();
     (node, token)

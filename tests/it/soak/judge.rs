@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use simulation::cloud::{Hop, LoginRefused, SecretKind};
+use simulation::cloud::{Hop, SecretKind};
 use simulation::kubelet::{Exit, Outcome};
 
 use super::pulls::{Opens, Place, Pull, Pulled, TIMEOUT};
@@ -19,13 +18,6 @@ const AROUND: Duration = Duration::from_secs(2);
 
 /// A time stamp that is a quarter of an hour off is refused, and a little less may be in time.
 const REFUSED_SKEW: i64 = 890;
-
-/// What there was when a pull began.
-pub struct Asked {
-    pub at: Timestamp,
-    /// How many logins had been issued.
-    pub logins: usize,
-}
 
 /// Why there is rightly no login.
 enum Refusal {
@@ -181,15 +173,13 @@ fn count_secrets(place: &Place, outcome: &Outcome, table: &mut Table) {
 }
 
 /// Whether an answer is one that the registry takes now, and for as long as the kubelet keeps it, and
-/// was asked for by who is configured; a pod's also not by an earlier pull.
-///
-/// Nobody knows when in its time a late one was written: a machine that stands still for a minute is
-/// none of the program's doing. It is judged as of the moment when it was asked for.
+/// was asked for by who is configured; a pod's also not by an earlier pull: `earlier` logins had been
+/// issued when it began.
 pub fn answered(
     place: &Place,
     pull: &Pull,
     outcome: &Outcome,
-    asked: &Asked,
+    earlier: usize,
 ) -> Result<(), String> {
     let answer =
         outcome.answer(V1).map_err(|why| format!("the kubelet does not take it: {why}"))?;
@@ -203,31 +193,25 @@ pub fn answered(
         .ok_or("no login for the host, or more than one")?;
     let (user, password) = (&login.username, &login.password);
     let cloud = &place.node.cloud;
-    let taken = if let Opens::Instance(id) = pull.opens {
+    if let Opens::Instance(id) = pull.opens {
         cloud.login_allows_pull(user, password, id, "team/app")
     } else {
         let account = simulation::cloud::standard::REGISTRY_ACCOUNT;
         cloud.login_allows_personal_pull(user, password, account, "cn-hangzhou", "team/app")
-    };
+    }
+    .map_err(|why| format!("the registry does not take the login: {why}"))?;
     let (identity, number) =
         cloud.login_asked_by(user, password).ok_or("nobody has asked for it")?;
     if identity != pull.asker {
         return Err(format!("{identity} has asked for the login, and not {}", pull.asker));
     }
-    if pull.pod && number < asked.logins {
+    if pull.pod && number < earlier {
         return Err("the login was obtained with the token of an earlier pod".to_owned());
     }
-    let now = cloud.now();
-    let is_late = now.as_second() - asked.at.as_second() > TIMEOUT.as_secs().cast_signed();
-    let at = if is_late { asked.at } else { now };
-    // The kubelet hands it out until the duration is over, counted from then.
+    // The kubelet hands it out until the duration is over, counted from now.
     let kept = answer.cache_duration.ok_or("no cacheDuration")?.nanoseconds() / 1_000_000_000;
     let ends = cloud.login_ends(user, password);
-    let left = ends.map_or(0, |ends| ends.as_second() - at.as_second());
-    match taken {
-        Err(LoginRefused::Expired) if is_late && left > 0 => {}
-        other => other.map_err(|why| format!("the registry does not take the login: {why}"))?,
-    }
+    let left = ends.map_or(0, |ends| ends.as_second() - cloud.now().as_second());
     if kept < 0 || kept > left {
         return Err(format!("the kubelet keeps it for {kept} s, and it lives for {left} s"));
     }
@@ -264,12 +248,13 @@ fn refused(
         Hop::PersonalTokens,
         Hop::RegistryChallenge,
     ];
+    let time_is_up = outcome.duration + AROUND > TIMEOUT;
     let fits = match code {
         3 => failed(&identity) || is_a_token_that_looks_ended(place, pull),
         4 => failed(&[Hop::AssumeRole]),
         5 => failed(&registry),
         // Whatever took it: on a busy machine a process may wait for the disk.
-        6 => failed(pull.hops) || outcome.duration + AROUND > TIMEOUT,
+        6 => failed(pull.hops) || time_is_up,
         _ => false,
     };
     if !fits {
@@ -288,7 +273,7 @@ fn refused(
         || !place.key_is_known;
     match (lasting || by_itself, code) {
         (true, _) => Ok(Refusal::Right),
-        (false, 6) if outcome.duration + AROUND > TIMEOUT => Ok(Refusal::OutOfTime),
+        (false, 6) if time_is_up => Ok(Refusal::OutOfTime),
         _ => Err(format!("exit code {code}, though what failed passed at once")),
     }
 }

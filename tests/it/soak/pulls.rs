@@ -11,7 +11,7 @@ use serde_json::json;
 use simulation::cloud::{Hop, standard};
 use simulation::kubelet::{Exit, Outcome, encode_request};
 
-use super::judge::{self, Asked, Table};
+use super::judge::{self, Table};
 use super::weather::{HOPS, Weather};
 use crate::fleet::chance::Chance;
 use crate::node::{ACME, FOO, Node, V1};
@@ -221,11 +221,10 @@ impl Place {
             let run = |pull: Pull| {
                 let began = Instant::now();
                 let request = self.request(pull);
-                let cloud = &self.node.cloud;
-                let asked = Asked { at: cloud.now(), logins: cloud.logins() };
+                let earlier = self.node.cloud.logins();
                 let outcome = self.node.exec(&[]).run(&request).unwrap();
                 let is_answer = outcome.exit == Exit::Code(0);
-                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, &asked));
+                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, earlier));
                 Pulled { pull, began, outcome, answered }
             };
             let threads: Vec<_> =
