@@ -226,7 +226,7 @@ impl<'a> Cache<'a> {
         what: &str,
         change: impl FnOnce(T) -> T,
     ) {
-        let Some(store) = self.there() else { return };
+        let Some(store) = self.store() else { return };
         let name = format!("{}-{what}", self.scope.place);
         let lock = lock_name(&name, 0);
         let mut tries = (0..REWRITE_TRIES).map(|index| {

@@ -47,6 +47,8 @@ pub enum Unusable {
     Foreign(u32),
     #[error("others may write to it (mode {0:04o})")]
     Open(u32),
+    #[error("others may read or write it (mode {0:04o})")]
+    Readable(u32),
     #[error(
         "others may look into it (mode {0:04o}), and not all in it is this program's; give cacheDir a directory of its own"
     )]
@@ -165,7 +167,7 @@ impl Store {
         }
         check_owner(&stat)?;
         if stat.st_mode & OTHERS != 0 {
-            return Err(Unusable::Open(stat.st_mode & 0o7777));
+            return Err(Unusable::Readable(stat.st_mode & 0o7777));
         }
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
         if size > MAX_FILE {
