@@ -18,6 +18,7 @@ use crate::aliyun::Hop;
 use crate::aliyun::call::CallError;
 use crate::aliyun::refusal::Refusal;
 use crate::duration;
+use crate::registry::is_port;
 use crate::remedy::{self, Facts};
 
 /// Longest line, in characters.
@@ -193,7 +194,10 @@ fn no_answer_hint(hop: Hop, host: &str, detail: &str) -> String {
     if detail.contains("connection broken") {
         "something on the way breaks connections: a proxy, a filter, a wrong address".to_owned()
     } else if detail.contains("through the proxy") {
-        format!("see that the proxy can be reached, or name {host} in NO_PROXY")
+        // An item with a port would except nothing.
+        let name = host.rsplit_once(':').filter(|(_, port)| is_port(port));
+        let name = name.map_or(host, |(name, _)| name);
+        format!("see that the proxy can be reached, or name {name} in NO_PROXY")
     } else {
         unreachable_hint(hop, host)
     }

@@ -101,16 +101,17 @@ pub struct Routes {
 
 impl Routes {
     /// The proxy that an https request to a host goes through. `reqwest` decides by its own reading of
-    /// `NO_PROXY`; this one is for telling, and knows names, their parents and `*`.
+    /// `NO_PROXY`; this one is for telling, and knows names, their parents and `*`. To both an item
+    /// with a port is none.
     #[must_use]
     pub fn proxy_for(&self, host: &str) -> Option<&str> {
-        let except = self.no_proxy.as_deref().unwrap_or_default().split(',').map(str::trim);
+        let host = host.to_ascii_lowercase();
         let named = |item: &str| {
-            let item = item.trim_start_matches('.');
-            let parent = host.strip_suffix(item).is_some_and(|rest| rest.ends_with('.'));
+            let item = item.trim().trim_start_matches('.').to_ascii_lowercase();
+            let parent = host.strip_suffix(&item).is_some_and(|rest| rest.ends_with('.'));
             !item.is_empty() && (item == "*" || item == host || parent)
         };
-        let excepted = except.map(|item| item.split(':').next().unwrap_or(item)).any(named);
+        let excepted = self.no_proxy.as_deref().unwrap_or_default().split(',').any(named);
         self.https_proxy.as_deref().filter(|_| !excepted)
     }
 }
@@ -206,12 +207,20 @@ impl Http {
         let Some(address) = &self.routes.https_proxy else {
             return Ok(builder);
         };
-        let url =
-            if address.contains("://") { address.clone() } else { format!("http://{address}") };
-        // The address may hold a password: it is not in the message.
+        // The address may hold a password: it is not in the messages.
         let unusable =
-            |_| HttpError::Setup("the proxy address in HTTPS_PROXY is no URL".to_owned());
-        let proxy = Proxy::https(url).map_err(unusable)?;
+            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
+        let url = match address.split_once("://") {
+            None => format!("http://{address}"),
+            Some((scheme, _))
+                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
+            {
+                address.clone()
+            }
+            // `reqwest` would pass over it and go without.
+            Some(_) => return Err(unusable("has another scheme than http and https")),
+        };
+        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
         let except = self.routes.no_proxy.as_deref().and_then(NoProxy::from_string);
         Ok(builder.proxy(proxy.no_proxy(except)))
     }
@@ -279,4 +288,26 @@ fn innermost(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_hosts_a_proxy_is_for() {
+        let routes = |no_proxy: &str| Routes {
+            https_proxy: Some("proxy:3128".to_owned()),
+            no_proxy: Some(no_proxy.to_owned()),
+            trust: Trust::default(),
+        };
+        let host = "sts.cn-hangzhou.aliyuncs.com";
+        for none in ["*", host, "STS.cn-hangzhou.aliyuncs.com", "a, .aliyuncs.com", "aliyuncs.com"]
+        {
+            assert_eq!(routes(none).proxy_for(host), None, "{none}");
+        }
+        for other in ["", ",", "yuncs.com", "sts", "sts.cn-hangzhou.aliyuncs.com:443", "*:443"] {
+            assert_eq!(routes(other).proxy_for(host), Some("proxy:3128"), "{other}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::config::Entry;
 use crate::error::{Exit, Failure};
 use crate::identity::Identity;
 use crate::node::Node;
-use crate::registry::RegistryHost;
+use crate::registry::{RegistryHost, region_in_name, without_port};
 use crate::remedy::Facts;
 use crate::selection::Claim;
 
@@ -132,11 +132,12 @@ impl Lookup<'_, '_> {
     /// A failure counts only if no other instance has the host: one entry's broken role must not
     /// stand in the way of another's pull.
     fn listed(&self, entries: &[&Entry]) -> Result<Option<InstanceId>, Failure> {
+        let host = without_port(self.host);
         let mut failure = None;
         for entry in entries {
             for instance in &entry.instances {
                 match self.domains(entry, instance) {
-                    Ok(domains) if domains.iter().any(|domain| domain == self.host) => {
+                    Ok(domains) if domains.iter().any(|domain| domain == host) => {
                         return Ok(Some(instance.clone()));
                     }
                     Ok(_) => {}
@@ -183,12 +184,13 @@ impl Lookup<'_, '_> {
     ///
     /// When nothing else names it and the metadata service does not either.
     pub fn region(&self, entry: &Entry) -> Result<Region, Failure> {
-        self.known_region(entry).map_or_else(|| self.node.region(), |region| Ok(region.clone()))
+        self.known_region(entry).map_or_else(|| self.node.region(), Ok)
     }
 
     /// The region that the entry or the host names.
-    pub fn known_region<'r>(&'r self, entry: &'r Entry) -> Option<&'r Region> {
-        entry.region.as_ref().or_else(|| self.form.map(RegistryHost::region))
+    #[must_use]
+    pub fn known_region(&self, entry: &Entry) -> Option<Region> {
+        entry.region.clone().or_else(|| region_in_name(self.host))
     }
 }
 

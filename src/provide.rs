@@ -18,7 +18,7 @@ use crate::instance::{Lookup, Target};
 use crate::kubelet::{self, Request};
 use crate::node::{Learnt, Node};
 use crate::random;
-use crate::registry::RegistryHost;
+use crate::registry::{RegistryHost, region_in_name};
 use crate::registry_token::{self, Login, RegistryToken};
 use crate::role_chain::{Purpose, Sessions};
 use crate::secret::Secret;
@@ -174,8 +174,8 @@ impl Pull<'_, '_> {
         let kept = |entry: &&Entry| identity::may_be_kept(&entry.identity, *pod);
         let cache = if claim.entries().iter().all(kept) { self.cache } else { &off };
 
-        let registry_region = form.as_ref().map(RegistryHost::region);
-        let requester = Requester { pod: *pod, node, registry_region };
+        let region = region_in_name(host);
+        let requester = Requester { pod: *pod, node, registry_region: region.as_ref() };
         let sessions = Sessions::new(requester, cache);
         let find = |entry: &_| sessions.session(entry, Purpose::Find);
         let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
@@ -287,7 +287,7 @@ fn login_key(target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Key {
             &entry.expire_duration.to_string(),
             if entry.pull_only { "pull-only" } else { "" },
             instance.as_ref().map_or("", |instance| instance.as_str()),
-            lookup.known_region(entry).map_or("", |region| region.as_str()),
+            lookup.known_region(entry).as_ref().map_or("", |region| region.as_str()),
         ],
     )
 }

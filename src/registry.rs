@@ -73,6 +73,18 @@ impl RegistryHost {
     }
 }
 
+/// The region in a registry's name. It is no proof of what stands there, so a port may follow.
+#[must_use]
+pub fn region_in_name(host: &str) -> Option<Region> {
+    RegistryHost::parse(without_port(host)).map(|form| form.region().clone())
+}
+
+/// The name in `NAME:PORT`.
+#[must_use]
+pub fn without_port(host: &str) -> &str {
+    host.split_once(':').map_or(host, |(name, _)| name)
+}
+
 /// A host name with or without a port, as images have it.
 #[must_use]
 pub fn is_host_and_port(text: &str) -> bool {
@@ -106,6 +118,20 @@ fn is_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_hides_no_region() {
+        let region = |host: &str| region_in_name(host).map(|region| region.as_str().to_owned());
+        for host in
+            ["acme-registry.cn-shanghai.cr.aliyuncs.com", "registry-vpc.cn-shanghai.aliyuncs.com"]
+        {
+            assert_eq!(region(host).as_deref(), Some("cn-shanghai"), "{host}");
+            assert_eq!(region(&format!("{host}:443")), region(host), "{host}");
+            // It is another host all the same.
+            assert_eq!(RegistryHost::parse(&format!("{host}:443")), None, "{host}");
+        }
+        assert_eq!(region("img.example.com:443"), None);
+    }
 
     #[test]
     fn a_host_may_have_a_port() {

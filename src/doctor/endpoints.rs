@@ -18,7 +18,7 @@ pub fn station(entry: &Entry, lookup: &Lookup<'_, '_>) -> Station {
         probe.tell("metadata", "", &mut station);
     }
     let by_role = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));
-    let sts = by_role.then(|| node.sts(lookup.known_region(entry)));
+    let sts = by_role.then(|| node.sts(lookup.known_region(entry).as_ref()));
     let services = [("STS", sts), ("ACR", Some(node.cr(|| lookup.region(entry))))];
     for (label, endpoint) in services {
         match endpoint {

@@ -11,7 +11,7 @@ use crate::identity::{Identity, Pod, Requester};
 use crate::image;
 use crate::instance::{Lookup, Target};
 use crate::node::Node;
-use crate::registry::RegistryHost;
+use crate::registry::{RegistryHost, region_in_name};
 use crate::registry_token;
 use crate::role_chain::{Purpose, Sessions};
 
@@ -63,8 +63,8 @@ fn walk(
 ) {
     let off = Cache::off(node.network.journal);
     let form = RegistryHost::parse(host);
-    let registry_region = form.as_ref().map(RegistryHost::region);
-    let requester = Requester { pod: Pod::default(), node, registry_region };
+    let region = region_in_name(host);
+    let requester = Requester { pod: Pod::default(), node, registry_region: region.as_ref() };
     let sessions = Sessions::new(requester, &off);
     let find = |entry: &_| sessions.session(entry, Purpose::Find);
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
