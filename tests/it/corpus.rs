@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 
 use aliyun_acr_credential_provider::registry::RegistryHost;
 use simulation::kubelet::{Exec, encode_request};
@@ -81,21 +82,29 @@ fn hosts_are_what_the_corpus_says() {
 }
 
 /// Through the binary, with an entry for the very instance that the spoofs pretend to be: none of
-/// them is answered, and none makes a call (a call would fail, there is nobody at these addresses).
+/// them is answered, and none makes a call, neither to a service nor through the proxy.
 #[test]
 fn no_foreign_host_is_answered() {
     let config = format!("{}/corpus-config.yaml", env!("CARGO_TARGET_TMPDIR"));
-    let nobody = "http://127.0.0.1:9";
+    let everybody = TcpListener::bind("127.0.0.1:0").unwrap();
+    everybody.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", everybody.local_addr().unwrap());
+    let called = || everybody.accept().is_ok();
     fs::write(
         &config,
         format!(
             "acr-registry-info:\n  - instanceId: cri-acme\n    regionId: cn-hangzhou\n  - regionId: cn-hangzhou\n\
-             credential-provider:\n  cacheDir: off\n  endpoints: {{sts: \"{nobody}\", cr: \"{nobody}\", metadata: \"{nobody}\", registry: \"{nobody}\"}}\n"
+             credential-provider:\n  cacheDir: off\n  timeout: 2s\n  endpoints: {{sts: \"{address}\", cr: \"{address}\", metadata: \"{address}\", registry: \"{address}\"}}\n"
         ),
     )
     .unwrap();
     let mut exec = Exec::new(PROGRAM);
     exec.args = vec!["--config".into(), config];
+    exec.config_env = vec![("HTTPS_PROXY".to_owned(), address.clone())];
+    let ours = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
+    exec.run(&encode_request(V1, ours, None, &BTreeMap::new())).unwrap();
+    assert!(called(), "whoever calls is seen");
+    while called() {}
     let mut exits: BTreeMap<String, usize> = BTreeMap::new();
     // What has a slash in it cannot stand before the first slash of an image.
     let not_ours =
@@ -103,6 +112,7 @@ fn no_foreign_host_is_answered() {
     for row in rows().iter().filter(not_ours) {
         let request = encode_request(V1, &format!("{}/team/app", row.host), None, &BTreeMap::new());
         let outcome = exec.run(&request).unwrap();
+        assert!(!called(), "{:?} made a call", row.host);
         match outcome.answer(V1) {
             Ok(answer) => assert!(answer.auth.is_none(), "{:?} was answered", row.host),
             Err(_) => assert!(

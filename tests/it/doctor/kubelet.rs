@@ -17,10 +17,11 @@ use crate::node::{ACME, Node};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
-/// Says the version that the file beside it has, or waits.
+/// Says the version that the file beside it has, unless it has an environment; or waits.
 const SOURCE: &str = r#"fn main() {
     let beside = std::env::current_exe().unwrap().with_file_name("version");
     if std::env::args().nth(1).as_deref() == Some("--version") {
+        assert_eq!(std::env::vars_os().count(), 0);
         println!("Kubernetes v{}", std::fs::read_to_string(beside).unwrap());
     } else {
         std::thread::sleep(std::time::Duration::from_secs(60));
@@ -201,6 +202,25 @@ fn what_the_kubelet_would_refuse_is_told() {
     let old = Machine::new("1.25.16");
     old.write(&[]);
     old.says("v1 of the provider came with Kubernetes 1.26, and this is 1.25");
+}
+
+/// The one program that is ever run. It says its version only if nothing of the environment gets to it,
+/// and it is not run where somebody else than root could have put it there.
+#[test]
+fn a_kubelet_is_asked_for_its_version_only_if_it_is_roots() {
+    let machine = Machine::new("1.34.1");
+    machine.write(&[]);
+    let told = || lines(&machine.look(), "details").contains("Kubernetes 1.34");
+    assert!(told());
+    let binary = machine.node.folder.join("kubelet");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o775)).unwrap();
+    assert!(!told(), "its group can write it");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o757)).unwrap();
+    assert!(!told(), "everybody can write it");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(told());
+    std::os::unix::fs::chown(&binary, Some(65534), None).unwrap();
+    assert!(!told(), "it is somebody else's");
 }
 
 /// What belongs into `tokenAttributes` is another thing in each of three ranges of versions.

@@ -1,5 +1,6 @@
-//! What passed through the program is gone from its memory when it ends: what is freed is wiped, in
-//! the buffers of HTTP and JSON as well, that are none of ours. What a connection still holds that is
+//! No secret that passed through the program is whole in its memory when it ends: what is freed is
+//! wiped, in the buffers of HTTP and JSON as well, that are none of ours. Pieces may stay on the
+//! stack, such as a block that was hashed. What a connection still holds that is
 //! open at the end is not freed before the process is: the metadata service's token here, which is
 //! good for a minute and for this machine alone, and what TLS has decrypted last.
 
