@@ -138,6 +138,9 @@ impl Section {
                 Value::Scalar(scalar) if !scalar.text.trim().is_empty() => {
                     values.push(Written { at: item.at, text: scalar.text.trim().to_owned() });
                 }
+                Value::Scalar(_) => {
+                    notes.problem(item.at, format!("an item of `{name}` is empty; take it away"));
+                }
                 _ => notes.problem(
                     item.at,
                     format!("an item of `{name}` is {}; expected a single value", item.kind()),

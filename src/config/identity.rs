@@ -232,6 +232,11 @@ fn oidc(
         notes.problem(at, "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
         return None;
     }
+    if role.is_none() && pod_identity == PodIdentity::Off {
+        let at = section.position("podIdentity").unwrap_or(section.at);
+        notes.problem(at, "`podIdentity: off` without `rrsaRoleARN` leaves no role: give it, for `allowedRoles` are for pods' tokens alone");
+        return None;
+    }
     let role_is_written = role.is_some();
     let role =
         role.and_then(|role| arn("rrsaRoleARN", &role, RoleArn::parse, RoleArn::FORM, notes));

@@ -181,18 +181,12 @@ fn prefix(config: &Config, at: Option<Position>) -> String {
 
 fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
     let at = |key: &str| place(config, entry, key);
-    let oidc = match &entry.identity {
-        IdentitySource::Oidc(oidc) => oidc.role.as_ref(),
-        _ => None,
-    };
-    let session = entry.role.as_ref().map(|role| &role.arn).or(oidc);
-    if let Some(role) = session
-        && entry.expire_duration > EVERY_ROLE_GRANTS
-    {
-        let seconds = entry.expire_duration;
+    let roles = last_roles(entry);
+    if !roles.is_empty() && entry.expire_duration > EVERY_ROLE_GRANTS {
+        let (seconds, roles) = (entry.expire_duration, roles.join(" and "));
         station.warn(
             format!("{}`expireDuration` {seconds} is refused unless the role's maximum session was raised: every role grants {EVERY_ROLE_GRANTS}", at("expireDuration")),
-            format!("set the maximum session duration of {role} to {seconds} or more, if that is not done, or take expireDuration out"),
+            format!("set the maximum session duration of {roles} to {seconds} or more, if that is not done, or take expireDuration out"),
         );
     }
     if matches!(entry.identity, IdentitySource::AccessKey(_)) {
@@ -209,6 +203,19 @@ fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
     for host in domains {
         domain(host, entry, config, station);
     }
+}
+
+/// The roles whose session is asked for `expireDuration`: those behind the login.
+fn last_roles(entry: &Entry) -> Vec<String> {
+    if let Some(role) = &entry.role {
+        return vec![role.arn.to_string()];
+    }
+    let IdentitySource::Oidc(oidc) = &entry.identity else { return Vec::new() };
+    let mut roles: Vec<String> = oidc.role.iter().map(ToString::to_string).collect();
+    if entry.identity.takes_pod_tokens() && !oidc.allowed_roles.is_empty() {
+        roles.push(format!("every role by annotation ({})", oidc.allowed_roles.join(", ")));
+    }
+    roles
 }
 
 fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {

@@ -47,6 +47,22 @@ fn the_configuration_is_checked_without_any_call() {
         let details = lines(station(&document, "configuration"), "details");
         assert!(details.contains(says), "{details}");
     }
+    // A session by annotation is one as well, unless another role comes behind it.
+    let mut node = node;
+    node.settings += "  accountId: \"1\"\n";
+    let annotated = "acr-registry-info:\n  - instanceId: cri-a\n    regionId: cn-hangzhou\n    rrsaOIDCProviderRoleARN: acs:ram::1:oidc-provider/c\n    podIdentity: required\n    allowedRoles: [a, team-*]\n    expireDuration: 7200\n";
+    for (more, remedy) in [
+        ("", "the maximum session duration of every role by annotation (a, team-*) to 7200"),
+        ("    assumeRoleARN: acs:ram::2:role/x\n", "session duration of acs:ram::2:role/x to 7200"),
+    ] {
+        node.configure_all(&format!("{annotated}{more}"));
+        let (code, document) = doctor(&node, &["--config-only"]);
+        assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
+        let told = station(&document, "configuration");
+        let details = lines(told, "details");
+        assert!(details.contains("config.yaml:7:5: `expireDuration` 7200 is refused"), "{details}");
+        assert!(lines(told, "remedies").contains(remedy), "{told:#}");
+    }
     node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
     let (code, document) = doctor(&node, &["--config-only"]);
     assert_eq!(code, 2);
