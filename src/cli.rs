@@ -109,8 +109,8 @@ Usage:
         ram-policy [--service-account NAMESPACE/NAME]... [--issuer URL]
                       trust and permission policies of both accounts
         rbac [--service-account NAMESPACE/NAME]... [--issuer URL]
-                      what lets kubelets ask for service account tokens, and the trust policies for
-                      the named service accounts
+                      what lets kubelets ask for service account tokens, for all that are named
+                      (applying it replaces those named before) or for any, and their trust policies
         config-map    the ConfigMap of the vendor's helper
   aliyun-acr-credential-provider --version | --help
 

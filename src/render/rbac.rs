@@ -14,15 +14,26 @@ use crate::render::{Pods, ServiceAccount, nobody_takes_tokens, quoted, ram_polic
 
 const NAME: &str = "acr-credential-provider-token-audience";
 
+/// Before a rule with names: there is one such role in a cluster, so what is applied next has to
+/// name everybody again.
+const NAMES_ARE_REPLACED: &str = "\
+# Applying this replaces the service accounts that were named before: those that are not named here
+# lose their tokens. So name all of the cluster, of every team, in one call, or name none.
+";
+
 /// Manifests for the cluster, and behind them as comments the trust policies of the roles in RAM.
 ///
 /// # Errors
 ///
 /// For service accounts that no entry has a use for.
 pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
-    let mut text = manifests(&pods.accounts);
+    let mut text = String::new();
+    if !pods.accounts.is_empty() {
+        text += NAMES_ARE_REPLACED;
+    }
+    text += &manifests(&pods.accounts);
     if pods.accounts.is_empty() {
-        text += "# With --service-account NAMESPACE/NAME, once or several times, the right is for these names alone,\n# and the trust policies of their roles are written here.\n";
+        text += "# With --service-account NAMESPACE/NAME, once for each of the cluster, the right is for these names alone,\n# and the trust policies of their roles are written here.\n";
         return Ok(text);
     }
     // Roles with the same policy together.
@@ -44,6 +55,9 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
         let _ = writeln!(text, "#\n# Trust policy for RAM, of {}:", roles.join(", "));
         if !policy.contains("oidc:iss") {
             text += "# (with --issuer URL, the URL of the cluster's OIDC provider, it has oidc:iss as well)\n";
+        }
+        if pods.accounts.len() > 1 {
+            text += "# (it lets in all that are named; for a team's role call `render ram-policy` with that team's alone)\n";
         }
         for line in policy.lines() {
             let _ = writeln!(text, "#   {line}");
