@@ -79,11 +79,14 @@ pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
         text += "# Kubernetes 1.33 needs --feature-gates=KubeletServiceAccountTokenForCredentialProviders=true, for\n# the kubelet and for the API server, whose role for nodes then covers reading service accounts.\n";
     }
     let providers = providers(config, options)?;
-    if providers.len() > 1 {
+    if providers.iter().any(|provider| provider.name == NAME_FOR_PODS) {
         let _ = writeln!(
             text,
-            "# Two names of one binary: ln -s {NAME} {NAME_FOR_PODS}\n# in the folder of --image-credential-provider-bin-dir. No image may be in both lists."
+            "# The kubelet does not start unless the binary has this other name, too: ln -s {NAME} {NAME_FOR_PODS}\n# in the folder of --image-credential-provider-bin-dir."
         );
+    }
+    if providers.len() > 1 {
+        text += "# No image may be in both lists.\n";
     }
     let _ = writeln!(text, "apiVersion: kubelet.config.k8s.io/{version}");
     text += "kind: CredentialProviderConfig\nproviders:\n";
@@ -171,13 +174,12 @@ impl Provider<'_> {
 /// one for the others, for a kubelet sends a provider tokens or it does not.
 fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'c>>, Failure> {
     let takes = |entry: &Entry| entry.identity.takes_pod_tokens();
-    let nothing_configured = config.path.is_none();
-    if options.service_accounts && !nothing_configured && !config.entries.iter().any(takes) {
+    if options.service_accounts && !config.entries.iter().any(takes) {
         return Err(nobody_takes_tokens("there is nothing to send them for"));
     }
     let (mut pods, mut node) = (Provider::new(NAME_FOR_PODS), Provider::new(NAME));
     for entry in &config.entries {
-        let for_pods = options.service_accounts && (nothing_configured || takes(entry));
+        let for_pods = options.service_accounts && takes(entry);
         let (own, other) = if for_pods { (&mut pods, &node) } else { (&mut node, &pods) };
         for pattern in patterns(entry) {
             // A host that two entries name is the first one's.
@@ -186,8 +188,8 @@ fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'
                 own.patterns.push((pattern, &entry.name));
             }
         }
-        own.asks_for_role |= nothing_configured
-            || matches!(&entry.identity, IdentitySource::Oidc(oidc) if !oidc.allowed_roles.is_empty());
+        own.asks_for_role |=
+            matches!(&entry.identity, IdentitySource::Oidc(oidc) if !oidc.allowed_roles.is_empty());
     }
     apart(&pods, &node)?;
     Ok([pods, node].into_iter().filter(|provider| !provider.patterns.is_empty()).collect())

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
 use simulation::kubelet::config::{CacheType, Config, ProviderConfig};
-use simulation::kubelet::{Exit, Kubelet, encode_request};
+use simulation::kubelet::{Exec, Exit, Kubelet, encode_request};
 
 use super::{NEXT, hits, render};
+use crate::PROGRAM;
 use crate::node::{ACME, Node, V1, entry};
 
 const NODE: &str = "aliyun-acr-credential-provider";
@@ -67,6 +68,7 @@ fn it_is_for_kubernetes_1_33_and_later() {
         let gate = "KubeletServiceAccountTokenForCredentialProviders=true";
         assert_eq!(text.contains(gate), minor == 33, "{text}");
         assert!(text.contains("render rbac"), "{text}");
+        assert!(text.contains(&format!("ln -s {NODE} {PODS}")), "no kubelet without it: {text}");
     }
     assert!(decoded(&of(&node, 33).unwrap(), 34).is_err(), "one file cannot serve both");
     assert!(decoded(&of(&node, 34).unwrap(), 33).is_err());
@@ -159,6 +161,36 @@ fn where_no_entry_takes_tokens_there_is_nothing_to_send_them_for() {
             assert!(message.contains("no entry takes a pod's token"), "{message}");
         }
     }
+}
+
+/// Without a file there is an entry too: by the worker role, or by the environment's RRSA role.
+#[test]
+fn without_a_file_pods_are_for_the_identity_of_the_environment() {
+    let run = |arguments: &[&str], rrsa: bool| {
+        let mut exec = Exec::new(PROGRAM);
+        exec.args = ["render"].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+        for (name, value) in [
+            ("ALIBABA_CLOUD_ROLE_ARN", standard::TEAM_A_ROLE),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", standard::OIDC_PROVIDER),
+            ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "/token"),
+        ] {
+            exec.kubelet_env.extend(rrsa.then(|| (name.to_owned(), value.to_owned())));
+        }
+        exec.run(&[]).unwrap()
+    };
+    for arguments in
+        [&["kubelet-config", "--service-accounts"][..], &["rbac", "--service-account", "a/b"]]
+    {
+        let outcome = run(arguments, false);
+        assert_eq!(outcome.exit, Exit::Code(2));
+        assert!(outcome.stderr_text().contains("no entry takes a pod's token"), "{arguments:?}");
+        assert_eq!(run(arguments, true).exit, Exit::Code(0), "{arguments:?}");
+    }
+    let written = run(&["kubelet-config", "--service-accounts"], true).stdout;
+    let config = decoded(&String::from_utf8(written).unwrap(), 34).unwrap();
+    let attributes = provider(&config, PODS).unwrap().token_attributes.as_ref().unwrap();
+    // No role is allowed there: every pod with the annotation would be refused.
+    assert_eq!(attributes.optional_annotation_keys, [""; 0]);
 }
 
 /// Service accounts may have the annotation for what runs in their pods; an entry without
