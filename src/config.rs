@@ -9,6 +9,7 @@ mod identity;
 mod keys;
 mod mistakes;
 mod settings;
+mod written;
 pub mod yaml;
 
 use std::fmt;
@@ -20,10 +21,10 @@ use std::time::Duration;
 pub use entry::{AssumedRole, Entry, EntryKeys, Scope};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
+pub use written::Written;
 
-use crate::config::file::{File as Layout, Notes, Section};
-use crate::config::keys::IGNORED_KEYS;
-use crate::config::yaml::{Note, Position};
+use crate::config::file::{Notes, Section};
+use crate::config::yaml::Note;
 use crate::duration;
 use crate::environment::Environment;
 use crate::trusted_file::{self, Links};
@@ -52,15 +53,6 @@ pub struct Config {
     /// Keys of the vendor that are not known here, and other things worth saying in a pull.
     pub warnings: Vec<String>,
     pub written: Written,
-}
-
-/// What the file has beside its entries, for those who want to know what matters and what not.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// Keys that are accepted and mean nothing on a node: name, place and value.
-    pub ignored: Vec<(String, Position, String)>,
-    /// The keys of `credential-provider`.
-    pub settings: Vec<(String, Position)>,
 }
 
 /// A configuration file as it was found.
@@ -141,7 +133,7 @@ impl Config {
             (true, path) => {
                 let warnings =
                     notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
-                let written = written(&file);
+                let written = Written::of(&file, rrsa);
                 Ok(Self { path, entries, settings, expiring_threshold, warnings, written })
             }
         }
@@ -183,19 +175,6 @@ impl Source {
             Ok(text) => Ok(Some(Self { path, text, open_to_others })),
             Err(_) => Err(ConfigError::Unreadable { path, detail: "not UTF-8 text".to_owned() }),
         }
-    }
-}
-
-fn written(file: &Layout) -> Written {
-    let silent = &mut Notes::default();
-    let ignored = file.top.keys().filter(|(name, _)| IGNORED_KEYS.contains(name));
-    let ignored = ignored.map(|(name, at)| {
-        let value = file.top.text(name, silent).map(|written| written.text).unwrap_or_default();
-        (name.to_owned(), at, value)
-    });
-    Written {
-        ignored: ignored.collect(),
-        settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
     }
 }
 

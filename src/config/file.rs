@@ -85,7 +85,8 @@ impl Section {
         Self { at, pairs: Vec::new(), run_together: false }
     }
 
-    fn node(&self, name: &str) -> Option<&Node> {
+    /// The value behind a key, of whatever kind.
+    pub(super) fn node(&self, name: &str) -> Option<&Node> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 

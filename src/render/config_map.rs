@@ -51,11 +51,13 @@ pub fn render(config: &Config) -> Result<String, Failure> {
         let _ = write!(written, "{}ms", threshold.subsec_millis());
     }
     let _ = writeln!(text, "  expiring-threshold: {}", quoted(&written));
-    if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::Oidc(_))) {
-        text += "  rrsa: |\n    enable: true\n";
-    }
     let written: Vec<&Entry> =
         config.entries.iter().filter(|entry| entry.scope != Scope::Account).collect();
+    // The identity of an entry may be the environment's.
+    let by_rrsa = |entry: &&Entry| matches!(entry.identity, IdentitySource::Oidc(_));
+    if config.written.rrsa || written.iter().any(by_rrsa) {
+        text += "  rrsa: |\n    enable: true\n";
+    }
     if !written.is_empty() {
         text += "  acr-registry-info: |\n";
         for entry in written {

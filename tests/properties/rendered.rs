@@ -1,5 +1,6 @@
 //! What `render` writes from any configuration, read back.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use aliyun_acr_credential_provider::aliyun::names::InstanceId;
@@ -91,18 +92,52 @@ fn entry() -> impl Strategy<Value = Map<String, Value>> {
     )
 }
 
+/// Keys of the vendor's that mean nothing here.
+const PASSED_OVER: [&str; 3] = ["service-account", "watch-namespace", "webhook-configuration"];
+
+/// Their values, of whatever kind.
+fn passed_over() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        "[a-z*, :{}\\[\\]#'\"-]{0,8}".prop_map(Value::from),
+        prop::sample::select(vec!["true", "null", "1", "1.5", "2018-12-01"]).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        (-9..9).prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        let keys = "[a-z: -]{1,8}";
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::vec((keys, inner), 0..3)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
 /// A configuration's text in one of its three forms.
 fn text() -> impl Strategy<Value = String> {
     let entries = prop::option::of(prop::collection::vec(entry(), 0..4));
     let threshold = prop::option::of("[0-9]{1,4}(ms|s|m)([0-9]{1,2}s)?");
-    (entries, threshold, 0..3).prop_map(|(entries, threshold, form)| {
+    let passed_over = prop::array::uniform3(prop::option::of(passed_over()));
+    let parts = (entries, threshold, any::<bool>(), passed_over, 0..3);
+    parts.prop_map(|(entries, threshold, rrsa, passed_over, form)| {
+        let by_rrsa = |entries: &Vec<Map<String, Value>>| {
+            entries.iter().any(|entry| entry.contains_key("rrsaRoleARN"))
+        };
+        let rrsa = rrsa || entries.as_ref().is_some_and(by_rrsa);
         let parts = [
             entries.map(|entries| ("acr-registry-info", json!(entries))),
             threshold.map(|threshold| ("expiring-threshold", json!(threshold))),
-            Some(("rrsa", json!({"enable": true}))),
+            rrsa.then(|| ("rrsa", json!({"enable": true}))),
         ];
-        let real: Map<String, Value> =
-            parts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect();
+        let passed_over = PASSED_OVER.into_iter().zip(passed_over);
+        let passed_over = passed_over.filter_map(|(key, value)| Some((key, value?)));
+        let real: Map<String, Value> = parts
+            .into_iter()
+            .flatten()
+            .chain(passed_over)
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
         let written = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let data: Map<String, Value> =
             real.iter().map(|(key, value)| (key.clone(), json!(written(value)))).collect();
@@ -163,13 +198,44 @@ fn by_the_vendor(entry: &Entry) -> Value {
     keys
 }
 
-/// The entries of a manifest whose data are texts, as those of a `ConfigMap` have to be.
-fn as_others_read(manifest: &str) -> Vec<Value> {
+/// The data of a manifest, which are texts, as those of a `ConfigMap` have to be.
+fn as_others_read(manifest: &str) -> Map<String, Value> {
     let manifest: Value = serde_saphyr::from_str(manifest).unwrap();
     let data = manifest["data"].as_object().unwrap();
     assert!(data.values().all(Value::is_string), "{data:?}");
-    data.get("acr-registry-info")
-        .map_or_else(Vec::new, |text| serde_saphyr::from_str(text.as_str().unwrap()).unwrap())
+    data.clone()
+}
+
+/// What a text of a manifest has in it.
+fn inner(text: &Value) -> Value {
+    serde_saphyr::from_str(text.as_str().unwrap()).unwrap()
+}
+
+/// Whether a text says what was written: the same text, a list with commas, or the same as YAML.
+fn says(text: Option<&Value>, written: &Value) -> bool {
+    let said = text.and_then(Value::as_str).unwrap_or_default();
+    let single = |value: &Value| match value {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    };
+    match written {
+        Value::Null => said.is_empty(),
+        Value::Object(pairs) if pairs.is_empty() => said.is_empty(),
+        Value::Array(items) => match items.iter().map(single).collect::<Option<Vec<_>>>() {
+            Some(items) => said == items.join(","),
+            None => inner(text.unwrap()) == *written,
+        },
+        other => {
+            single(other).map_or_else(|| inner(text.unwrap()) == *written, |text| text == said)
+        }
+    }
+}
+
+/// Keys that mean nothing here, with their values, in the order of their names.
+fn passed_over_of(config: &Config) -> BTreeMap<String, String> {
+    let ignored = config.written.ignored.iter().filter(|(_, _, value)| !value.is_empty());
+    ignored.map(|(name, _, value)| (name.clone(), value.clone())).collect()
 }
 
 proptest! {
@@ -194,9 +260,20 @@ proptest! {
                 let all = |config: &Config| config.entries.iter().map(meaning).collect::<Vec<_>>();
                 prop_assert_eq!(all(&again), all(&config), "{}", written);
                 prop_assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+                let from_environment = |entry: &Entry| entry.scope == Scope::Personal && matches!(entry.identity, IdentitySource::Oidc(_));
+                prop_assert_eq!(again.written.rrsa, config.written.rrsa || config.entries.iter().any(from_environment), "{}", written);
+                prop_assert_eq!(passed_over_of(&again), passed_over_of(&config), "{}", written);
                 // By another parser, too, as the API server and the vendor's helper have theirs.
                 let of_entries: Vec<Value> = config.entries.iter().filter(|entry| entry.scope != Scope::Account).map(by_the_vendor).collect();
-                prop_assert_eq!(as_others_read(&written), of_entries, "{}", written);
+                let data = as_others_read(&written);
+                let entries = data.get("acr-registry-info").map_or_else(|| json!([]), inner);
+                prop_assert_eq!(entries, json!(of_entries), "{}", written);
+                let document: Value = serde_json::from_str(&text).unwrap();
+                let before = document.get("data").unwrap_or(&document);
+                for key in PASSED_OVER {
+                    let before = before.get(key).unwrap_or(&Value::Null);
+                    prop_assert!(says(data.get(key), before), "{}: {}", before, written);
+                }
             }
         }
     }
@@ -208,14 +285,12 @@ proptest! {
         let escaped = text.chars().fold(String::new(), |all, c| all + &format!("\\U{:08x}", u32::from(c)));
         let values = |source: &str| {
             let config = Config::resolve(None, source, false, &none).map_err(|e| TestCaseError::fail(format!("{e}\n{source}")))?;
-            let ignored: Vec<(String, String)> = config.written.ignored.iter().map(|(name, _, value)| (name.clone(), value.clone())).collect();
-            Ok::<_, TestCaseError>((config, ignored))
+            Ok::<_, TestCaseError>((passed_over_of(&config), config))
         };
-        let (config, before) = values(&format!("notify-email: \"{escaped}\"\nwatch-namespace: all\n"))?;
+        let (before, config) = values(&format!("notify-email: \"{escaped}\"\nwatch-namespace: all\n"))?;
         let written = config_map::render(&config).unwrap();
-        let (_, after) = values(&written)?;
-        let whole = |all: Vec<(String, String)>| all.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
-        prop_assert_eq!(whole(after), whole(before), "{}", written);
+        let (after, _) = values(&written)?;
+        prop_assert_eq!(after, before, "{}", written);
     }
 
     /// The kubelet starts with its file, and asks for every host that an entry names.

@@ -91,9 +91,20 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
     ] {
         assert!(details.contains(says), "{details}");
     }
-    node.configure_all(&format!("service-account: \"*\"\nwatch-namespace: all\n{good}"));
-    let (_, document) = doctor(&node, &["--config-only"]);
-    assert_eq!(station(&document, "configuration")["status"], "ok", "they restricted nothing");
+    for restricting in ["[default, builder]", "[\"*\", default]", "{default: true}", "[[all]]"] {
+        node.configure_all(&format!("service-account: {restricting}\n{good}"));
+        let (_, document) = doctor(&node, &["--config-only"]);
+        let details = lines(station(&document, "configuration"), "details");
+        assert!(details.contains("`service-account` does not restrict"), "{restricting} {details}");
+    }
+    for everybody in ["\"*\"", "all", "", "\"\"", "[]", "{}", "[\"*\"]", "[all]"] {
+        node.configure_all(&format!(
+            "service-account: {everybody}\nwatch-namespace: {everybody}\n{good}"
+        ));
+        let (_, document) = doctor(&node, &["--config-only"]);
+        let status = &station(&document, "configuration")["status"];
+        assert_eq!(status, "ok", "it restricted nothing: {everybody}");
+    }
 }
 
 #[test]

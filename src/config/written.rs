@@ -1,0 +1,75 @@
+//! What the file has beside its entries, for those who want to know what matters and what not.
+
+use crate::config::file::File;
+use crate::config::keys::IGNORED_KEYS;
+use crate::config::yaml::{Node, Position, Value};
+
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Keys that are accepted and mean nothing on a node: name, place and value as one text.
+    pub ignored: Vec<(String, Position, String)>,
+    /// RRSA is switched on, whether an entry uses it or not.
+    pub rrsa: bool,
+    /// The keys of `credential-provider`.
+    pub settings: Vec<(String, Position)>,
+}
+
+impl Written {
+    pub(super) fn of(file: &File, rrsa: bool) -> Self {
+        let ignored = file.top.keys().filter(|(name, _)| IGNORED_KEYS.contains(name));
+        let ignored = ignored.map(|(name, at)| {
+            (name.to_owned(), at, file.top.node(name).map(text).unwrap_or_default())
+        });
+        Self {
+            ignored: ignored.collect(),
+            rrsa,
+            settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
+        }
+    }
+}
+
+/// A value as the one text that a `ConfigMap` has for it: of a list the items with commas between
+/// them, of what is deeper its YAML, and nothing of what is empty.
+fn text(node: &Node) -> String {
+    match &node.value {
+        Value::Null => String::new(),
+        Value::Scalar(scalar) => scalar.text.trim().to_owned(),
+        Value::Sequence(items) => {
+            let texts = items.iter().map(|item| match &item.value {
+                Value::Scalar(scalar) => Some(scalar.text.trim()),
+                _ => None,
+            });
+            let texts: Option<Vec<&str>> = texts.collect();
+            texts.map_or_else(|| yaml(node), |texts| texts.join(","))
+        }
+        Value::Mapping(pairs) if pairs.is_empty() => String::new(),
+        Value::Mapping(_) => yaml(node),
+    }
+}
+
+/// YAML on one line.
+fn yaml(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Scalar(scalar) => word(&scalar.text, scalar.is_plain),
+        Value::Sequence(items) => {
+            format!("[{}]", items.iter().map(yaml).collect::<Vec<_>>().join(", "))
+        }
+        Value::Mapping(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(key, node)| format!("{}: {}", word(&key.name, true), yaml(node)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// Without quotes only what was so, for `true` and `1` mean something else with them, and what
+/// needs none between braces.
+fn word(text: &str, is_plain: bool) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-+._".contains(&b);
+    if is_plain && text.bytes().all(plain) && text.bytes().any(|b| b.is_ascii_alphanumeric()) {
+        return text.to_owned();
+    }
+    serde_json::Value::from(text).to_string()
+}
