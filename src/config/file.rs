@@ -5,14 +5,19 @@
 //! What the keys mean is decided in [`crate::config`]; here a mistake is only noted, so that all
 //! of them can be told at once.
 
+use std::borrow::Cow;
+
 use crate::config::keys::{
     ENDPOINT_KEYS, ENTRY_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS, TOP_KEYS,
 };
-use crate::config::mistakes;
-use crate::config::yaml::{self, Key, Node, Note, Position, Value};
+use crate::config::mistakes::{self, Mistake};
+use crate::config::yaml::{self, Key, Node, Note, Position, Source, Value};
 
 /// Our own settings may stand inside `data` or beside it.
 const SETTINGS: &str = "credential-provider";
+
+/// Most times that a file is read anew without the mistakes that hid the rest of it.
+const MOST_MENDINGS: usize = 16;
 
 /// What was found on the way: problems make the file unusable, warnings do not.
 #[derive(Debug, Default)]
@@ -59,25 +64,26 @@ pub struct File {
 }
 
 /// Reads the file's text; mistakes go into `notes`, and what could be read is returned.
-pub fn read(source: &str, notes: &mut Notes) -> File {
-    let mut reader = Reader { source, notes };
-    let (top, beside) = reader.top();
-    if let (Some(first), Some(second)) = (top.position(SETTINGS), beside.position(SETTINGS)) {
-        let message = format!("`{SETTINGS}` is given a second time; the first is at {first}");
-        reader.notes.problem(second, message);
+///
+/// A mistake that hides what stands behind it is noted, which makes the file unusable, and the rest
+/// is read as if it were not there, so that all is told at once.
+pub fn read(text: &str, notes: &mut Notes) -> File {
+    let mut text = Cow::Borrowed(text);
+    let mut blanks = Vec::new();
+    let mut mendings = 0;
+    loop {
+        let (mut found, mut hiding) = (Notes::default(), Vec::new());
+        let source = Source { text: &text, blanks: &blanks };
+        let file = Reader { source, notes: &mut found, hiding: &mut hiding }.file();
+        notes.problems.extend(hiding.iter().map(|mistake| mistake.note.clone()));
+        if hiding.is_empty() || mendings == MOST_MENDINGS {
+            notes.problems.append(&mut found.problems);
+            notes.warnings.append(&mut found.warnings);
+            return file;
+        }
+        text = Cow::Owned(mistakes::mended(&text, &hiding, &mut blanks));
+        mendings += 1;
     }
-    let settings = top.node(SETTINGS).or_else(|| beside.node(SETTINGS));
-    let settings =
-        reader.section(settings.cloned(), "credential-provider", &SETTINGS_KEYS, Unknown::Refused);
-    let endpoints = reader.section(
-        settings.node("endpoints").cloned(),
-        "endpoints",
-        &ENDPOINT_KEYS,
-        Unknown::Refused,
-    );
-    let rrsa = reader.section(top.node("rrsa").cloned(), "rrsa", &RRSA_KEYS, Unknown::Tolerated);
-    let entries = top.node("acr-registry-info").cloned().map(|node| reader.entries(node));
-    File { top, entries, rrsa, settings, endpoints }
 }
 
 impl Section {
@@ -190,18 +196,45 @@ enum Unknown {
 }
 
 struct Reader<'a> {
-    source: &'a str,
+    source: Source<'a>,
     notes: &'a mut Notes,
+    /// Mistakes that hide what else is wrong, and that can be mended.
+    hiding: &'a mut Vec<Mistake>,
 }
 
 impl Reader<'_> {
+    fn file(mut self) -> File {
+        let (top, beside) = self.top();
+        if let (Some(first), Some(second)) = (top.position(SETTINGS), beside.position(SETTINGS)) {
+            let message = format!("`{SETTINGS}` is given a second time; the first is at {first}");
+            self.notes.problem(second, message);
+        }
+        let settings = top.node(SETTINGS).or_else(|| beside.node(SETTINGS)).cloned();
+        let settings =
+            self.section(settings, "credential-provider", &SETTINGS_KEYS, Unknown::Refused);
+        let endpoints = settings.node("endpoints").cloned();
+        let endpoints = self.section(endpoints, "endpoints", &ENDPOINT_KEYS, Unknown::Refused);
+        let rrsa = self.section(top.node("rrsa").cloned(), "rrsa", &RRSA_KEYS, Unknown::Tolerated);
+        let entries = top.node("acr-registry-info").cloned().map(|node| self.entries(node));
+        File { top, entries, rrsa, settings, endpoints }
+    }
+
+    fn mistake(&mut self, mistake: Mistake) {
+        let line = mistake.note.at.line;
+        if mistake.meant.is_none() {
+            self.notes.problems.push(mistake.note);
+        } else if !self.hiding.iter().any(|known| known.note.at.line == line) {
+            self.hiding.push(mistake);
+        }
+    }
+
     /// The section that holds the vendor's keys, and what stands beside it in a manifest.
     fn top(&mut self) -> (Section, Section) {
         let start = Position { line: 1, column: 1 };
         let document = match yaml::parse_all(self.source, &mut self.notes.problems) {
             Ok(document) => document,
             Err(error) => {
-                self.notes.problems.push(mistakes::unreadable(self.source, error));
+                self.mistake(mistakes::unreadable(self.source.text, error));
                 return (Section::empty(start), Section::empty(start));
             }
         };
@@ -294,7 +327,7 @@ impl Reader<'_> {
         match scalar.parse_all(self.source, &mut self.notes.problems) {
             Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
             Err(error) => {
-                self.notes.problems.push(mistakes::unreadable(self.source, error));
+                self.mistake(mistakes::unreadable(self.source.text, error));
                 None
             }
         }
@@ -319,8 +352,8 @@ impl Reader<'_> {
     }
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) {
-        match mistakes::missing_blank(self.source, node.at.line) {
-            Some(blank) => self.notes.problems.push(blank),
+        match mistakes::missing_blank(self.source.text, node.at.line) {
+            Some(blank) => self.mistake(blank),
             None => self
                 .notes
                 .problem(node.at, format!("{what} is {}; expected {expected}", node.kind())),

@@ -10,56 +10,104 @@ const LOOK_BACK: usize = 3;
 /// Longest key that is shown whole; the longest known one has 23 characters.
 const LONGEST_KEY: usize = 28;
 
+/// A mistake and, where that is plain, how its line was meant.
+#[derive(Debug)]
+pub struct Mistake {
+    pub note: Note,
+    /// As long as the line is, or with one more blank, at the note's place.
+    pub meant: Option<String>,
+}
+
+/// A text without these mistakes, for the sake of those behind them; where blanks were put in goes
+/// to `blanks`.
+pub fn mended(text: &str, mistakes: &[Mistake], blanks: &mut Vec<Position>) -> String {
+    let mut mended = String::with_capacity(text.len() + mistakes.len());
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let mistake = mistakes.iter().find(|mistake| mistake.note.at.line == number);
+        let meant = mistake.and_then(|mistake| Some((mistake.note.at, mistake.meant.as_deref()?)));
+        let written = line.lines().next().unwrap_or_default();
+        match meant {
+            None => mended.push_str(line),
+            Some((at, meant)) => {
+                if meant.chars().count() > written.chars().count() {
+                    blanks.push(at);
+                }
+                mended.push_str(meant);
+                mended.push_str(line.strip_prefix(written).unwrap_or_default());
+            }
+        }
+    }
+    mended
+}
+
 /// Words why a text cannot be read.
-pub fn unreadable(source: &str, error: YamlError) -> Note {
+pub fn unreadable(source: &str, error: YamlError) -> Mistake {
     match error {
         YamlError::Syntax(note) => not_yaml(source, &note),
-        YamlError::Content(note) => note,
+        YamlError::Content(note) => Mistake { note, meant: None },
     }
 }
 
 /// Words what the YAML parser did not understand.
-fn not_yaml(source: &str, error: &Note) -> Note {
+fn not_yaml(source: &str, error: &Note) -> Mistake {
     let line = error.at.line;
     let near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
     let slips = [missing_blank, full_width_colon, tab];
-    if let Some(note) =
+    if let Some(mistake) =
         slips.iter().find_map(|slip| near.clone().find_map(|line| slip(source, line)))
     {
-        return note;
+        return mistake;
     }
     let text = source.lines().nth(line - 1).unwrap_or_default();
     let key = text.trim_start().trim_start_matches("- ");
-    let message = if key.starts_with("domains:") && text.contains("\",") {
-        "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\""
-            .to_owned()
-    } else {
-        format!("not valid YAML: {}", error.message)
-    };
-    Note { at: error.at, message }
+    let at = error.at;
+    if key.starts_with("domains:") && text.contains("\",") {
+        let message = "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\"".to_owned();
+        return Mistake {
+            note: Note { at, message },
+            meant: Some(joined(text)).filter(|joined| joined != text),
+        };
+    }
+    let message = format!("not valid YAML: {}", error.message);
+    Mistake { note: Note { at, message }, meant: None }
+}
+
+/// `"a","b"` as one text, of the same length.
+fn joined(line: &str) -> String {
+    let mut joined = String::with_capacity(line.len());
+    let mut parts = line.split('"').peekable();
+    while let Some(part) = parts.next() {
+        joined.push_str(part);
+        if let Some(next) = parts.peek() {
+            let at_comma = part.trim() == "," || next.trim() == ",";
+            joined.push(if at_comma { ' ' } else { '"' });
+        }
+    }
+    joined
 }
 
 /// A line that is indented with a tab.
-fn tab(source: &str, line: usize) -> Option<Note> {
+fn tab(source: &str, line: usize) -> Option<Mistake> {
     let text = source.lines().nth(line.checked_sub(1)?)?;
     let indent = text.chars().take_while(|c| c.is_whitespace());
     let column = indent.clone().position(|c| c == '\t')? + 1;
     let message = "a tab is used for indentation; YAML wants blanks".to_owned();
-    Some(Note { at: Position { line, column }, message })
+    Some(Mistake { note: Note { at: Position { line, column }, message }, meant: None })
 }
 
 /// The colon that an input method for Chinese or Japanese types.
-fn full_width_colon(source: &str, line: usize) -> Option<Note> {
+fn full_width_colon(source: &str, line: usize) -> Option<Mistake> {
     let text = source.lines().nth(line.checked_sub(1)?)?;
-    let (before, _) = text.split_once('：')?;
+    let (before, value) = text.split_once('：')?;
     is_known_key(before.trim_start_matches([' ', '-']).trim_end()).then_some(())?;
     let at = Position { line, column: before.chars().count() + 1 };
-    Some(Note { at, message: "a full-width `：` stands where YAML wants `: `".to_owned() })
+    let message = "a full-width `：` stands where YAML wants `: `".to_owned();
+    Some(Mistake { note: Note { at, message }, meant: Some(format!("{before}: {value}")) })
 }
 
 /// `key:"value"`: without a blank behind the colon YAML sees one long word. The vendor's own
 /// sample has this mistake.
-pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
+pub fn missing_blank(source: &str, line: usize) -> Option<Mistake> {
     let text = source.lines().nth(line.checked_sub(1)?)?;
     let (name, value) = text.trim_start_matches([' ', '-']).split_once(':')?;
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -78,7 +126,8 @@ pub fn missing_blank(source: &str, line: usize) -> Option<Note> {
         String::new()
     };
     let message = format!("a blank is missing after `{name}:`{again}");
-    Some(Note { at: Position { line, column }, message })
+    let meant = text.strip_suffix(value).map(|before| format!("{before} {value}"));
+    Some(Mistake { note: Note { at: Position { line, column }, message }, meant })
 }
 
 fn without_comment(value: &str) -> &str {

@@ -34,6 +34,22 @@ impl fmt::Display for Position {
     }
 }
 
+/// A file's text, or one that differs from the file's by blanks that were put in.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'t> {
+    pub text: &'t str,
+    /// Where they stand, at most one in a line.
+    pub blanks: &'t [Position],
+}
+
+impl Source<'_> {
+    /// The place in the file of a place in the text.
+    fn in_file(&self, at: Position) -> Position {
+        let before = |blank: &&Position| blank.line == at.line && blank.column < at.column;
+        Position { column: at.column - self.blanks.iter().filter(before).take(1).count(), ..at }
+    }
+}
+
 /// A value and where it begins.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -98,7 +114,7 @@ pub enum YamlError {
 /// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let mut repeated = Vec::new();
-    let document = parse_all(text, &mut repeated)?;
+    let document = parse_all(Source { text, blanks: &[] }, &mut repeated)?;
     match repeated.into_iter().next() {
         Some(first) => Err(YamlError::Content(first)),
         None => Ok(document),
@@ -110,8 +126,8 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
 /// # Errors
 ///
 /// At the first place that is no YAML or goes beyond the bounds.
-pub fn parse_all(text: &str, repeated: &mut Vec<Note>) -> Result<Option<Node>, YamlError> {
-    Builder::new(text, text, None, repeated).document()
+pub fn parse_all(source: Source<'_>, repeated: &mut Vec<Note>) -> Result<Option<Node>, YamlError> {
+    Builder::new(source.text, source, None, repeated).document()
 }
 
 impl Scalar {
@@ -122,7 +138,7 @@ impl Scalar {
     /// As [`parse_all`], with places in the file.
     pub fn parse_all(
         &self,
-        source: &str,
+        source: Source<'_>,
         repeated: &mut Vec<Note>,
     ) -> Result<Option<Node>, YamlError> {
         Builder::new(&self.text, source, Some(self.layout), repeated).document()
@@ -146,7 +162,7 @@ impl Node {
 struct Builder<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     text: &'t str,
-    source: &'t str,
+    source: Source<'t>,
     layout: Option<Layout>,
     /// How far each line of a block is indented in the file; counted once, as blocks may be long.
     indents: Vec<usize>,
@@ -161,13 +177,13 @@ struct Builder<'t> {
 impl<'t> Builder<'t> {
     fn new(
         text: &'t str,
-        source: &'t str,
+        source: Source<'t>,
         layout: Option<Layout>,
         repeated_keys: &'t mut Vec<Note>,
     ) -> Self {
         let parser = Parser::new_from_str(text);
         let indents = match layout {
-            Some(Layout::Block { first_line }) => indents(source, first_line, text),
+            Some(Layout::Block { first_line }) => indents(source.text, first_line, text),
             _ => Vec::new(),
         };
         Self {
@@ -298,14 +314,14 @@ impl<'t> Builder<'t> {
     fn position(&self, marker: Marker) -> Position {
         let (line, column) = (marker.line().max(1), marker.col() + 1);
         match self.layout {
-            None => Position { line, column },
+            None => self.source.in_file(Position { line, column }),
             Some(Layout::Opaque(at)) => at,
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
                 let in_file = first_line + line - 1;
                 let indent = self.indents.get(line - 1).copied();
-                let indent = indent.unwrap_or_else(|| width(self.source, in_file));
-                Position { line: in_file, column: column + indent }
+                let indent = indent.unwrap_or_else(|| width(self.source.text, in_file));
+                self.source.in_file(Position { line: in_file, column: column + indent })
             }
         }
     }
@@ -387,7 +403,8 @@ mod tests {
         let document = parse(&source).unwrap().unwrap();
         let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
         let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
-        let inner = block.parse_all(&source, &mut Vec::new()).unwrap().unwrap();
+        let source = Source { text: &source, blanks: &[] };
+        let inner = block.parse_all(source, &mut Vec::new()).unwrap().unwrap();
         assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
         let Value::Sequence(items) = inner.value else { panic!("a list") };
         let last = items.last().unwrap().at;

@@ -92,6 +92,14 @@ fn a_mebibyte_of_something() {
     says(&many, TOO_MUCH);
 }
 
+/// Each of which hides what is behind it, so that the file is read again without it.
+#[test]
+fn many_slips_behind_much() {
+    let much = (0..9_000).fold(String::new(), |text, key| text + &format!("- a{key}: v\n"));
+    let slips = "- domains:\"a\"\n  regionId: x\n".repeat(1000);
+    says(&format!("acr-registry-info:\n{much}{slips}"), "9002:11: a blank is missing");
+}
+
 /// The parser takes in everything between two brackets before it gives the first of it away: a
 /// quarter of a gibibyte for a file of one mebibyte.
 #[test]
