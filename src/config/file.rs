@@ -191,7 +191,8 @@ fn split(name: &str, written: &Written, notes: &mut Notes) -> Vec<Written> {
 enum Unknown {
     /// Always an error: the section is ours, or its keys decide who may pull.
     Refused,
-    /// An error if it resembles a known key, else a warning: the vendor may add keys.
+    /// An error if it resembles a known key or is one of another section, else a warning: the vendor
+    /// may add keys.
     Tolerated,
 }
 
@@ -368,6 +369,10 @@ impl Reader<'_> {
             if let Some(blank) = mistakes::blank_in_key(key) {
                 self.notes.problems.push(blank);
                 section.run_together = true;
+                continue;
+            }
+            if let Some(elsewhere) = mistakes::out_of_place(key, known) {
+                self.notes.problems.push(elsewhere);
                 continue;
             }
             let name = mistakes::shown(&key.name);

@@ -58,9 +58,25 @@ pub const SETTINGS_KEYS: [&str; 11] = [
 /// Of `credential-provider.endpoints`.
 pub const ENDPOINT_KEYS: [&str; 4] = ["sts", "cr", "metadata", "registry"];
 
+/// Where each section's keys belong, in words for people.
+const SECTIONS: [(&str, &[&str]); 6] = [
+    ("at the top, beside `acr-registry-info`: indent it less", &TOP_KEYS),
+    ("at the top of the manifest: indent it less", &["data"]),
+    ("into an entry of `acr-registry-info`: indent it under the entry's `- `", &ENTRY_KEYS),
+    ("into `credential-provider`: indent it under that", &SETTINGS_KEYS),
+    ("into `endpoints` of `credential-provider`: indent it under that", &ENDPOINT_KEYS),
+    ("into `rrsa` or `webhook-configuration`: indent it under that", &RRSA_KEYS),
+];
+
 /// Whether any section has a key of this name.
 pub fn is_known_key(name: &str) -> bool {
-    let sections: [&[&str]; 5] =
-        [&TOP_KEYS, &ENTRY_KEYS, &SETTINGS_KEYS, &ENDPOINT_KEYS, &RRSA_KEYS];
-    sections.iter().any(|keys| keys.contains(&name))
+    SECTIONS.iter().any(|(_, keys)| keys.contains(&name))
+}
+
+/// Where a key of this name belongs, in whatever letter case; nowhere for one that a manifest may
+/// have as well.
+pub fn home(name: &str) -> Option<&'static str> {
+    let has = |keys: &[&str]| keys.iter().any(|key| key.eq_ignore_ascii_case(name));
+    let found = SECTIONS.iter().find(|(_, keys)| has(keys) && !has(&MANIFEST_KEYS));
+    found.map(|(home, _)| *home)
 }

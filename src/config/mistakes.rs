@@ -1,6 +1,6 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
-use crate::config::keys::is_known_key;
+use crate::config::keys::{home, is_known_key};
 use crate::config::yaml::{Key, Note, Position, YamlError};
 
 /// Lines before the parser's place in which the mistake may be: it notices a missing blank only
@@ -142,6 +142,37 @@ pub fn blank_in_key(key: &Key) -> Option<Note> {
     }
     let at = Position { column: key.at.column + name.chars().count() + 1, ..key.at };
     Some(Note { at, message: format!("a blank is missing after `{name}:`") })
+}
+
+/// A key of another section: outdented, indented too far, or with something in front of it. Passed
+/// over, it would change who asks, and for what.
+pub fn out_of_place(key: &Key, known: &[&str]) -> Option<Note> {
+    let name = key.name.trim_matches(|c| c == ' ' || c == '-' || is_like_a_blank(c));
+    let is_own = known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let home = home(name);
+    let message = if key.name == "<<" {
+        "`<<` takes keys from elsewhere, which is not read here; write them out".to_owned()
+    } else if !is_own && home.is_none() {
+        return None;
+    } else if let Some(like) = key.name.chars().find(|c| is_like_a_blank(*c)) {
+        let code = u32::from(like);
+        format!(
+            "U+{code:04X} stands beside `{name}`: it looks like a blank, and for YAML it is none"
+        )
+    } else if is_own {
+        return None;
+    } else if key.name.starts_with('-') {
+        format!("a blank is missing after the `-` of `-{name}`; write `- {name}`")
+    } else {
+        format!("`{name}` belongs {}", home?)
+    };
+    Some(Note { at: key.at, message })
+}
+
+/// What web pages and input methods put in the place of a blank.
+fn is_like_a_blank(c: char) -> bool {
+    let takes_no_room = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    takes_no_room || (c.is_whitespace() && c != ' ')
 }
 
 /// An unknown key, as it may be shown: no key is this long, but a secret out of place may be.
