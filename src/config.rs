@@ -161,8 +161,12 @@ impl Source {
         };
         let found = named
             .or_else(|| Some(PathBuf::from(SYSTEM_PATH)).filter(there))
-            .or_else(|| user_file().filter(|path| path.exists()));
+            .or_else(|| user_file().filter(there));
         let Some(path) = found else { return Ok(None) };
+        if asked.is_none() && !environment.is_text(PATH_VARIABLE) {
+            let detail = format!("{PATH_VARIABLE} is not UTF-8 text");
+            return Err(ConfigError::Unreadable { path, detail });
+        }
         let contents = match trusted_file::read(&path, Links::Refused, MAX_FILE) {
             Ok(contents) => contents,
             Err(why) if why.is_distrust() => {

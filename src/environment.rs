@@ -11,10 +11,11 @@ use std::ffi::OsString;
 pub struct Environment(HashMap<String, String>);
 
 impl Environment {
-    /// Variables whose name or value is not UTF-8 are none of ours.
+    /// Variables whose name is not UTF-8 are none of ours. A value that is not stays, with its wrong
+    /// bytes replaced, so that it is refused where it is used and not taken for one that is not set.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let text = |(name, value): (OsString, OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         Self(variables.into_iter().filter_map(text).collect())
     }
@@ -23,6 +24,12 @@ impl Environment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable's value is what was set, with no byte replaced.
+    #[must_use]
+    pub fn is_text(&self, name: &str) -> bool {
+        !self.get(name).is_some_and(|value| value.contains(char::REPLACEMENT_CHARACTER))
     }
 
     /// `true` in any letter case, as the vendor's own libraries read their switches.

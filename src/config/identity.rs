@@ -86,8 +86,12 @@ pub(super) fn of_environment(
         "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
         "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
     ];
-    let given =
-        [&KEY[..], &OIDC[..]].concat().into_iter().find(|name| environment.get(name).is_some());
+    const SESSION: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+    let names = [&KEY[..], &OIDC[..]].concat();
+    if let Some(name) = names.iter().chain(&[SESSION]).find(|name| !environment.is_text(name)) {
+        return Err(format!("{name} is not UTF-8 text"));
+    }
+    let given = names.into_iter().find(|name| environment.get(name).is_some());
     if let (TokenMode::WorkerRole, Some(name)) = (token_mode, given) {
         return Err(format!(
             "`tokenMode: workerRole` allows the node's role only, and {name} is set"
@@ -102,7 +106,7 @@ pub(super) fn of_environment(
             Ok(IdentitySource::AccessKey(Credentials {
                 access_key_id: id.to_owned(),
                 access_key_secret: Secret::new(secret),
-                security_token: environment.get("ALIBABA_CLOUD_SECURITY_TOKEN").map(Secret::new),
+                security_token: environment.get(SESSION).map(Secret::new),
             }))
         }
         (false, true) => {

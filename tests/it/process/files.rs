@@ -1,10 +1,15 @@
 //! Files that decide what the program does are read only where nobody else can have written them,
 //! and what is no file is not even opened.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -126,6 +131,68 @@ fn a_configuration_that_is_a_link_to_nowhere() {
         let outcome = in_etc(none);
         assert_eq!((outcome.exit, outcome.stderr_text().as_str()), (Exit::Code(0), ""), "{none}");
     }
+}
+
+/// The same for a user's own file, and where the folder cannot be looked into.
+#[test]
+fn a_users_configuration_that_is_a_link_to_nowhere_or_out_of_reach() {
+    let node = Node::new("{}");
+    let home = std::env::temp_dir().join(format!("acr-home-{}", std::process::id()));
+    let folder = home.join("aliyun-acr-credential-provider");
+    fs::create_dir_all(&folder).unwrap();
+    mode(&home, 0o755);
+    let config = folder.join("config.yaml");
+    // Where everybody can run it.
+    let program = home.join("program");
+    fs::copy(PROGRAM, &program).unwrap();
+    let ask = || {
+        let mut command = Command::new(&program);
+        command.env_clear().env("HOME", "/").env("XDG_CONFIG_HOME", &home).uid(65_534).gid(65_534);
+        answer(&mut command)
+    };
+    assert_eq!(ask(), (Some(0), String::new()), "none there");
+    symlink("/nowhere", &config).unwrap();
+    let (code, stderr) = ask();
+    assert!(code == Some(2) && stderr.contains("is a symbolic link"), "{stderr}");
+    fs::remove_file(&config).unwrap();
+    fs::copy(node.config(), &config).unwrap();
+    mode(&folder, 0o700);
+    let (code, stderr) = ask();
+    assert!(code == Some(2) && stderr.contains("Permission denied"), "{stderr}");
+    fs::remove_dir_all(home).unwrap();
+}
+
+/// What cannot be read as text is not as if it were not set: that would be another identity.
+#[test]
+fn variables_that_are_no_text() {
+    for (name, says) in [
+        (
+            "ACR_CREDENTIAL_PROVIDER_CONFIG",
+            "configuration `/\u{fffd}` cannot be read: ACR_CREDENTIAL_PROVIDER_CONFIG is not UTF-8 text",
+        ),
+        (
+            "ALIBABA_CLOUD_ACCESS_KEY_ID",
+            "environment: ALIBABA_CLOUD_ACCESS_KEY_ID is not UTF-8 text",
+        ),
+        (
+            "ALIBABA_CLOUD_SECURITY_TOKEN",
+            "environment: ALIBABA_CLOUD_SECURITY_TOKEN is not UTF-8 text",
+        ),
+    ] {
+        let (code, stderr) =
+            answer(Command::new(PROGRAM).env_clear().env(name, OsStr::from_bytes(b"/\xff")));
+        assert_eq!(code, Some(2), "{name}: {stderr}");
+        assert!(stderr.starts_with(&format!("error: {says}\n")), "{stderr}");
+    }
+}
+
+/// To a request for an image that is nobody's here; the environment is what `command` has been given.
+fn answer(command: &mut Command) -> (Option<i32>, String) {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.current_dir("/").spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(&request("quay.io"));
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Opened, the one would block for ever and the other be read without end.
