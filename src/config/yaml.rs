@@ -167,6 +167,8 @@ struct Builder<'t> {
     /// How far each line of a block is indented in the file; counted once, as blocks may be long.
     indents: Vec<usize>,
     anchors: HashMap<usize, Node>,
+    /// Characters that the last event took in the text, if that was on one line.
+    length: Option<usize>,
     nodes: usize,
     /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
     kept: (usize, usize),
@@ -193,6 +195,7 @@ impl<'t> Builder<'t> {
             layout,
             indents,
             anchors: HashMap::new(),
+            length: None,
             nodes: 0,
             kept: (0, 0),
             repeated: (0, 0),
@@ -227,7 +230,11 @@ impl<'t> Builder<'t> {
     fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, self.position(span.start)))),
+            Some(Ok((event, span))) => {
+                let length = span.end.index().checked_sub(span.start.index());
+                self.length = length.filter(|_| span.start.line() == span.end.line());
+                Ok(Some((event, self.position(span.start))))
+            }
             Some(Err(error)) => Err(YamlError::Syntax(Note {
                 at: self.position(*error.marker()),
                 message: error.info().to_owned(),
@@ -241,7 +248,7 @@ impl<'t> Builder<'t> {
             return Err(too_much(at));
         }
         let (node, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => (scalar(&text, style, at), anchor),
+            Event::Scalar(text, style, anchor, _) => (self.scalar(&text, style, at), anchor),
             Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.mapping(at, depth)?, anchor),
             Event::Alias(anchor) => {
@@ -263,6 +270,30 @@ impl<'t> Builder<'t> {
             self.anchors.insert(anchor, kept);
         }
         Ok(node)
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, at: Position) -> Node {
+        let is_plain = style == ScalarStyle::Plain;
+        if is_plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+            return Node { at, value: Value::Null };
+        }
+        let unknown = matches!(self.layout, Some(Layout::Opaque(_)));
+        let as_written = |quotes| self.length == Some(text.chars().count() + quotes);
+        let layout = match style {
+            _ if unknown => Layout::Opaque(at),
+            // The parser places a block at its first line that is not blank.
+            ScalarStyle::Literal => Layout::Block {
+                first_line: at
+                    .line
+                    .saturating_sub(text.len() - text.trim_start_matches('\n').len()),
+            },
+            ScalarStyle::Plain if as_written(0) => Layout::Inline(at),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted if as_written(2) => {
+                Layout::Inline(Position { column: at.column + 1, ..at })
+            }
+            _ => Layout::Opaque(at),
+        };
+        Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), is_plain, layout }) }
     }
 
     fn sequence(&mut self, at: Position, depth: usize) -> Result<Node, YamlError> {
@@ -325,26 +356,6 @@ impl<'t> Builder<'t> {
             }
         }
     }
-}
-
-fn scalar(text: &str, style: ScalarStyle, at: Position) -> Node {
-    if style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
-        return Node { at, value: Value::Null };
-    }
-    let one_line = !text.contains('\n');
-    let layout = match style {
-        // The parser places a block at its first line that is not blank.
-        ScalarStyle::Literal => Layout::Block {
-            first_line: at.line.saturating_sub(text.len() - text.trim_start_matches('\n').len()),
-        },
-        ScalarStyle::Plain if one_line => Layout::Inline(at),
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted if one_line => {
-            Layout::Inline(Position { column: at.column + 1, ..at })
-        }
-        _ => Layout::Opaque(at),
-    };
-    let is_plain = style == ScalarStyle::Plain;
-    Node { at, value: Value::Scalar(Scalar { text: text.to_owned(), is_plain, layout }) }
 }
 
 /// What each of a block's lines has lost against the file's.
