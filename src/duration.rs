@@ -13,47 +13,64 @@ pub fn format_go(seconds: u64) -> String {
     }
 }
 
-/// A duration such as `15m`, `1h30m`, `25s` or `500ms`; whole numbers with a unit each, no sign.
+/// The units, in nanoseconds; micro is written in three ways.
+const UNITS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+/// What Go's type holds, in nanoseconds: 292 years.
+const LONGEST: u64 = i64::MAX.unsigned_abs();
+/// Digits behind the point that count.
+const MOST_DIGITS: usize = 18;
+
+/// A duration as Go takes it, if it is no less than 0: numbers with a unit each, such as `15m`,
+/// `1h30m`, `1.5h` or `500ms`, or `0` alone.
 #[must_use]
 pub fn parse_go(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() || text.is_empty() {
-        let (number, after) = rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?;
-        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let in_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut total: u64 = 0;
+    loop {
+        let (number, after) = rest.split_at_checked(rest.find(|c| !in_number(c))?)?;
+        let end = after.find(in_number).unwrap_or(after.len());
         let (unit, after) = after.split_at_checked(end)?;
-        let number: u64 = number.parse().ok()?;
-        let part = match unit {
-            "h" => Duration::from_secs(number.checked_mul(3600)?),
-            "m" => Duration::from_secs(number.checked_mul(60)?),
-            "s" => Duration::from_secs(number),
-            "ms" => Duration::from_millis(number),
-            _ => return None,
-        };
-        total = total.checked_add(part)?;
+        let (_, unit) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+        total = total.checked_add(times(number, unit)?)?;
+        if after.is_empty() {
+            break;
+        }
         rest = after;
     }
-    Some(total)
+    (total <= LONGEST).then(|| Duration::from_nanos(total))
+}
+
+/// A number, with digits behind a point or not, times a whole one.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.len() + fraction.len() == 0 || fraction.contains('.') {
+        return None;
+    }
+    let fraction = fraction.get(..MOST_DIGITS).unwrap_or(fraction);
+    let scale = 10u128.pow(u32::try_from(fraction.len()).ok()?);
+    let digits = |digits: &str| format!("0{digits}").parse::<u64>().ok();
+    let part = u128::from(digits(fraction)?) * u128::from(unit) / scale;
+    digits(whole)?.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
 }
 
 /// Whether Go would take a text as a duration of no less than 0. `0` alone is left out: as YAML that
 /// is a number, and no text.
 #[must_use]
 pub fn is_go(text: &str) -> bool {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    let mut is_one = false;
-    while !rest.is_empty() {
-        let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number = rest.strip_suffix(unit).unwrap_or_default();
-        let is_number = number.matches('.').count() <= 1 && number.contains(|c| c != '.');
-        let after = unit.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '.');
-        let unit = unit.strip_suffix(after).unwrap_or_default();
-        if !is_number || !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
-            return false;
-        }
-        (rest, is_one) = (after, true);
-    }
-    is_one
+    text.trim_start_matches('+') != "0" && parse_go(text).is_some()
 }
 
 #[cfg(test)]
@@ -77,18 +94,45 @@ mod tests {
     }
 
     #[test]
-    fn reads_whole_numbers_with_units_only() {
-        assert_eq!(parse_go("1h30m"), Some(Duration::from_secs(5400)));
-        assert_eq!(parse_go("500ms"), Some(Duration::from_millis(500)));
+    fn reads_what_go_reads() {
+        let nanoseconds = |text| parse_go(text).map(|read| read.as_nanos());
+        for (text, expected) in [
+            ("1h30m", 5_400_000_000_000),
+            ("1.5h", 5_400_000_000_000),
+            ("1.5m", 90_000_000_000),
+            ("+5m", 300_000_000_000),
+            ("500ms", 500_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("0.3333333333333333333h", 1_200_000_000_000 - 1),
+            ("1us", 1_000),
+            ("1µs1μs1ns", 2_001),
+            ("0.9ns", 0),
+            ("0", 0),
+            ("+0", 0),
+            ("0s", 0),
+            ("9223372036854775807ns", i64::MAX.unsigned_abs().into()),
+        ] {
+            assert_eq!(nanoseconds(text), Some(expected), "{text}");
+        }
         for not in [
             "",
+            "+",
             "15",
+            "00",
             "m",
             "1d",
             "-5m",
+            "++5m",
             "1 h",
-            "1.5h",
             "5mm",
+            "5m3",
+            ".s",
+            ".",
+            "1.2.3s",
+            "1.22222222222222222222.3s",
+            "1m 30s",
+            "9223372036854775808ns",
             "99999999999999999999s",
             "6000000000000000h",
         ] {
@@ -97,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn what_go_takes() {
-        for text in ["0s", "1.5h", "1h30m", "500ms", ".5s", "1.s", "+5m", "10us", "1µs"] {
+    fn a_bare_0_is_no_text() {
+        for text in ["0s", "1.5h", "+5m", "10us"] {
             assert!(is_go(text), "{text}");
         }
-        for text in ["", "+", "0", "3600", "1d", "-5m", "1 h", "5mm", ".s", "1.2.3s", "h", "5m3"] {
+        for text in ["", "+", "0", "+0", "3600", "1d", "-5m", "h"] {
             assert!(!is_go(text), "{text}");
         }
     }
