@@ -9,6 +9,7 @@ mod identity;
 mod keys;
 mod mistakes;
 mod settings;
+mod slips;
 mod written;
 pub mod yaml;
 

@@ -353,8 +353,9 @@ impl Reader<'_> {
     }
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) {
-        match mistakes::missing_blank(self.source.text, node.at.line) {
-            Some(blank) => self.mistake(blank),
+        let (source, line) = (self.source.text, node.at.line);
+        match mistakes::missing_blank(source, line).or_else(|| mistakes::slip(source, line)) {
+            Some(slip) => self.mistake(slip),
             None => self
                 .notes
                 .problem(node.at, format!("{what} is {}; expected {expected}", node.kind())),

@@ -1,6 +1,7 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
 use crate::config::keys::{home, is_known_key};
+use crate::config::slips::{self, is_like_a_blank, named};
 use crate::config::yaml::{Key, Note, Position, YamlError};
 
 /// Lines before the parser's place in which the mistake may be: it notices a missing blank only
@@ -54,9 +55,14 @@ fn not_yaml(source: &str, error: &Note) -> Mistake {
     let near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
     let slips = [missing_blank, full_width_colon, tab];
     if let Some(mistake) =
-        slips.iter().find_map(|slip| near.clone().find_map(|line| slip(source, line)))
+        slips.iter().find_map(|find| near.clone().find_map(|line| find(source, line)))
     {
         return mistake;
+    }
+    // Between brackets and braces, as in JSON, lines are written otherwise.
+    let is_block = !error.message.contains("flow");
+    if let Some(slip) = near.filter(|_| is_block).find_map(|line| slip(source, line)) {
+        return slip;
     }
     let text = source.lines().nth(line - 1).unwrap_or_default();
     let key = text.trim_start().trim_start_matches("- ");
@@ -68,7 +74,7 @@ fn not_yaml(source: &str, error: &Note) -> Mistake {
             meant: Some(joined(text)).filter(|joined| joined != text),
         };
     }
-    let message = format!("not valid YAML: {}", error.message);
+    let message = slips::in_words(error, text);
     Mistake { note: Note { at, message }, meant: None }
 }
 
@@ -84,6 +90,12 @@ fn joined(line: &str) -> String {
         }
     }
     joined
+}
+
+/// A slip between a key and its value.
+pub fn slip(source: &str, line: usize) -> Option<Mistake> {
+    let (column, message) = slips::in_line(source.lines().nth(line.checked_sub(1)?)?)?;
+    Some(Mistake { note: Note { at: Position { line, column }, message }, meant: None })
 }
 
 /// A line that is indented with a tab.
@@ -153,12 +165,13 @@ pub fn out_of_place(key: &Key, known: &[&str]) -> Option<Note> {
     let message = if key.name == "<<" {
         "`<<` takes keys from elsewhere, which is not read here; write them out".to_owned()
     } else if !is_own && home.is_none() {
-        return None;
+        // Between braces a slip makes key and value one key.
+        let (column, message) = slips::in_line(&key.name)?;
+        let at = Position { column: key.at.column + column - 1, ..key.at };
+        return Some(Note { at, message });
     } else if let Some(like) = key.name.chars().find(|c| is_like_a_blank(*c)) {
-        let code = u32::from(like);
-        format!(
-            "U+{code:04X} stands beside `{name}`: it looks like a blank, and for YAML it is none"
-        )
+        let like = named(like);
+        format!("{like} stands beside `{name}`: it looks like a blank, and for YAML it is none")
     } else if is_own {
         return None;
     } else if key.name.starts_with('-') {
@@ -167,12 +180,6 @@ pub fn out_of_place(key: &Key, known: &[&str]) -> Option<Note> {
         format!("`{name}` belongs {}", home?)
     };
     Some(Note { at: key.at, message })
-}
-
-/// What web pages and input methods put in the place of a blank.
-fn is_like_a_blank(c: char) -> bool {
-    let takes_no_room = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
-    takes_no_room || (c.is_whitespace() && c != ' ')
 }
 
 /// An unknown key, as it may be shown: no key is this long, but a secret out of place may be.
