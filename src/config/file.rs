@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use crate::config::keys::{
-    ENDPOINT_KEYS, ENTRY_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS, TOP_KEYS,
+    ENDPOINT_KEYS, ENTRY_KEYS, IGNORED_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS, TOP_KEYS,
 };
 use crate::config::mistakes::{self, Mistake};
 use crate::config::yaml::{self, Key, Node, Note, Position, Source, Value};
@@ -363,7 +363,8 @@ impl Reader<'_> {
     }
 
     fn check(&mut self, section: &mut Section, what: &str, known: &[&str], unknown: Unknown) {
-        for (key, _) in &section.pairs {
+        for (key, node) in &section.pairs {
+            self.swallowed(key, node);
             if known.contains(&key.name.as_str()) {
                 continue;
             }
@@ -388,6 +389,18 @@ impl Reader<'_> {
                         .problem(key.at, format!("{message}; known are {}", known.join(", ")));
                 }
                 None => self.notes.warning(key.at, format!("{message} is ignored")),
+            }
+        }
+    }
+    /// Keys of the top that are indented below one which means nothing here would mean nothing, too.
+    fn swallowed(&mut self, key: &Key, node: &Node) {
+        let means_nothing = [&MANIFEST_KEYS[..], &IGNORED_KEYS].concat();
+        let Value::Mapping(pairs) = &node.value else { return };
+        if means_nothing.contains(&key.name.as_str()) {
+            for (inner, _) in pairs {
+                if inner.name == "data" || TOP_KEYS.contains(&inner.name.as_str()) {
+                    self.notes.problems.extend(mistakes::out_of_place(inner, &[]));
+                }
             }
         }
     }

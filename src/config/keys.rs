@@ -58,6 +58,9 @@ pub const SETTINGS_KEYS: [&str; 11] = [
 /// Of `credential-provider.endpoints`.
 pub const ENDPOINT_KEYS: [&str; 4] = ["sts", "cr", "metadata", "registry"];
 
+/// From here on no other key is likely to be as near as two edits, in characters.
+const LONG_KEY: usize = 10;
+
 /// Where each section's keys belong, in words for people.
 const SECTIONS: [(&str, &[&str]); 6] = [
     ("at the top, beside `acr-registry-info`: indent it less", &TOP_KEYS),
@@ -73,10 +76,17 @@ pub fn is_known_key(name: &str) -> bool {
     SECTIONS.iter().any(|(_, keys)| keys.contains(&name))
 }
 
-/// Where a key of this name belongs, in whatever letter case; nowhere for one that a manifest may
+/// Where a key of this name belongs, or of one that resembles it; nowhere for one that a manifest may
 /// have as well.
 pub fn home(name: &str) -> Option<&'static str> {
-    let has = |keys: &[&str]| keys.iter().any(|key| key.eq_ignore_ascii_case(name));
+    let has = |keys: &[&str]| keys.iter().any(|key| resembles(key, name));
     let found = SECTIONS.iter().find(|(_, keys)| has(keys) && !has(&MANIFEST_KEYS));
     found.map(|(home, _)| *home)
+}
+
+/// Whether a name is this key in another letter case, or with a slip where the key is too long for
+/// that to be chance.
+pub fn resembles(key: &str, name: &str) -> bool {
+    let alike = key.len() >= LONG_KEY && key.len().abs_diff(name.len()) <= 2;
+    key.eq_ignore_ascii_case(name) || (alike && strsim::osa_distance(key, name) <= 2)
 }

@@ -1,6 +1,6 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
-use crate::config::keys::{home, is_known_key};
+use crate::config::keys::{home, is_known_key, resembles};
 use crate::config::slips::{self, is_like_a_blank, named};
 use crate::config::yaml::{Key, Note, Position, YamlError};
 
@@ -160,11 +160,14 @@ pub fn blank_in_key(key: &Key) -> Option<Note> {
 /// over, it would change who asks, and for what.
 pub fn out_of_place(key: &Key, known: &[&str]) -> Option<Note> {
     let name = key.name.trim_matches(|c| c == ' ' || c == '-' || is_like_a_blank(c));
-    let is_own = known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_own = known.iter().any(|known| resembles(known, name));
     let home = home(name);
     let message = if key.name == "<<" {
         "`<<` takes keys from elsewhere, which is not read here; write them out".to_owned()
     } else if !is_own && home.is_none() {
+        if is_known_key(name) {
+            return None;
+        }
         // Between braces a slip makes key and value one key.
         let (column, message) = slips::in_line(&key.name)?;
         let at = Position { column: key.at.column + column - 1, ..key.at };

@@ -59,9 +59,12 @@ pub fn in_words(error: &Note, line: &str) -> String {
     if says("invalid trailing content") {
         return "behind the closing quote there must be nothing else, no comma either".to_owned();
     }
-    let indented = says("did not find expected key") || says("mapping values are not allowed");
-    let advice =
-        if indented { "; see that keys which belong together are indented alike" } else { "" };
+    let indented = ["expected key", "expected '-'", "mapping values are not allowed"];
+    let advice = if indented.into_iter().any(says) {
+        "; see that keys which belong together are indented alike"
+    } else {
+        ""
+    };
     format!("not valid YAML: {said}{advice}")
 }
 
