@@ -392,15 +392,17 @@ impl Reader<'_> {
             }
         }
     }
+
     /// Keys of the top that are indented below one which means nothing here would mean nothing, too.
     fn swallowed(&mut self, key: &Key, node: &Node) {
-        let means_nothing = [&MANIFEST_KEYS[..], &IGNORED_KEYS].concat();
         let Value::Mapping(pairs) = &node.value else { return };
-        if means_nothing.contains(&key.name.as_str()) {
-            for (inner, _) in pairs {
-                if inner.name == "data" || TOP_KEYS.contains(&inner.name.as_str()) {
-                    self.notes.problems.extend(mistakes::out_of_place(inner, &[]));
-                }
+        let name = key.name.as_str();
+        if !MANIFEST_KEYS.contains(&name) && !IGNORED_KEYS.contains(&name) {
+            return;
+        }
+        for (key, _) in pairs {
+            if key.name == "data" || TOP_KEYS.contains(&key.name.as_str()) {
+                self.notes.problems.extend(mistakes::out_of_place(key, &[]));
             }
         }
     }
