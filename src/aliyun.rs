@@ -4,6 +4,7 @@
 pub mod acr;
 pub mod call;
 pub mod challenge;
+pub mod echo;
 pub mod endpoint;
 mod loose;
 pub mod metadata;
@@ -24,6 +25,14 @@ pub struct Credentials {
     pub access_key_secret: Secret,
     /// With temporary credentials only.
     pub security_token: Option<Secret>,
+}
+
+impl Credentials {
+    /// What must not be printed of them.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        std::iter::once(&self.access_key_secret).chain(&self.security_token).collect()
+    }
 }
 
 /// One step of the way through the cloud, as errors name it.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::aliyun::Hop;
-use crate::aliyun::acr;
 use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::{Credentials, Hop, acr, echo};
 use crate::clock::Clock;
 use crate::error::{Exit, Failure};
 use crate::freshness;
@@ -46,9 +45,10 @@ pub struct Login {
 }
 
 impl Login {
+    /// The user name for a report, with nothing in it of the password or of what it was asked with.
     #[must_use]
-    pub fn user_name(&self) -> &str {
-        &self.user_name
+    pub fn user_in_words(&self, caller: &Credentials) -> String {
+        echo::line(&self.user_name, &[&caller.secrets()[..], &[&self.password]].concat())
     }
 
     /// What the kubelet is told of it while `left` of its life is left.

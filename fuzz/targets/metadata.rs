@@ -12,7 +12,7 @@ fuzz_target!(|body: &[u8]| {
     if let Some(token) = metadata::read_token(body) {
         assert!(!token.is_empty() && token.expose().bytes().all(|b| (0x21..=0x7e).contains(&b)));
     }
-    match metadata::read_document(body) {
+    match metadata::read_document(body, None) {
         Ok(credentials) => {
             // What is skipped may be a number that this type does not hold, or no UTF-8.
             let text = String::from_utf8_lossy(body);

@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
         }
         b'c' => {
             if let Some(answer) = answer::<SessionAnswer>(&response, &sent) {
-                let session = Session::from(answer);
+                let session = Session::of(answer, &sent.secrets);
                 let credentials = &session.credentials;
                 assert!(!credentials.access_key_id.is_empty());
                 let said = &document(body)["Credentials"];
@@ -117,7 +117,7 @@ fn answer<T: serde::de::DeserializeOwned>(
     response: &Response,
     sent: &Sent<'_>,
 ) -> Option<Answer<T>> {
-    if let Some(id) = refusal::request_id(&response.body) {
+    if let Some(id) = refusal::request_id(&response.body, sent) {
         assert!(id.len() <= 100 && id.bytes().all(|b| b.is_ascii_graphic()), "{id:?}");
     }
     match rpc::judge::<T>(response, sent) {

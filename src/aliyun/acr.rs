@@ -12,7 +12,7 @@ use crate::aliyun::loose::Word;
 use crate::aliyun::names::InstanceId;
 use crate::aliyun::refusal::Sent;
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop, signature};
+use crate::aliyun::{Credentials, Hop, echo, signature};
 use crate::http::{Method, Request, Route};
 use crate::random;
 use crate::secret::Secret;
@@ -206,7 +206,7 @@ pub fn instance_named(
         let answer: Answer<InstancePage> = rpc::call(network, endpoint, &action, Some(caller))?;
         let page = answer.value;
         if let Some(id) = page.id_of(name) {
-            return Ok(InstanceId::parse(id));
+            return Ok(InstanceId::parse(&echo::line(id, &caller.secrets())));
         }
         seen += page.instances.len();
         if page.instances.is_empty() || seen >= page.total_count {
@@ -227,8 +227,7 @@ pub fn personal_token(
     caller: &Credentials,
 ) -> Result<Login, CallError> {
     let signed = RefCell::new(String::new());
-    let mut secrets = vec![&caller.access_key_secret];
-    secrets.extend(&caller.security_token);
+    let secrets = caller.secrets();
     let answer: Answer<PersonalAnswer> = network.call(
         Hop::PersonalTokens,
         endpoint,

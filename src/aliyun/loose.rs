@@ -6,19 +6,31 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::secret::Secret;
+
 /// The fields that are wanted anywhere.
-const WANTED: [&str; 10] = [
+const WANTED: [&str; 16] = [
     "AccessDeniedDetail",
+    "AccessKeySecret",
     "Arn",
+    "AuthorizationToken",
     "Code",
+    "Credentials",
     "IsSuccess",
     "Message",
     "PolicyType",
     "RequestId",
+    "SecurityToken",
+    "authorizationToken",
     "code",
+    "data",
     "message",
     "requestId",
 ];
+
+/// Those of them that are secrets.
+const SECRET: [&str; 4] =
+    ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
 /// A single value, or something else.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,6 +87,18 @@ impl Document {
     pub fn either(&self, upper: &str, lower: &str) -> Option<String> {
         let text = |name| self.get(name)?.word.text();
         text(upper).or_else(|| text(lower)).map(str::to_owned)
+    }
+
+    /// The secrets that the answer gives out.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        let above = self.0.iter().map(|(name, field)| (*name, &field.word));
+        let below = self.0.iter().flat_map(|(_, field)| field.words.iter());
+        let words = above.chain(below.map(|(name, word)| (*name, word)));
+        words
+            .filter(|(name, _)| SECRET.contains(name))
+            .filter_map(|(_, word)| word.text().map(Secret::new))
+            .collect()
     }
 }
 

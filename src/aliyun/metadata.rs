@@ -11,8 +11,8 @@ use serde::Deserialize;
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::names::{Region, is_account_id, is_role_name};
-use crate::aliyun::refusal::{Refusal, printable};
-use crate::aliyun::{Credentials, Hop};
+use crate::aliyun::refusal::Refusal;
+use crate::aliyun::{Credentials, Hop, echo};
 use crate::http::{Method, Request, Response, Route};
 use crate::secret::Secret;
 
@@ -102,6 +102,7 @@ impl<'a> Metadata<'a> {
     pub fn region(&self) -> Result<Region, MetadataError> {
         let text = self.text(Hop::MetadataRegion, "/latest/meta-data/region-id", "no region")?;
         Region::parse(text.trim())
+            .filter(|region| self.is_clear(region.as_str()))
             .ok_or_else(|| Kind::Malformed("region id").at(Hop::MetadataRegion))
     }
 
@@ -114,7 +115,7 @@ impl<'a> Metadata<'a> {
         let hop = Hop::MetadataAccount;
         let text = self.text(hop, "/latest/meta-data/owner-account-id", "no account")?;
         let account = text.trim();
-        if is_account_id(account) {
+        if is_account_id(account) && self.is_clear(account) {
             Ok(account.to_owned())
         } else {
             Err(Kind::Malformed("account id").at(hop))
@@ -140,7 +141,7 @@ impl<'a> Metadata<'a> {
         let absent = "no RAM role is attached to this instance";
         let text = self.text(Hop::MetadataRoleName, CREDENTIALS_PATH, absent)?;
         let name = text.trim();
-        if is_role_name(name) {
+        if is_role_name(name) && self.is_clear(name) {
             Ok(name.to_owned())
         } else {
             Err(Kind::Malformed("role name").at(Hop::MetadataRoleName))
@@ -157,7 +158,17 @@ impl<'a> Metadata<'a> {
         let absent = format!("this instance has no role `{role}`");
         let hop = Hop::MetadataRoleDocument;
         let body = self.get(hop, &path, &absent)?;
-        read_document(&body).map_err(|kind| kind.at(hop))
+        read_document(&body, self.sent()).map_err(|kind| kind.at(hop))
+    }
+
+    /// The token, where one has been given.
+    fn sent(&self) -> Option<&Secret> {
+        self.token.get()?.as_ref()
+    }
+
+    /// Whether a name says nothing of the token: names are printed.
+    fn is_clear(&self, name: &str) -> bool {
+        echo::line(name, self.sent().as_slice()) == name
     }
 
     fn text(&self, hop: Hop, path: &str, absent: &str) -> Result<String, MetadataError> {
@@ -239,19 +250,21 @@ pub fn read_token(body: &[u8]) -> Option<Secret> {
     fits.then(|| Secret::new(text))
 }
 
-/// The credentials in a role document.
+/// The credentials in a role document; `sent` is the token that it was asked for with.
 ///
 /// # Errors
 ///
 /// Anything but a whole document with `Code: Success`.
-pub fn read_document(body: &[u8]) -> Result<Credentials, Kind> {
+pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, Kind> {
     let malformed = || Kind::Malformed("role document");
     // serde would take an array for the fields in their order.
     body.trim_ascii_start().starts_with(b"{").then_some(()).ok_or_else(malformed)?;
     let document: RoleDocument = serde_json::from_slice(body).map_err(|_| malformed())?;
     let code = document.code.ok_or_else(malformed)?;
     if code != "Success" {
-        return Err(Kind::NotSuccess(printable(&code, &[])));
+        let issued = document.access_key_secret.iter().chain(&document.security_token);
+        let secrets: Vec<&Secret> = issued.chain(sent).collect();
+        return Err(Kind::NotSuccess(echo::line(&code, &secrets)));
     }
     let whole = (
         document.access_key_id.filter(|id| !id.is_empty()),
@@ -286,8 +299,8 @@ mod tests {
     fn a_document_is_an_object() {
         let whole =
             br#" {"Code":"Success","AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t"}"#;
-        assert_eq!(read_document(whole).unwrap().access_key_id, "i");
+        assert_eq!(read_document(whole, None).unwrap().access_key_id, "i");
         let list = br#"["Success","i","s","t"]"#;
-        assert!(matches!(read_document(list), Err(Kind::Malformed("role document"))));
+        assert!(matches!(read_document(list, None), Err(Kind::Malformed("role document"))));
     }
 }

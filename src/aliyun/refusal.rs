@@ -4,20 +4,11 @@
 //! Registry also with `IsSuccess`, ROA services with a lower-case initial, and a gateway that did
 //! not get as far as `Format=JSON` in XML. Source: the vendor's "common parameters" pages and SDK tests.
 
-use std::collections::HashSet;
 use std::fmt;
 
-use zeroize::Zeroizing;
-
+use crate::aliyun::echo;
 use crate::aliyun::loose::{Document, Word};
-use crate::aliyun::signature::percent_encode;
 use crate::secret::Secret;
-
-/// Longest service message that is passed on, in characters.
-const MAX_MESSAGE: usize = 300;
-
-/// So many characters of a secret one after another are not printed.
-const TELLING: usize = 12;
 
 /// A refusal, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +86,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What was sent, for reading the refusal of it: no secret of it may come back in a message.
+/// What was sent, for reading the answer to it: no secret of it may come back in a message.
 #[derive(Default)]
 pub struct Sent<'a> {
     pub secrets: Vec<&'a Secret>,
@@ -111,6 +102,8 @@ struct Envelope {
     /// `IsSuccess: false`, or something that is neither `true` nor left out.
     unsuccessful: bool,
     policy_type: Option<String>,
+    /// What the answer itself gives out.
+    issued: Vec<Secret>,
 }
 
 impl Envelope {
@@ -123,7 +116,13 @@ impl Envelope {
             request_id: fields.either("RequestId", "requestId"),
             unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.word != Word::Flag(true)),
             policy_type: denied.map(str::to_owned),
+            issued: fields.secrets(),
         })
+    }
+
+    /// What must not be printed of the answer: what was sent, and what is given out.
+    fn secrets<'s>(&'s self, sent: &Sent<'s>) -> Vec<&'s Secret> {
+        sent.secrets.iter().copied().chain(&self.issued).collect()
     }
 }
 
@@ -136,9 +135,12 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
         return None;
     }
     let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
-    let message = envelope.message.unwrap_or_default();
-    let word = |text: String| identifier(&without(&text, &sent.secrets));
-    let code = envelope.code.map(word).filter(|code| !code.is_empty());
+    let secrets = envelope.secrets(sent);
+    let message = envelope.message.as_deref().unwrap_or_default();
+    let word = |text: &Option<String>| {
+        text.as_deref().map(|text| echo::word(text, &secrets)).filter(|word| !word.is_empty())
+    };
+    let code = word(&envelope.code);
     // By its code, and by its words should another code echo the same.
     let signature = ["SignatureDoesNotMatch", "IncompleteSignature"];
     let named = code.as_deref().is_some_and(|code| signature.contains(&code));
@@ -150,75 +152,28 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|_| echoes)
             .map(|ours| message.contains(ours)),
         message: (!echoes && !named)
-            .then(|| printable(&message, &sent.secrets))
+            .then(|| echo::line(message, &secrets))
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
-        request_id: envelope.request_id.map(word).filter(|id| !id.is_empty()),
+        request_id: word(&envelope.request_id),
         is_bare: false,
-        policy_type: envelope.policy_type.map(word),
+        policy_type: word(&envelope.policy_type),
     })
 }
 
-/// The id in an answer that is no refusal and cannot be used either.
+/// The id of an answer, whatever else it is.
 #[must_use]
-pub fn request_id(body: &[u8]) -> Option<String> {
-    Envelope::read(body)?.request_id.map(|id| identifier(&id))
+pub fn request_id(body: &[u8], sent: &Sent<'_>) -> Option<String> {
+    let envelope = Envelope::read(body)?;
+    let id = echo::word(envelope.request_id.as_deref()?, &envelope.secrets(sent));
+    (!id.is_empty()).then_some(id)
 }
 
-/// One line of at most `MAX_MESSAGE` (300) characters without any of the secrets, nor a part of one.
+/// What kind of thing an answer says that it is.
 #[must_use]
-pub fn printable(text: &str, secrets: &[&Secret]) -> String {
-    let text = without(text, secrets);
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-    let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > MAX_MESSAGE {
-        line.chars().take(MAX_MESSAGE).chain(['…']).collect()
-    } else {
-        line
-    }
-}
-
-/// What a text is without what it has in common with a secret, as it is or percent-encoded: a
-/// service may quote a secret's beginning alone.
-fn without(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
-    let mut forms: Vec<Zeroizing<Vec<char>>> = Vec::new();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        let once = Zeroizing::new(percent_encode(secret.expose()));
-        let twice = Zeroizing::new(percent_encode(&once));
-        for form in [&**twice, &**once, secret.expose()] {
-            // A short one has no parts that would tell it.
-            if form.len() <= TELLING {
-                text = text.replace(form, "[secret]");
-            } else {
-                forms.push(Zeroizing::new(form.chars().collect()));
-            }
-        }
-    }
-    let parts: HashSet<&[char]> = forms.iter().flat_map(|form| form.windows(TELLING)).collect();
-    let characters: Vec<char> = text.chars().collect();
-    let mut cleaned = String::new();
-    // Up to where what has been seen is part of a secret.
-    let mut secret_until = 0;
-    for (at, character) in characters.iter().enumerate() {
-        let here = characters.get(at..at + TELLING).is_some_and(|part| parts.contains(part));
-        if here && at >= secret_until {
-            cleaned.push_str("[secret]");
-        }
-        if here {
-            secret_until = at + TELLING;
-        }
-        if at >= secret_until {
-            cleaned.push(*character);
-        }
-    }
-    cleaned
-}
-
-/// Codes and request ids are plain words; anything else in them is not passed on.
-fn identifier(text: &str) -> String {
-    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    text.chars().filter(plain).take(100).collect()
+pub fn content_type(said: Option<&str>, body: &[u8], sent: &Sent<'_>) -> String {
+    let envelope = Envelope::read(body).unwrap_or_default();
+    echo::line(said.unwrap_or("no content type"), &envelope.secrets(sent))
 }
 
 fn xml(body: &[u8]) -> Option<Envelope> {
@@ -262,30 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_a_message_is_taken_out_in_every_encoding() {
-        let token = Secret::new("CAIS/se+t==");
-        let encoded = percent_encode(token.expose());
-        let text = format!("a {} b {encoded} c {} d", token.expose(), percent_encode(&encoded));
-        assert_eq!(printable(&text, &[&token]), "a [secret] b [secret] c [secret] d");
-    }
-
-    #[test]
-    fn a_part_of_a_secret_is_taken_out_as_well() {
+    fn no_word_of_an_answer_is_a_secret() {
         let token = Secret::new("CAISbeginning+of/a/long+token/and=its==end");
-        let encoded = percent_encode(token.expose());
-        for (text, printed) in [
-            ("`CAISbeginning+of/a…` is malformed", "`[secret]…` is malformed"),
-            ("it ends in /and=its==end.", "it ends in [secret]."),
-            (&format!("({encoded}{encoded})"), "([secret][secret])"),
-            (&format!("x{}", encoded.get(20..50).unwrap()), "x[secret]"),
-            ("CAISbeginni, token and its end", "CAISbeginni, token and its end"),
-            ("a long+token/a and CAISbeginning", "a [secret] and [secret]"),
-        ] {
-            assert_eq!(printable(text, &[&token]), printed);
-        }
         let body = br#"{"Code":"CAISbeginning+of/a","RequestId":"CAISbeginning+of/a"}"#;
-        let refusal = read(400, body, &sent(&token)).unwrap().to_string();
-        assert!(!refusal.contains("CAISbeg"), "{refusal}");
+        let refusal = read(400, body, &sent(&token)).unwrap();
+        assert_eq!(refusal.to_string(), "[secret] (HTTP 400, request id [secret])");
+        assert_eq!(request_id(body, &sent(&token)).as_deref(), Some("[secret]"));
+        for issued in [
+            r#""AuthorizationToken":"made-up-password""#,
+            r#""data":{"authorizationToken":"made-up-password"}"#,
+            r#""Credentials":{"AccessKeySecret":"made-up-password"}"#,
+            r#""Credentials":{"SecurityToken":"made-up-password"}"#,
+        ] {
+            let body = format!(r#"{{"RequestId":"R-made-up-password",{issued}}}"#);
+            let id = request_id(body.as_bytes(), &Sent::default());
+            assert_eq!(id.as_deref(), Some("[secret]"), "{body}");
+            let said = Some("text/made-up-password; a");
+            let kind = content_type(said, body.as_bytes(), &Sent::default());
+            assert_eq!(kind, "text/[secret]; a");
+        }
     }
 
     #[test]

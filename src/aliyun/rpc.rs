@@ -43,10 +43,7 @@ pub fn call<T: DeserializeOwned>(
 ) -> Result<Answer<T>, CallError> {
     let mut string_to_sign = String::new();
     let mut secrets = action.secrets.clone();
-    if let Some(credentials) = credentials {
-        secrets.push(&credentials.access_key_secret);
-        secrets.extend(&credentials.security_token);
-    }
+    secrets.extend(credentials.into_iter().flat_map(Credentials::secrets));
     // Both closures need the string that was signed last: one writes it, the other compares.
     let signed = std::cell::RefCell::new(&mut string_to_sign);
     network.call(
@@ -61,7 +58,7 @@ pub fn call<T: DeserializeOwned>(
         |response| {
             let signed = signed.borrow();
             let sent = Sent { secrets: secrets.clone(), string_to_sign: Some(signed.as_str()) };
-            if let Some(id) = refusal::request_id(&response.body) {
+            if let Some(id) = refusal::request_id(&response.body, &sent) {
                 network.journal.request(action.hop.name(), id);
             }
             judge(response, &sent)
@@ -126,27 +123,27 @@ pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdi
     }
     // serde would take an array for the fields in their order.
     if response.body.trim_ascii_start().starts_with(b"[") {
-        return Verdict::NotTheService(unexpected(response, "a JSON list"));
+        return Verdict::NotTheService(unexpected(response, "a JSON list", sent));
     }
     match serde_json::from_slice(&response.body) {
         Ok(value) => Verdict::Done(Answer { value, date: response.date }),
         Err(error) if error.is_data() => {
             let what = "JSON without the fields of this API";
-            Verdict::NotTheService(unexpected(response, what))
+            Verdict::NotTheService(unexpected(response, what, sent))
         }
-        Err(_) => Verdict::NotTheService(unexpected(response, "not JSON")),
+        Err(_) => Verdict::NotTheService(unexpected(response, "not JSON", sent)),
     }
 }
 
 /// Tells of an answer without quoting it: it may hold a credential.
-fn unexpected(response: &Response, what: &str) -> String {
-    let id = refusal::request_id(&response.body);
+fn unexpected(response: &Response, what: &str, sent: &Sent<'_>) -> String {
+    let id = refusal::request_id(&response.body, sent);
     let id = id.map_or_else(String::new, |id| format!(" (request id {id})"));
     format!(
         "HTTP {} with {} bytes of `{}` that are {what}{id}",
         response.status,
         response.body.len(),
-        refusal::printable(response.content_type.as_deref().unwrap_or("no content type"), &[]),
+        refusal::content_type(response.content_type.as_deref(), &response.body, sent),
     )
 }
 

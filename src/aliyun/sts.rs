@@ -6,9 +6,8 @@ use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::loose::{Field, Word};
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
-use crate::aliyun::refusal::printable;
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop};
+use crate::aliyun::{Credentials, Hop, echo};
 use crate::secret::Secret;
 
 const VERSION: &str = "2015-04-01";
@@ -70,18 +69,23 @@ struct SessionCredentials {
     expiration: Word,
 }
 
-impl From<Answer<SessionAnswer>> for Session {
-    fn from(answer: Answer<SessionAnswer>) -> Self {
+impl Session {
+    /// The session in an answer; what was sent for it does not come back in the words about it.
+    #[must_use]
+    pub fn of(answer: Answer<SessionAnswer>, sent: &[&Secret]) -> Self {
         let SessionAnswer { credentials, assumed_role_user } = answer.value;
-        let text = |text: &str| Some(printable(text, &[])).filter(|text| !text.is_empty());
+        let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =
+            credentials;
+        let secrets = [sent, &[&access_key_secret, &security_token]].concat();
+        let text = |text: &str| Some(echo::line(text, &secrets)).filter(|text| !text.is_empty());
         let about = About {
             arn: assumed_role_user.text("Arn").and_then(text),
-            expires: credentials.expiration.text().and_then(text),
+            expires: expiration.text().and_then(text),
         };
         let credentials = Credentials {
-            access_key_id: credentials.access_key_id.expose().to_owned(),
-            access_key_secret: credentials.access_key_secret,
-            security_token: Some(credentials.security_token),
+            access_key_id: access_key_id.expose().to_owned(),
+            access_key_secret,
+            security_token: Some(security_token),
         };
         Self { credentials, about }
     }
@@ -102,7 +106,8 @@ pub fn assume_role(
     let mut parameters = parameters(request, &duration);
     parameters.extend(request.external_id.map(|id| ("ExternalId", id)));
     let action = Action { hop: Hop::AssumeRole, version: VERSION, parameters, secrets: vec![] };
-    rpc::call::<SessionAnswer>(network, endpoint, &action, Some(caller)).map(Session::from)
+    rpc::call(network, endpoint, &action, Some(caller))
+        .map(|answer| Session::of(answer, &caller.secrets()))
 }
 
 /// `AssumeRoleWithOIDC`, unsigned: the token alone proves who asks, so it travels in the body.
@@ -123,7 +128,7 @@ pub fn assume_role_with_oidc(
     parameters.push(("OIDCToken", token.expose()));
     let hop = Hop::AssumeRoleWithOidc;
     let action = Action { hop, version: VERSION, parameters, secrets: vec![token] };
-    rpc::call::<SessionAnswer>(network, endpoint, &action, None).map(Session::from)
+    rpc::call(network, endpoint, &action, None).map(|answer| Session::of(answer, &[token]))
 }
 
 fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'static str, &'a str)> {

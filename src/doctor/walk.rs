@@ -141,6 +141,7 @@ impl PullFrom<'_, '_> {
         let token = session.and_then(|session| {
             node.cr(|| lookup.region(target.entry))
                 .and_then(|cr| registry_token::fetch(node, cr, &session, target, host))
+                .map(|(login, left)| (login.user_in_words(&session.credentials), left.as_secs()))
                 .map_err(|failure| at("token", &failure, Some(&session)))
         });
         let (who, role) = told;
@@ -148,8 +149,7 @@ impl PullFrom<'_, '_> {
         if let Some(role) = role {
             report.add(role);
         }
-        let (login, left) = token?;
-        let (user, seconds) = (login.user_name(), left.as_secs());
+        let (user, seconds) = token?;
         let ends = node.network.clock.now().checked_add(Duration::from_secs(seconds));
         let ends = ends.unwrap_or_default();
         report.add(well("token", format!("user {user}, good for {seconds} s, until {ends}")));
