@@ -206,7 +206,9 @@ mod tests {
             each(&|byte| format!("&#x{byte:x};")),
             each(&|byte| format!("&#{byte};")),
             each(&|byte| format!("{byte}, ")),
-            each(&|byte| if byte % 2 == 0 { char::from(byte).into() } else { format!("%{byte:x}") }),
+            each(&|byte| {
+                if byte % 2 == 0 { char::from(byte).into() } else { format!("%{byte:x}") }
+            }),
             pieces("\n"),
             pieces("\r\n  "),
             pieces("\u{200b}"),

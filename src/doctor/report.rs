@@ -247,10 +247,10 @@ impl Report {
             images: &self.images,
             stations: &self.stations,
         };
-        // Strings and numbers only: it cannot fail.
-        let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        text.push('\n');
-        text
+        // Strings and numbers only: it cannot fail. Within strings line ends are escaped.
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        let lines: Vec<String> = text.split('\n').map(one_line).collect();
+        lines.join("\n") + "\n"
     }
 }
 

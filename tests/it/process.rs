@@ -4,6 +4,7 @@
 mod bounds;
 mod children;
 mod cores;
+mod echoes;
 mod files;
 mod hostile_yaml;
 mod rights;

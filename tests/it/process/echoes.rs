@@ -1,0 +1,151 @@
+//! Whatever a service puts into its answer, no secret comes back in what people read: stderr,
+//! `doctor`, and the file of what happened.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value as Json, json};
+use simulation::cloud::standard::{self, ACCESS_KEY_SECRET};
+
+use crate::PROGRAM;
+use crate::node::{ACME, Node, request};
+
+const PASSWORD: &str = "MadeUpPassword0123456789abcdef";
+
+/// Serves the same answer to whoever comes.
+fn answering(status: u16, content_type: &str, body: &Json) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = body.to_string();
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), answer.clone());
+            thread::spawn(move || {
+                let _ = stream.read(&mut vec![0; 65_536]);
+                let _ = stream.write_all(answer.as_bytes());
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// What is told of a pull from a registry of which this is all that answers: stderr, the file of
+/// what happened, and both forms of `doctor`.
+fn told(status: u16, content_type: &str, body: &Json) -> String {
+    let url = answering(status, content_type, body);
+    let node = Node::new("{}");
+    let text = format!(
+        "acr-registry-info:\n  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {ACME}\n    customAccessKey: {}\n    customAccessKeySecret: {ACCESS_KEY_SECRET}\ncredential-provider:\n{}  timeout: 8s\n  endpoints: {{cr: \"{url}\", registry: \"{url}\"}}\n",
+        standard::ACME,
+        standard::ACCESS_KEY_ID,
+        node.settings,
+    );
+    fs::write(node.config(), text).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut child = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(node.config())
+            .args(arguments)
+            .env_clear()
+            .env("ACR_CREDENTIAL_PROVIDER_LOG", "debug")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // `doctor` reads none.
+        let _ = child.stdin.take().unwrap().write_all(&request(ACME));
+        child.wait_with_output().unwrap()
+    };
+    let mut told = run(&[]).stderr;
+    let (_, _, trace) = node
+        .kept_as_it_is()
+        .into_iter()
+        .find(|(path, ..)| path.to_string_lossy().ends_with("-trace"))
+        .unwrap();
+    told.extend(trace);
+    for arguments in [&["doctor"][..], &["doctor", "--json"]] {
+        let output = run(arguments);
+        told.extend([output.stdout, output.stderr].concat());
+    }
+    String::from_utf8(told).unwrap()
+}
+
+/// A login that is as it should be, but for these fields.
+fn login(other: &Json) -> Json {
+    let mut login = json!({
+        "IsSuccess": true,
+        "RequestId": "R-1",
+        "TempUsername": "cr_temp_user",
+        "AuthorizationToken": PASSWORD,
+        "ExpireTime": 4_000_000_000_000_i64,
+    });
+    let (fields, other) = (login.as_object_mut().unwrap(), other.as_object().unwrap());
+    fields.extend(other.clone());
+    login
+}
+
+fn no_secret(told: &str, case: &str) {
+    assert!(told.contains("[secret]"), "{case}: nothing was taken out of\n{told}");
+    for secret in [ACCESS_KEY_SECRET, PASSWORD] {
+        let base64 = BASE64_STANDARD.encode(secret);
+        for part in [&secret[..12], &secret[secret.len() - 12..], &base64[..16]] {
+            assert!(!told.contains(part), "{case}: {part} in\n{told}");
+        }
+    }
+}
+
+#[test]
+fn in_a_request_id_a_user_name_or_a_type() {
+    let json = "application/json";
+    for other in [
+        json!({"RequestId": ACCESS_KEY_SECRET}),
+        json!({"RequestId": PASSWORD}),
+        json!({"RequestId": format!("R-{PASSWORD}")}),
+        json!({"RequestId": PASSWORD, "ExpireTime": null}),
+        json!({"RequestId": BASE64_STANDARD.encode(PASSWORD)}),
+        json!({"TempUsername": PASSWORD}),
+        json!({"TempUsername": ACCESS_KEY_SECRET}),
+        json!({"TempUsername": format!("cr:{PASSWORD}")}),
+    ] {
+        no_secret(&told(200, json, &login(&other)), &other.to_string());
+    }
+    no_secret(&told(200, json, &json!({"RequestId": ACCESS_KEY_SECRET})), "no login");
+    no_secret(&told(200, &format!("text/{ACCESS_KEY_SECRET}"), &json!("x")), "a text");
+    no_secret(
+        &told(200, &format!("text/{PASSWORD}"), &login(&json!({"ExpireTime": null}))),
+        "no end",
+    );
+}
+
+#[test]
+fn in_a_refusal_in_whatever_form() {
+    let base64 = BASE64_STANDARD.encode(ACCESS_KEY_SECRET);
+    let lines = format!("{}\n{}", &ACCESS_KEY_SECRET[..11], &ACCESS_KEY_SECRET[11..]);
+    for message in [ACCESS_KEY_SECRET, &base64, &lines] {
+        for field in ["Message", "Code", "RequestId"] {
+            let mut body = json!({"Code": "Forbidden", "Message": "no", "RequestId": "R-1"});
+            body[field] = format!("key {message} is bad").into();
+            no_secret(&told(403, "application/json", &body), &body.to_string());
+        }
+    }
+}
+
+#[test]
+fn nor_do_control_characters_in_a_user_name() {
+    let user = json!({"TempUsername": "a\u{1b}[31m\u{9b}31m\u{202e}b\u{61c}c\nd"});
+    let told = told(200, "application/json", &login(&user));
+    assert!(told.contains("user a [31m 31m b c d, "), "{told}");
+    let raw =
+        told.chars().find(|c| *c != '\n' && (c.is_control() || "\u{202e}\u{61c}".contains(*c)));
+    assert_eq!(raw, None, "{told}");
+}
