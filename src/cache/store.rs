@@ -26,7 +26,7 @@ const CHECKSUM: usize = 40;
 /// Hexadecimal digits that every name begins with.
 pub const PLACE: usize = 12;
 
-/// Largest file that is read, in bytes: a login or a session takes a few KiB.
+/// Largest file that is read or written, in bytes: a login or a session takes a few KiB.
 const MAX_FILE: u64 = 256 * 1024;
 
 /// Permissions beyond the owner's.
@@ -55,6 +55,8 @@ pub enum Unusable {
     Shared(u32),
     #[error("it is damaged")]
     Damaged,
+    #[error("a file would take more than {} KiB", MAX_FILE / 1024)]
+    TooLarge,
 }
 
 impl From<std::io::Error> for Unusable {
@@ -187,7 +189,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When it cannot be written; what was there stays.
+    /// When it cannot be written, or would not be read; what was there stays.
     pub fn write(
         &self,
         name: &str,
@@ -195,12 +197,16 @@ impl Store {
         body: &[u8],
         used: Duration,
     ) -> Result<(), Unusable> {
+        let size = MAGIC.len() + CHECKSUM + 1 + body.len();
+        if size as u64 > MAX_FILE {
+            return Err(Unusable::TooLarge);
+        }
         self.remove(beside);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let mut file = File::from(fs::openat(&self.directory, beside, flags, mode)?);
-        let mut text = Zeroizing::new(Vec::with_capacity(MAGIC.len() + CHECKSUM + 1 + body.len()));
+        let mut text = Zeroizing::new(Vec::with_capacity(size));
         text.extend_from_slice(MAGIC);
         text.extend_from_slice(hex(&Sha1::digest(body)).as_bytes());
         text.push(b'\n');

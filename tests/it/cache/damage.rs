@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
+use serde_json::json;
 use simulation::kubelet::Exec;
 
 use crate::PROGRAM;
@@ -70,6 +71,27 @@ fn a_file_of_another_version() {
 #[test]
 fn a_huge_file() {
     spoilt(|login| fs::write(login, vec![b' '; 1 << 20]).unwrap(), "damaged");
+}
+
+/// What would not be read is not written: else each pull would find it damaged.
+#[test]
+fn a_login_that_is_too_large() {
+    let login = json!({
+        "IsSuccess": true,
+        "TempUsername": "cr_temp_user",
+        "AuthorizationToken": "p".repeat(300 * 1024),
+        "ExpireTime": 4_000_000_000_000_i64,
+    });
+    let answer = json!({"instead": {"answer": {"body": login.to_string()}}});
+    let node = Node::new(&json!({"faults": {"get-authorization-token": [answer]}}).to_string());
+    for _ in 0..2 {
+        let outcome = node.ask(ACME);
+        assert!(outcome.stdout.len() > 300 * 1024, "{outcome:?}");
+        let told = outcome.stderr_text();
+        assert!(told.contains("a file would take more than 256 KiB"), "{told}");
+        assert!(!told.contains("damaged"), "{told}");
+        assert!(node.kept("login").is_empty());
+    }
 }
 
 #[test]
