@@ -76,13 +76,18 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(RequestError::Empty);
     }
-    // serde would take an array for the fields in their order.
-    if !text.trim_ascii_start().starts_with(b"{") {
-        return Err(RequestError::Json("it is no object".to_owned()));
-    }
     // serde_json does not look at the bytes of strings that it skips.
     let text = std::str::from_utf8(text)
         .map_err(|_| RequestError::Json("it is not UTF-8 text".to_owned()))?;
+    // serde would take an array for the fields in their order.
+    if !text.trim_ascii_start().starts_with('{') {
+        let what = match text.chars().next() {
+            Some('\u{feff}') => "it begins with a byte order mark",
+            Some('\0') => "it begins with a NUL byte, as UTF-16 does, and not with UTF-8 text",
+            _ => "it is no object",
+        };
+        return Err(RequestError::Json(what.to_owned()));
+    }
     let request: Request =
         serde_json::from_str(text).map_err(|error| RequestError::Json(place(&error)))?;
     if request.kind != KIND {
@@ -155,6 +160,21 @@ pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Sec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_begins_as_no_text_of_ours_does_is_told() {
+        for (begin, what) in [
+            (&b"\xef\xbb\xbf{}"[..], "byte order mark"),
+            (b"\xff\xfe{\0}\0", "not UTF-8"),
+            (b"\xfe\xff\0{\0}", "not UTF-8"),
+            (b"\0{\0}", "NUL byte"),
+            (b"{\0}\0", "not well formed"),
+            (b" []", "no object"),
+        ] {
+            let error = read_request(begin).unwrap_err().to_string();
+            assert!(error.contains(what), "{begin:?}: {error}");
+        }
+    }
 
     #[test]
     fn a_request_is_text_also_where_it_is_skipped() {
