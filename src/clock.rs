@@ -80,13 +80,22 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Deadline {
     start: Instant,
+    /// What was gone when it was set.
+    before: Duration,
     total: Cell<Duration>,
 }
 
 impl Deadline {
     #[must_use]
     pub fn new(start: Instant, total: Duration) -> Self {
-        Self { start, total: Cell::new(total) }
+        let before = instant().saturating_duration_since(start);
+        Self { start, before, total: Cell::new(total) }
+    }
+
+    /// The time that was gone when it was set: for the request, and for what says how long it is.
+    #[must_use]
+    pub fn before(&self) -> Duration {
+        self.before
     }
 
     #[must_use]

@@ -21,6 +21,9 @@ use crate::duration;
 use crate::registry::is_port;
 use crate::remedy::{self, Facts};
 
+/// What comes before anything is asked, in a run for the kubelet.
+const START: &str = "reading the request on stdin and the configuration";
+
 /// Longest line, in characters.
 const MAX_LINE: usize = 1000;
 
@@ -124,7 +127,10 @@ impl Failure {
                     Exit::OutOfTime,
                     format!("out of time in {subject} at {host} after {tries}{last}"),
                 )
-                .hint(if last.contains("Throttling") {
+                .hint(if tries.0 == 0 {
+                    "see what took the time before; a higher `timeout` in the configuration gives more"
+                        .to_owned()
+                } else if last.contains("Throttling") {
                     "the account's call limit is used up; ask the vendor for a higher quota if it stays"
                         .to_owned()
                 } else {
@@ -176,17 +182,28 @@ impl Failure {
         }
     }
 
-    /// Says what the time went to, if it ran out.
+    /// Says what the time went to, if it ran out: `before` was gone before there was anything to
+    /// ask, and `longest` is what took most from then on.
     #[must_use]
-    pub fn after(mut self, timeout: Duration, longest: Option<(&str, Duration)>) -> Self {
-        if self.exit == Exit::OutOfTime {
-            let whole = duration::format_go(timeout.as_secs());
-            let most = longest
-                .map(|(hop, time)| format!(", and {hop} took {:.1}s of it", time.as_secs_f64()));
-            self.causes
-                .push(format!("the whole call may take {whole}{}", most.unwrap_or_default()));
+    pub fn after(
+        mut self,
+        timeout: Duration,
+        before: Duration,
+        longest: Option<(&str, Duration)>,
+    ) -> Self {
+        if self.exit != Exit::OutOfTime {
+            return self;
         }
-        self
+        let whole = duration::format_go(timeout.as_secs());
+        let start = before > timeout / 2;
+        let most = if start { Some((START, before)) } else { longest };
+        if start && longest.is_none() {
+            let message = format!("out of time before anything was asked: {START} took too long");
+            self = Self::new(Exit::OutOfTime, message).passing().hint("see what sends the request on stdin: it has to come at once and to end; a higher `timeout` gives it more time");
+        }
+        let most =
+            most.map(|(what, time)| format!(", and {what} took {:.1}s of it", time.as_secs_f64()));
+        self.caused_by(format!("the whole call may take {whole}{}", most.unwrap_or_default()))
     }
 }
 

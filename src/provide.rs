@@ -145,7 +145,8 @@ pub fn login(
         _ => {}
     }
     result.map_err(|failure| {
-        failure.for_host(host).after(node.settings.timeout, node.network.journal.longest())
+        let Network { deadline, journal, .. } = node.network;
+        failure.after(node.settings.timeout, deadline.before(), journal.longest()).for_host(host)
     })
 }
 

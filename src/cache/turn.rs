@@ -54,7 +54,10 @@ impl Cache<'_> {
                 Ok(Kept::from(self.write(store, key, &name, round, made)))
             }
             Err(failure) => {
-                self.write_failure(store, &name, round, &failure);
+                // Who had no time left to ask has learnt nothing for the others.
+                if failure.exit != Exit::OutOfTime || self.journal.longest().is_some() {
+                    self.write_failure(store, &name, round, &failure);
+                }
                 Err(failure)
             }
         }

@@ -149,6 +149,37 @@ fn a_request_without_end() {
     );
 }
 
+/// No service is blamed for time that was gone before it could be asked, and nobody else is told
+/// that it was.
+#[test]
+fn a_request_that_comes_late() {
+    let node = Node::new("{}");
+    let text = fs::read_to_string(node.config()).unwrap();
+    let text = text.replace("credential-provider:\n", "credential-provider:\n  timeout: 1s\n");
+    fs::write(node.config(), text).unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["--config".as_ref(), node.config().as_os_str()])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(1300));
+    child.stdin.take().unwrap().write_all(&request(ACME)).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    let first = format!(
+        "error: no login for {ACME}: out of time before anything was asked: reading the request on stdin and the configuration took too long"
+    );
+    assert_eq!(told.lines().next(), Some(first.as_str()));
+    assert!(told.contains("the whole call may take 1s, and reading the request"), "{told}");
+    assert!(told.contains("hint: see what sends the request on stdin"), "{told}");
+    let files = node.kept_as_it_is();
+    let failed = files.iter().find(|(path, ..)| path.to_string_lossy().ends_with(".failed"));
+    assert_eq!(failed, None);
+}
+
 #[test]
 fn a_request_of_a_mebibyte_is_read() {
     let node = Node::new("{}");
