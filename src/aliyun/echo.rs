@@ -105,16 +105,14 @@ fn tells(text: &str, secrets: &[&Secret]) -> bool {
 /// Base64 from each of the three places in which it can begin there.
 fn forms(secret: &Secret) -> Zeroizing<Vec<String>> {
     let text = secret.expose();
-    let mut forms = Zeroizing::new(vec![letters(text), String::new(), String::new()]);
-    if let [_, hexadecimal, decimal] = forms.as_mut_slice() {
-        for byte in text.bytes() {
-            let _ = write!(hexadecimal, "{byte:02x}");
-            let _ = write!(decimal, "{byte}");
-        }
+    let (mut hexadecimal, mut decimal) = (String::new(), String::new());
+    for byte in text.bytes() {
+        let _ = write!(hexadecimal, "{byte:02x}");
+        let _ = write!(decimal, "{byte}");
     }
     let base64 = |skipped| text.as_bytes().get(skipped..).map(|rest| BASE64_STANDARD.encode(rest));
-    forms.extend((0..3).filter_map(base64).map(|encoded| letters(&encoded)));
-    forms
+    let base64 = (0..3).filter_map(base64).map(letters);
+    Zeroizing::new([letters(text), hexadecimal, decimal].into_iter().chain(base64).collect())
 }
 
 fn letters(text: impl AsRef<str>) -> String {
@@ -130,15 +128,12 @@ fn unescaped(text: &str) -> String {
     let mut decoded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (hexadecimal, rest) = part.split_at_checked(2).unwrap_or_default();
-        match u8::from_str_radix(hexadecimal, 16) {
-            Ok(byte) => {
-                decoded.push(char::from(byte));
-                decoded.push_str(rest);
-            }
-            Err(_) => {
-                decoded.push('%');
-                decoded.push_str(part);
-            }
+        if let Ok(byte) = u8::from_str_radix(hexadecimal, 16) {
+            decoded.push(char::from(byte));
+            decoded.push_str(rest);
+        } else {
+            decoded.push('%');
+            decoded.push_str(part);
         }
     }
     decoded

@@ -303,4 +303,31 @@ mod tests {
         let list = br#"["Success","i","s","t"]"#;
         assert!(matches!(read_document(list, None), Err(Kind::Malformed("role document"))));
     }
+
+    #[test]
+    fn neither_a_code_nor_a_name_is_a_secret() {
+        let token = Secret::new("made-up-token-22");
+        let body = |code: &str| {
+            format!(
+                r#"{{"Code":"{code}","AccessKeySecret":"made-up-secret-1","SecurityToken":"made-up-token-1"}}"#
+            )
+        };
+        for code in ["made-up-secret-1", "made-up-token-1", token.expose()] {
+            let Err(Kind::NotSuccess(told)) = read_document(body(code).as_bytes(), Some(&token))
+            else {
+                panic!("{code}")
+            };
+            assert_eq!(told, "[secret]");
+        }
+        let (http, clock) = (crate::http::Http::default(), crate::clock::Clock::default());
+        let deadline =
+            crate::clock::Deadline::new(crate::clock::instant(), std::time::Duration::ZERO);
+        let journal = crate::journal::Journal::default();
+        let network =
+            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
+        let metadata = Metadata::new(network, ADDRESS, false, Patience::BRIEF);
+        assert!(metadata.is_clear(token.expose()));
+        metadata.token.set(Some(token)).unwrap();
+        assert!(!metadata.is_clear("made-up-token-22") && metadata.is_clear("acr-puller"));
+    }
 }

@@ -146,3 +146,27 @@ fn filled<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D
     let secret = Secret::deserialize(deserializer)?;
     if secret.is_empty() { Err(serde::de::Error::custom("empty")) } else { Ok(secret) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_session_is_no_secret() {
+        let body = |about: &str| {
+            format!(
+                r#"{{"Credentials":{{"AccessKeyId":"STS.N","AccessKeySecret":"made-up-secret-1","SecurityToken":"made-up-token-22","Expiration":"until {about}"}},"AssumedRoleUser":{{"Arn":"acs:{about}"}}}}"#
+            )
+        };
+        let sent = Secret::new("made-up-oidc-333");
+        let about = |text: &str| {
+            let value = serde_json::from_str(&body(text)).unwrap();
+            let about = Session::of(Answer { value, date: None }, &[&sent]).about;
+            (about.arn.unwrap(), about.expires.unwrap())
+        };
+        assert_eq!(about("x"), ("acs:x".to_owned(), "until x".to_owned()));
+        for secret in ["made-up-secret-1", "made-up-token-22", sent.expose()] {
+            assert_eq!(about(secret), ("acs:[secret]".to_owned(), "until [secret]".to_owned()));
+        }
+    }
+}
