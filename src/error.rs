@@ -257,7 +257,10 @@ fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
         (407, _) => "put user name and password into HTTPS_PROXY, or name the host in NO_PROXY",
         (500.., _) => "the service failed; try again later",
         _ if metadata => "see what answers in place of the metadata service: a proxy or a filter",
-        (_, "") => not_the_service_hint(""),
+        _ if !refusal.of_service => not_the_service_hint(""),
+        (_, "") => {
+            "go by what the service says; give the request id to the vendor's support if it stays"
+        }
         _ if matches!(hop, Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint) => {
             "see that instanceId exists in regionId and belongs to the account whose role is assumed"
         }

@@ -285,7 +285,8 @@ fn status_only(status: u16) -> Refusal {
         code: String::new(),
         message: None,
         request_id: None,
-        is_bare: true,
+        of_service: true,
+        is_success: None,
         policy_type: None,
         same_string_to_sign: None,
     }

@@ -14,17 +14,28 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub status: u16,
-    /// Empty when the answer was none of the service's own.
+    /// Empty when the answer has none.
     pub code: String,
     /// The service's words, unless they echo what was signed.
     pub message: Option<String>,
     pub request_id: Option<String>,
-    /// The service's refusals have no code: the status is all there is.
-    pub is_bare: bool,
+    /// It is the service that spoke, as far as the answer shows: by a code, a request id or
+    /// `IsSuccess`; or its refusals have nothing but the status.
+    pub of_service: bool,
+    /// What else than `true` the answer's `IsSuccess` is.
+    pub is_success: Option<NotTrue>,
     /// Which kind of policy denied, as the service tells it (`AccessDeniedDetail.PolicyType`).
     pub policy_type: Option<String>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_string_to_sign: Option<bool>,
+}
+
+/// An `IsSuccess` that makes a refusal of an answer with status 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTrue {
+    False,
+    /// Neither `true` nor `false`.
+    Other,
 }
 
 impl Refusal {
@@ -42,10 +53,10 @@ impl Refusal {
     }
 
     /// It says nothing of what the caller may do: the service failed, is overrun, doubts the
-    /// caller's clock, or, where refusals have codes, it was not the service that spoke.
+    /// caller's clock, or it was not the service that spoke.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        (self.code.is_empty() && !self.is_bare)
+        !self.of_service
             || self.is_throttling()
             || self.is_passing()
             || self.is_clock()
@@ -67,19 +78,25 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, code, .. } = self;
-        if code.is_empty() {
-            return write!(f, "HTTP {status} without an error code");
+        let Self { status, code, message, request_id, is_success, .. } = self;
+        match (is_success, message.is_some() || request_id.is_some()) {
+            _ if !code.is_empty() => f.write_str(code)?,
+            (Some(NotTrue::False), _) => f.write_str("IsSuccess is false, no error code")?,
+            (Some(NotTrue::Other), _) => {
+                f.write_str("IsSuccess is neither true nor false, no error code")?;
+            }
+            (None, true) => f.write_str("no error code")?,
+            (None, false) => return write!(f, "HTTP {status} without an error code"),
         }
-        f.write_str(code)?;
-        if let Some(message) = &self.message {
-            write!(f, " \"{message}\"")?;
+        if let Some(message) = message {
+            let colon = if code.is_empty() { ":" } else { "" };
+            write!(f, "{colon} \"{message}\"")?;
         }
         write!(f, " (HTTP {status}")?;
         if let Some(policy) = &self.policy_type {
             write!(f, ", denied by {policy}")?;
         }
-        match &self.request_id {
+        match request_id {
             Some(id) => write!(f, ", request id {id})"),
             None => f.write_str(", no request id)"),
         }
@@ -99,8 +116,7 @@ struct Envelope {
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
-    /// `IsSuccess: false`, or something that is neither `true` nor left out.
-    unsuccessful: bool,
+    is_success: Option<NotTrue>,
     policy_type: Option<String>,
     /// What the answer itself gives out.
     issued: Vec<Secret>,
@@ -110,11 +126,18 @@ impl Envelope {
     fn read(body: &[u8]) -> Option<Self> {
         let fields: Document = serde_json::from_slice(body).ok()?;
         let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.text("PolicyType"));
+        let is_success = match fields.get("IsSuccess").map(|is| &is.word) {
+            None | Some(Word::Flag(true)) => None,
+            Some(Word::Flag(false)) => Some(NotTrue::False),
+            Some(_) => Some(NotTrue::Other),
+        };
+        // A word that all answers of Container Registry have.
+        let code = fields.either("Code", "code").filter(|code| code != "success");
         Some(Self {
-            code: fields.either("Code", "code"),
+            code,
             message: fields.either("Message", "message"),
             request_id: fields.either("RequestId", "requestId"),
-            unsuccessful: fields.get("IsSuccess").is_some_and(|is| is.word != Word::Flag(true)),
+            is_success,
             policy_type: denied.map(str::to_owned),
             issued: fields.secrets(),
         })
@@ -131,7 +154,7 @@ impl Envelope {
 pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     let envelope = Envelope::read(body);
     let success = (200..300).contains(&status);
-    if success && envelope.as_ref().is_none_or(|envelope| !envelope.unsuccessful) {
+    if success && envelope.as_ref().is_none_or(|envelope| envelope.is_success.is_none()) {
         return None;
     }
     let envelope = envelope.or_else(|| xml(body)).unwrap_or_default();
@@ -145,8 +168,11 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     let signature = ["SignatureDoesNotMatch", "IncompleteSignature"];
     let named = code.as_deref().is_some_and(|code| signature.contains(&code));
     let echoes = message.to_ascii_lowercase().contains("string to sign");
+    let request_id = word(&envelope.request_id);
     Some(Refusal {
         status,
+        of_service: code.is_some() || request_id.is_some() || envelope.is_success.is_some(),
+        is_success: envelope.is_success,
         same_string_to_sign: sent
             .string_to_sign
             .filter(|_| echoes)
@@ -155,8 +181,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .then(|| echo::line(message, &secrets))
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
-        request_id: word(&envelope.request_id),
-        is_bare: false,
+        request_id,
         policy_type: word(&envelope.policy_type),
     })
 }
@@ -259,6 +284,54 @@ mod tests {
         let body = br#"{"IsSuccess":"false","Code":"X","code":7,"RequestId":"R-3","AccessDeniedDetail":"none"}"#;
         let refusal = read(200, body, &Sent::default()).unwrap();
         assert_eq!(refusal.to_string(), "X (HTTP 200, request id R-3)");
+    }
+
+    #[test]
+    fn a_refusal_without_a_code_is_the_services_if_it_shows_so() {
+        let told = r#""RequestId":"R-5","Message":"Being upgraded.""#;
+        for (status, body, said, of_service, may_pass) in [
+            (
+                200,
+                format!(r#"{{"IsSuccess":false,{told}}}"#),
+                r#"IsSuccess is false, no error code: "Being upgraded." (HTTP 200, request id R-5)"#,
+                true,
+                false,
+            ),
+            (
+                200,
+                r#"{"IsSuccess":"true","Code":"success"}"#.to_owned(),
+                "IsSuccess is neither true nor false, no error code (HTTP 200, no request id)",
+                true,
+                false,
+            ),
+            (
+                403,
+                format!(r#"{{"Code":"",{told}}}"#),
+                r#"no error code: "Being upgraded." (HTTP 403, request id R-5)"#,
+                true,
+                false,
+            ),
+            (
+                500,
+                format!("{{{told}}}"),
+                r#"no error code: "Being upgraded." (HTTP 500, request id R-5)"#,
+                true,
+                true,
+            ),
+            (
+                403,
+                r#"{"message":"Forbidden"}"#.to_owned(),
+                r#"no error code: "Forbidden" (HTTP 403, no request id)"#,
+                false,
+                true,
+            ),
+            (403, "<html>".to_owned(), "HTTP 403 without an error code", false, true),
+        ] {
+            let refusal = read(status, body.as_bytes(), &Sent::default()).unwrap();
+            assert_eq!(refusal.to_string(), said);
+            let found = (refusal.of_service, refusal.may_pass());
+            assert_eq!(found, (of_service, may_pass), "{body}");
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ fn every_error_can_be_met() {
             code: remedy.code.trim_end_matches('*').to_owned(),
             message: remedy.message.map(str::to_owned),
             request_id: None,
-            is_bare: false,
+            of_service: true,
+            is_success: None,
             policy_type: remedy.policy.map(str::to_owned),
             same_string_to_sign: None,
         };
