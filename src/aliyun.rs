@@ -71,6 +71,19 @@ impl Hop {
             Self::RegistryChallenge => "registry challenge",
         }
     }
+
+    /// A step at the instance metadata service.
+    #[must_use]
+    pub fn is_metadata(self) -> bool {
+        matches!(
+            self,
+            Self::MetadataToken
+                | Self::MetadataRoleName
+                | Self::MetadataRoleDocument
+                | Self::MetadataRegion
+                | Self::MetadataAccount
+        )
+    }
 }
 
 impl fmt::Display for Hop {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::aliyun::Hop;
-use crate::aliyun::call::CallError;
+use crate::aliyun::call::{CallError, Last};
 use crate::aliyun::refusal::Refusal;
 use crate::duration;
 use crate::registry::is_port;
@@ -109,7 +109,8 @@ impl Failure {
     pub fn of_call(exit: Exit, hop: Hop, subject: &str, error: &CallError, facts: &Facts) -> Self {
         let failure = match error {
             CallError::Refused { host, refusal } => {
-                Self::refused(exit, hop, subject, host, refusal, facts)
+                Self::new(exit, format!("{subject} refused by {host}: {refusal}"))
+                    .explained(hop, refusal, facts)
             }
             CallError::Unreachable { host, detail, tries } => Self::new(
                 exit,
@@ -122,20 +123,21 @@ impl Failure {
             )
             .hint(not_the_service_hint(detail)),
             CallError::OutOfTime { host, last, tries } => {
-                let last = last.as_deref().map_or(String::new(), |last| format!("; last: {last}"));
-                Self::new(
+                let said = last.as_ref().map_or(String::new(), |last| format!("; last: {last}"));
+                let failure = Self::new(
                     Exit::OutOfTime,
-                    format!("out of time in {subject} at {host} after {tries}{last}"),
-                )
-                .hint(if tries.0 == 0 {
-                    "see what took the time before; a higher `timeout` in the configuration gives more"
-                        .to_owned()
-                } else if last.contains("Throttling") {
-                    "the account's call limit is used up; ask the vendor for a higher quota if it stays"
-                        .to_owned()
-                } else {
-                    unreachable_hint(hop, host)
-                })
+                    format!("out of time in {subject} at {host} after {tries}{said}"),
+                );
+                match last {
+                    Some(Last::Refused(refusal)) if refusal.is_throttling() => {
+                        failure.hint(throttling_hint(hop))
+                    }
+                    Some(Last::Refused(refusal)) => failure.explained(hop, refusal, facts),
+                    _ if tries.0 == 0 => failure.hint(
+                        "see what took the time before; a higher `timeout` in the configuration gives more",
+                    ),
+                    _ => failure.hint(unreachable_hint(hop, host)),
+                }
             }
             CallError::Setup(detail) => Self::new(Exit::Usage, format!("{subject}: {detail}"))
                 .hint("correct caFile, SSL_CERT_FILE or HTTPS_PROXY, whichever the message names"),
@@ -144,7 +146,9 @@ impl Failure {
             CallError::Refused { refusal, .. } => Self {
                 code: Some(refusal.code.clone()),
                 denied_by: refusal.policy_type.clone(),
-                key: remedy::find(hop, refusal).and_then(|found| found.key).map(str::to_owned),
+                key: remedy::find(hop, refusal, facts)
+                    .and_then(|found| found.key)
+                    .map(str::to_owned),
                 ..failure
             },
             _ => failure,
@@ -152,25 +156,21 @@ impl Failure {
         Self { may_pass: error.may_pass(), ..failure }
     }
 
-    fn refused(
-        exit: Exit,
-        hop: Hop,
-        subject: &str,
-        host: &str,
-        refusal: &Refusal,
-        facts: &Facts,
-    ) -> Self {
-        let failure = Self::new(exit, format!("{subject} refused by {host}: {refusal}"));
-        match (remedy::find(hop, refusal), refusal.same_string_to_sign) {
-            (_, Some(true)) => failure
+    /// Why the service refuses, and what to do about it.
+    fn explained(self, hop: Hop, refusal: &Refusal, facts: &Facts) -> Self {
+        let by_key = facts.by_access_key();
+        match (remedy::find(hop, refusal, facts), refusal.same_string_to_sign) {
+            (_, Some(true)) if by_key => self
                 .caused_by("the AccessKey secret is wrong: the service signed the very same text with another result")
                 .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET) with the key's own"),
-            (_, Some(false)) => failure
+            (_, Some(true)) => self
+                .caused_by("the temporary credentials do not belong together: the service signed the very same text with another result")
+                .hint(remedy::CREDENTIALS),
+            (_, Some(false)) => self
                 .caused_by("the request was changed on its way: the service signed another text than was sent")
                 .hint("look for a proxy that changes requests"),
             (Some(remedy), None) => {
-                let failure = failure.caused_by(facts.fill(remedy.cause));
-                let by_key = facts.caller.as_ref().is_some_and(|caller| caller.contains("AccessKey"));
+                let failure = self.caused_by(facts.fill(remedy.cause));
                 let failure = if by_key && hop == Hop::AssumeRole && refusal.code == "NoPermission" {
                     failure.caused_by("or the AccessKey is a root account's, which cannot assume roles: use a RAM user's")
                 } else {
@@ -178,7 +178,7 @@ impl Failure {
                 };
                 failure.hint(facts.fill(remedy.remedy))
             }
-            (None, None) => failure.hint(unknown_code_hint(hop, refusal)),
+            (None, None) => self.hint(unknown_code_hint(hop, refusal)),
         }
     }
 
@@ -220,14 +220,22 @@ fn no_answer_hint(hop: Hop, host: &str, detail: &str) -> String {
     }
 }
 
+fn throttling_hint(hop: Hop) -> &'static str {
+    if hop.is_metadata() {
+        "the metadata service gets too many requests; see what on this node asks it so often"
+    } else {
+        "the account's call limit is used up; ask the vendor for a higher quota if it stays"
+    }
+}
+
 fn unreachable_hint(hop: Hop, host: &str) -> String {
     match hop {
-        Hop::MetadataToken
-        | Hop::MetadataRoleName
-        | Hop::MetadataRoleDocument
-        | Hop::MetadataRegion
-        | Hop::MetadataAccount => {
+        Hop::MetadataToken => {
             "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
+                .to_owned()
+        }
+        _ if hop.is_metadata() => {
+            "the metadata service has answered before in this run; try again, and see what filters or overloads it if it stays"
                 .to_owned()
         }
         _ => format!(
@@ -245,18 +253,12 @@ fn not_the_service_hint(detail: &str) -> &'static str {
 }
 
 fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
-    let metadata = matches!(
-        hop,
-        Hop::MetadataToken
-            | Hop::MetadataRoleName
-            | Hop::MetadataRoleDocument
-            | Hop::MetadataRegion
-            | Hop::MetadataAccount
-    );
     match (refusal.status, refusal.code.as_str()) {
         (407, _) => "put user name and password into HTTPS_PROXY, or name the host in NO_PROXY",
         (500.., _) => "the service failed; try again later",
-        _ if metadata => "see what answers in place of the metadata service: a proxy or a filter",
+        _ if hop.is_metadata() => {
+            "see what answers in place of the metadata service: a proxy or a filter"
+        }
         _ if !refusal.of_service => not_the_service_hint(""),
         (_, "") => {
             "go by what the service says; give the request id to the vendor's support if it stays"
@@ -310,6 +312,33 @@ pub fn visible(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_secret_is_told_to_who_has_configured_one() {
+        let refusal = Refusal {
+            status: 400,
+            code: "SignatureDoesNotMatch".to_owned(),
+            message: None,
+            request_id: None,
+            of_service: true,
+            is_success: None,
+            policy_type: None,
+            same_string_to_sign: Some(true),
+        };
+        let error = CallError::Refused { host: "sts".to_owned(), refusal };
+        let told = |caller: &str| {
+            let facts = Facts { caller: Some(caller.to_owned()), ..Facts::default() };
+            Failure::of_call(Exit::AssumeRole, Hop::AssumeRole, "AssumeRole", &error, &facts)
+        };
+        let by_key = told("the owner of AccessKey …0001");
+        assert!(by_key.hint.unwrap().contains("customAccessKeySecret"));
+        assert_eq!(by_key.key.as_deref(), Some("customAccessKeySecret"));
+        for role in ["the worker role AccessKeyRole", "acs:ram::1:role/AccessKey"] {
+            let by_role = told(role);
+            assert_eq!(by_role.hint.as_deref(), Some(remedy::CREDENTIALS));
+            assert_eq!(by_role.key, None);
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_is_a_blank() {

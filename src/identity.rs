@@ -14,7 +14,7 @@ use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
 use crate::error::{Exit, Failure};
 use crate::jwt::{self, Claims};
 use crate::node::Node;
-use crate::remedy::Facts;
+use crate::remedy::{ACCESS_KEY_OWNER, Facts};
 use crate::secret::Secret;
 use crate::trusted_file::{self, Links};
 
@@ -113,7 +113,7 @@ pub fn establish(
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(Identity {
             credentials: credentials.clone(),
-            owner: format!("the owner of AccessKey {}", masked(&credentials.access_key_id)),
+            owner: format!("{ACCESS_KEY_OWNER} {}", masked(&credentials.access_key_id)),
             ends: None,
             about: None,
         }),

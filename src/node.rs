@@ -124,9 +124,10 @@ impl<'a> Node<'a> {
         };
         let failure = match kind {
             Kind::NotFound(_) if *hop == Hop::MetadataRoleDocument => {
-                failure.hint(match self.settings.worker_role_name {
-                    Some(_) => "correct workerRoleName, or leave it out to use the instance's role",
-                    None => "correct ALIBABA_CLOUD_ECS_METADATA, or unset it to use the instance's role",
+                failure.hint(match (&self.settings.worker_role_name, self.worker_role_name()) {
+                    (Some(_), _) => "correct workerRoleName, or leave it out to use the instance's role",
+                    (None, Some(_)) => "correct ALIBABA_CLOUD_ECS_METADATA, or unset it to use the instance's role",
+                    (None, None) => "the metadata service itself named the role just before: try again, and if it stays see that the role exists and attach it to the instance anew",
                 })
             }
             Kind::NotFound(_) => failure.hint(

@@ -17,6 +17,8 @@ pub struct Remedy {
     pub policy: Option<&'static str>,
     /// Words of the service's message, if it has this meaning with them alone.
     pub message: Option<&'static str>,
+    /// It has this meaning for an AccessKey that is configured, not for temporary credentials.
+    pub by_access_key: bool,
     /// The key of an entry whose value is in question, if there is one.
     pub key: Option<&'static str>,
     pub cause: &'static str,
@@ -35,6 +37,9 @@ pub struct Facts {
     pub subject: Option<String>,
 }
 
+/// How the owner of an AccessKey is called; the id's end follows.
+pub const ACCESS_KEY_OWNER: &str = "the owner of AccessKey";
+
 const ROLE_HOPS: &[Hop] = &[Hop::AssumeRole, Hop::AssumeRoleWithOidc];
 const ACR_HOPS: &[Hop] = &[
     Hop::GetAuthorizationToken,
@@ -44,8 +49,27 @@ const ACR_HOPS: &[Hop] = &[
 ];
 
 /// What a row leaves out.
-const ANY: Remedy =
-    Remedy { code: "", hops: &[], policy: None, message: None, key: None, cause: "", remedy: "" };
+const ANY: Remedy = Remedy {
+    code: "",
+    hops: &[],
+    policy: None,
+    message: None,
+    by_access_key: false,
+    key: None,
+    cause: "",
+    remedy: "",
+};
+
+/// An OIDC token that a role's trust policy does not name.
+const UNTRUSTED_TOKEN: Remedy = Remedy {
+    hops: ROLE_HOPS,
+    cause: "the trust policy of {role} does not let {subject} in",
+    remedy: "let the trust policy of {role} name {provider} under Principal.Federated, with the token's oidc:iss, oidc:aud sts.aliyuncs.com and oidc:sub {subject}",
+    ..ANY
+};
+
+/// What to do about temporary credentials that are not accepted.
+pub const CREDENTIALS: &str = "try again; if it stays, see that the identity's source (metadata, environment) gives current credentials";
 
 /// Specific before general: the first that fits is taken.
 pub static REMEDIES: &[Remedy] = &[
@@ -172,13 +196,8 @@ pub static REMEDIES: &[Remedy] = &[
         remedy: "take rrsaOIDCProviderRoleARN from the cluster's basic information page; RRSA has to be enabled there",
         ..ANY
     },
-    Remedy {
-        code: "AuthenticationFail.NoPermission",
-        hops: ROLE_HOPS,
-        cause: "the trust policy of {role} does not let {subject} in",
-        remedy: "let the trust policy of {role} name {provider} under Principal.Federated, with the token's oidc:iss, oidc:aud sts.aliyuncs.com and oidc:sub {subject}",
-        ..ANY
-    },
+    Remedy { code: "AuthenticationFail.NoPermission", ..UNTRUSTED_TOKEN },
+    Remedy { code: "NoPermission", hops: &[Hop::AssumeRoleWithOidc], ..UNTRUSTED_TOKEN },
     Remedy {
         code: "NoPrivilege",
         hops: &[Hop::ListInstance],
@@ -233,10 +252,16 @@ pub static REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "SignatureDoesNotMatch",
-        hops: &[],
+        by_access_key: true,
         key: Some("customAccessKeySecret"),
         cause: "the AccessKey secret is wrong, or the request was changed on its way",
         remedy: "compare the configured secret with the key's own; if it is right, look for a proxy that changes requests",
+        ..ANY
+    },
+    Remedy {
+        code: "SignatureDoesNotMatch",
+        cause: "the temporary credentials do not belong together, or the request was changed on its way",
+        remedy: "try again; if it stays, look for a proxy that changes requests",
         ..ANY
     },
     Remedy {
@@ -248,7 +273,7 @@ pub static REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "InvalidAccessKeyId.Inactive",
-        hops: &[],
+        by_access_key: true,
         key: Some("customAccessKey"),
         cause: "the AccessKey is disabled",
         remedy: "enable it in the RAM console, or put another one into the configuration",
@@ -256,17 +281,23 @@ pub static REMEDIES: &[Remedy] = &[
     },
     Remedy {
         code: "InvalidAccessKeyId*",
-        hops: &[],
+        by_access_key: true,
         key: Some("customAccessKey"),
         cause: "the AccessKey does not exist",
         remedy: "compare the configured key with its id in the RAM console",
         ..ANY
     },
     Remedy {
+        code: "InvalidAccessKeyId*",
+        cause: "the service does not know the temporary credentials, or no longer",
+        remedy: CREDENTIALS,
+        ..ANY
+    },
+    Remedy {
         code: "InvalidSecurityToken*",
         hops: &[],
         cause: "the temporary credentials have ended or do not belong together",
-        remedy: "try again; if it stays, see that the identity's source (metadata, environment) gives current credentials",
+        remedy: CREDENTIALS,
         ..ANY
     },
     Remedy {
@@ -323,7 +354,7 @@ pub static REMEDIES: &[Remedy] = &[
 
 /// The entry of the table for a refusal.
 #[must_use]
-pub fn find(hop: Hop, refusal: &Refusal) -> Option<&'static Remedy> {
+pub fn find(hop: Hop, refusal: &Refusal, facts: &Facts) -> Option<&'static Remedy> {
     let fits = |remedy: &&Remedy| {
         let code = match remedy.code.strip_suffix('*') {
             Some(prefix) => refusal.code.starts_with(prefix),
@@ -333,12 +364,19 @@ pub fn find(hop: Hop, refusal: &Refusal) -> Option<&'static Remedy> {
         let policy = remedy.policy.is_none() || remedy.policy == refusal.policy_type.as_deref();
         let said = refusal.message.as_deref().unwrap_or_default();
         let message = remedy.message.is_none_or(|words| said.contains(words));
-        code && hop && policy && message
+        let caller = !remedy.by_access_key || facts.by_access_key();
+        code && hop && policy && message && caller
     };
     REMEDIES.iter().find(fits)
 }
 
 impl Facts {
+    /// It is an AccessKey that asks, and no role.
+    #[must_use]
+    pub fn by_access_key(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.starts_with(ACCESS_KEY_OWNER))
+    }
+
     /// Puts what is known into a text, and general words for the rest.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {

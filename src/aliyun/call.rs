@@ -35,11 +35,21 @@ pub enum CallError {
     #[error("{detail}")]
     NotTheService { host: String, detail: String },
     /// The whole call's time ran out in this hop.
-    #[error("{} after {tries}", last.as_deref().unwrap_or("no answer"))]
-    OutOfTime { host: String, last: Option<String>, tries: Tries },
+    #[error("{} after {tries}", last.as_ref().map_or("no answer".to_owned(), Last::to_string))]
+    OutOfTime { host: String, last: Option<Last>, tries: Tries },
     /// A CA file or a proxy address that cannot be used.
     #[error("{0}")]
     Setup(String),
+}
+
+/// What is told of the tries before time ran out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Last {
+    /// The service answered: its word says more than a later try that was cut off.
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// How long a hop is worth trying.
@@ -87,7 +97,7 @@ pub enum Verdict<T> {
 enum Try<T> {
     Done(T),
     /// With the next candidate or the service's time it may go at once.
-    Once(&'static str),
+    Once(&'static str, Option<Refusal>),
     Again(Reason, CallError),
     Final(CallError),
 }
@@ -111,7 +121,7 @@ impl Network<'_> {
         mut judge: impl FnMut(&Response) -> Verdict<T>,
     ) -> Result<T, CallError> {
         let mut tries = 0;
-        let mut last: Option<String> = None;
+        let mut last: Option<Last> = None;
         let mut clock_is_right = false;
         loop {
             let candidate = endpoint.current();
@@ -144,18 +154,19 @@ impl Network<'_> {
                     self.journal.info(format!("{hop} at {host} answered in {took} ms"));
                     return Ok(value);
                 }
-                Try::Once(why) => {
+                Try::Once(why, refusal) => {
                     self.journal.info(format!("{hop} at {host}: {why} after {took} ms"));
-                    last = Some(format!("{host}: {why}"));
+                    let failed = || Last::Failed(format!("{host}: {why}"));
+                    last = Some(refusal.map_or_else(failed, Last::Refused));
                     continue;
                 }
                 Try::Again(reason, error) => (reason, error),
                 Try::Final(error) => return Err(error),
             };
             self.journal.info(format!("{hop} at {host}: try {tries} failed in {took} ms: {error}"));
-            // The service's own word says more than a last try that was cut off.
-            if matches!(error, CallError::Refused { .. }) || last.is_none() {
-                last = Some(error.detail());
+            match &error {
+                CallError::Refused { refusal, .. } => last = Some(Last::Refused(refusal.clone())),
+                _ => last = last.or_else(|| Some(Last::Failed(error.detail()))),
             }
             let left = self.deadline.left();
             match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())
@@ -183,7 +194,8 @@ impl Network<'_> {
                 "this machine's clock is off by {off} seconds; using the time of {host}: check time synchronisation (chrony)"
             ));
             }
-            return Try::Once("the time stamp was refused; using the service's time");
+            let why = "the time stamp was refused; using the service's time";
+            return Try::Once(why, Some(refusal));
         }
         let throttled = refusal.is_throttling();
         let passing = refusal.is_passing() || refusal.is_nonce();
@@ -204,7 +216,7 @@ fn failed<T>(endpoint: &Endpoint, host: &str, error: HttpError, tries: u32) -> T
             Try::Final(not_the_service(host, error.to_string()))
         }
         HttpError::Connect(_) if endpoint.next() => {
-            Try::Once("cannot be connected to; trying the next host")
+            Try::Once("cannot be connected to; trying the next host", None)
         }
         HttpError::Connect(_) | HttpError::Timeout(_) | HttpError::Broken(_) => {
             let detail = match endpoint.given_up().join(", ").as_str() {
@@ -220,7 +232,7 @@ fn failed<T>(endpoint: &Endpoint, host: &str, error: HttpError, tries: u32) -> T
     }
 }
 
-fn out_of_time(host: &str, last: Option<String>, tries: u32) -> CallError {
+fn out_of_time(host: &str, last: Option<Last>, tries: u32) -> CallError {
     CallError::OutOfTime { host: host.to_owned(), last, tries: Tries(tries) }
 }
 

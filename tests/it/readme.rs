@@ -7,7 +7,7 @@ use aliyun_acr_credential_provider::aliyun::Hop;
 use aliyun_acr_credential_provider::aliyun::refusal::Refusal;
 use aliyun_acr_credential_provider::config::Config;
 use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::remedy::{self, REMEDIES};
+use aliyun_acr_credential_provider::remedy::{self, ACCESS_KEY_OWNER, Facts, REMEDIES};
 
 use serde_json::Value as Json;
 
@@ -41,8 +41,13 @@ fn errors() -> String {
         let policy =
             remedy.policy.map_or_else(String::new, |policy| format!(", denied by {policy}"));
         let message = remedy.message.map_or_else(String::new, |words| format!(" \"{words} …\""));
-        writeln!(table, "| `{}`{message}{policy} | {hops} | {cause} | {action} |", remedy.code)
-            .unwrap();
+        let caller = if remedy.by_access_key { " of an AccessKey" } else { "" };
+        writeln!(
+            table,
+            "| `{}`{caller}{message}{policy} | {hops} | {cause} | {action} |",
+            remedy.code
+        )
+        .unwrap();
     }
     table
 }
@@ -61,9 +66,11 @@ fn every_error_can_be_met() {
             policy_type: remedy.policy.map(str::to_owned),
             same_string_to_sign: None,
         };
+        let caller = remedy.by_access_key.then(|| format!("{ACCESS_KEY_OWNER} …0001"));
+        let facts = Facts { caller, ..Facts::default() };
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };
         for hop in hops {
-            let found = remedy::find(*hop, &refusal).unwrap();
+            let found = remedy::find(*hop, &refusal, &facts).unwrap();
             assert!(
                 std::ptr::eq(found, remedy),
                 "{} at {hop} is taken for {}",
