@@ -20,6 +20,7 @@ use crate::aliyun::refusal::Refusal;
 use crate::duration;
 use crate::registry::is_port;
 use crate::remedy::{self, Facts};
+use crate::tls::CLOCK_SAYS;
 
 /// What comes before anything is asked, in a run for the kubelet.
 const START: &str = "reading the request on stdin and the configuration";
@@ -245,7 +246,9 @@ fn unreachable_hint(hop: Hop, host: &str) -> String {
 }
 
 fn not_the_service_hint(detail: &str) -> &'static str {
-    if detail.contains("certificate") {
+    if detail.contains(CLOCK_SAYS) {
+        "synchronise this machine's clock (chrony or ntpd) if it is wrong; if it is right, see where the name leads (DNS, /etc/hosts)"
+    } else if detail.contains("certificate") {
         "see where the name leads (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA"
     } else {
         "something between this node and the service answers in its place: a proxy, a captive portal, a wrong address"

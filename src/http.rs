@@ -268,8 +268,8 @@ fn explain(error: reqwest::Error, timeout: Duration) -> HttpError {
         detail if detail == "deadline has elapsed" => "timed out".to_owned(),
         detail => detail,
     };
-    if detail.contains("invalid peer certificate") {
-        HttpError::Certificate(detail.replace("invalid peer certificate: ", ""))
+    if let Some(why) = tls::refused_certificate(&error) {
+        HttpError::Certificate(why)
     } else if error.is_connect() {
         HttpError::Connect(detail)
     } else if error.is_timeout() {

@@ -6,12 +6,14 @@
 //! a private CA). `SSL_CERT_FILE` replaces both, as it does for OpenSSL; `caFile` is added to
 //! whatever is in force.
 
-use std::io::ErrorKind;
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -91,7 +93,10 @@ pub fn handshake(
         connection.complete_io(&mut stream).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => "no answer".to_owned(),
             ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
-            _ => error.to_string().replace("invalid peer certificate", "certificate not accepted"),
+            _ => match refused_certificate(&error) {
+                Some(why) => format!("certificate not accepted: {why}"),
+                None => error.to_string(),
+            },
         })?;
     }
     Ok(match connection.protocol_version() {
@@ -99,6 +104,39 @@ pub fn handshake(
         Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS",
     })
+}
+
+/// What is wrong with a certificate, if that is what an error is about.
+#[must_use]
+pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(Error::InvalidCertificate(why)) = error.downcast_ref::<Error>() {
+        return Some(match why {
+            CertificateError::NotValidYetContext { time, not_before } => {
+                format!("it is valid from {} on, and {}", written(*not_before), clock_says(*time))
+            }
+            CertificateError::ExpiredContext { time, not_after } => {
+                format!("it was valid until {}, and {}", written(*not_after), clock_says(*time))
+            }
+            other => other.to_string(),
+        });
+    }
+    // An I/O error is silent about what is in it when it is asked for its source.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => refused_certificate(inner),
+        None => refused_certificate(error.source()?),
+    }
+}
+
+/// What is said of a certificate that is refused for its dates alone.
+pub const CLOCK_SAYS: &str = "this machine's clock says";
+
+fn clock_says(now: UnixTime) -> String {
+    format!("{CLOCK_SAYS} {}", written(now))
+}
+
+fn written(time: UnixTime) -> String {
+    let second = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_string()
 }
 
 /// Built-in roots at once, the system's when they are needed. Both check names, dates and chains

@@ -22,6 +22,8 @@ pub struct Description {
     /// Serve sts, cr and registry over TLS, by a CA of the cloud's own. Metadata is always plain
     /// http, as in reality.
     pub tls: bool,
+    /// The certificate that they present.
+    pub certificate: Certificate,
     /// Also start one `cr` endpoint for each region that has an instance or a Personal registry.
     /// The plain `cr` endpoint takes the region from the Host header (`cr[-vpc].<region>.…`) and
     /// knows all regions when that says nothing, as with 127.0.0.1.
@@ -34,6 +36,19 @@ pub struct Description {
     pub throttle: Throttle,
     /// What goes wrong, by hop. Of the faults of one hop the first that names the call applies.
     pub faults: BTreeMap<Hop, Vec<Fault>>,
+}
+
+/// A certificate of the cloud's own CA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certificate {
+    /// For all host names of the cloud, and valid now.
+    #[default]
+    Right,
+    /// For a name that is none of the cloud's.
+    OtherName,
+    Expired,
+    NotYetValid,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::description::Certificate;
 use super::registry::hosts;
 use super::world::World;
 
@@ -21,10 +22,15 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new(world: &World) -> Result<Self, String> {
-        Self::make(host_names(world)).map_err(|error| format!("certificates: {error}"))
+        let kind = world.description.certificate;
+        let names = match kind {
+            Certificate::OtherName => vec!["sts.example.com".to_owned()],
+            _ => host_names(world),
+        };
+        Self::make(names, kind).map_err(|error| format!("certificates: {error}"))
     }
 
-    fn make(names: Vec<String>) -> Result<Self, Box<dyn std::error::Error>> {
+    fn make(names: Vec<String>, kind: Certificate) -> Result<Self, Box<dyn std::error::Error>> {
         let authority_key = KeyPair::generate()?;
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "Simulated Alibaba Cloud");
@@ -36,6 +42,11 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut server = CertificateParams::new(names)?;
         server.distinguished_name.push(DnType::CommonName, "simulated.aliyuncs.com");
+        match kind {
+            Certificate::Expired => server.not_after = date_time_ymd(2020, 1, 1),
+            Certificate::NotYetValid => server.not_before = date_time_ymd(2090, 1, 1),
+            Certificate::Right | Certificate::OtherName => {}
+        }
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = server.signed_by(&key, &issuer)?;
         let server_pem = format!("{}{}", certificate.pem(), key.serialize_pem());
