@@ -5,6 +5,8 @@
 
 #![no_main]
 
+use std::net::Ipv6Addr;
+
 use aliyun_acr_credential_provider::aliyun::names::{
     InstanceId, OidcProviderArn, Region, RoleArn, is_account_id, is_role_name,
 };
@@ -33,13 +35,15 @@ fuzz_target!(|text: &str| {
             let authority = authority.expect("https or http");
             let strict = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
             assert!(!authority.is_empty() && authority.bytes().all(strict), "{url:?}");
+            let one_port = authority.starts_with('[') || authority.matches(':').count() < 2;
+            assert!(one_port, "{url:?}");
             if url.starts_with("http:") {
                 let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-                let near = ["localhost", "[::1]", "100.100.100.200"].contains(&host)
-                    || authority.contains("::1")
-                    || host.starts_with("127.")
-                    || authority.starts_with("[::ffff:127.")
-                    || authority.starts_with("[::ffff:7f");
+                let inner = authority.strip_prefix('[').and_then(|rest| rest.split(']').next());
+                let loopback = inner.and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+                let near = ["localhost", "100.100.100.200"].contains(&host)
+                    || loopback.is_some_and(|address| address.is_loopback())
+                    || host.starts_with("127.");
                 assert!(near, "{url:?}");
             }
         }

@@ -9,7 +9,7 @@ use crate::aliyun::metadata;
 use crate::aliyun::names::{Region, is_account_id, is_role_name};
 use crate::config::file::{Notes, Section, Written};
 use crate::duration;
-use crate::registry::is_port;
+use crate::registry::{is_host_and_port, is_port};
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
 const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token";
@@ -126,10 +126,16 @@ pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, String> {
         Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let address: Option<IpAddr> = bare.parse().ok();
-    let name = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-        && !host.is_empty();
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let address: Option<IpAddr> = match in_brackets {
+        Some(inner) => inner.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok().map(IpAddr::V4),
+    };
+    // A dot at its end makes a name absolute. What ends in a number is an address and no name.
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let digits = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    let is_address = bare.rsplit('.').next().is_some_and(digits);
+    let name = !is_address && !host.contains(':') && is_host_and_port(bare);
     if !(name || address.is_some()) || !port.is_none_or(is_port) {
         return Err("no base URL; expected https://<host>[:port] and nothing behind it".to_owned());
     }
