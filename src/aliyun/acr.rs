@@ -70,10 +70,8 @@ pub struct InstancePage {
     /// Tells an empty list from an answer that is none of this API.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
-    #[serde(default)]
-    instances: Vec<Instance>,
-    #[serde(default)]
-    total_count: usize,
+    instances: Option<Vec<Instance>>,
+    total_count: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -89,21 +87,19 @@ struct Instance {
 pub struct InstanceEndpoints {
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
-    #[serde(default)]
-    endpoints: Vec<InstanceEndpoint>,
+    endpoints: Option<Vec<InstanceEndpoint>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InstanceEndpoint {
-    #[serde(default)]
-    domains: Vec<Domain>,
+    domains: Option<Vec<Domain>>,
 }
 
 #[derive(Deserialize)]
 struct Domain {
     #[serde(rename = "Domain")]
-    domain: String,
+    domain: Option<String>,
 }
 
 impl From<Answer<EnterpriseToken>> for Login {
@@ -134,7 +130,7 @@ impl InstancePage {
     /// The id of the instance with exactly this name, as the service wrote it.
     #[must_use]
     pub fn id_of(&self, name: &str) -> Option<&str> {
-        let mut instances = self.instances.iter();
+        let mut instances = self.instances.iter().flatten();
         instances.find(|it| it.instance_name == name).map(|it| it.instance_id.as_str())
     }
 }
@@ -143,8 +139,8 @@ impl InstanceEndpoints {
     /// The hosts of all its endpoints.
     #[must_use]
     pub fn domains(self) -> Vec<String> {
-        let domains = self.endpoints.into_iter().flat_map(|endpoint| endpoint.domains);
-        domains.map(|domain| domain.domain).collect()
+        let domains = self.endpoints.into_iter().flatten().filter_map(|endpoint| endpoint.domains);
+        domains.flatten().filter_map(|domain| domain.domain).collect()
     }
 }
 
@@ -208,8 +204,9 @@ pub fn instance_named(
         if let Some(id) = page.id_of(name) {
             return Ok(InstanceId::parse(&echo::line(id, &caller.secrets())));
         }
-        seen += page.instances.len();
-        if page.instances.is_empty() || seen >= page.total_count {
+        let count = page.instances.map_or(0, |instances| instances.len());
+        seen += count;
+        if count == 0 || seen >= page.total_count.unwrap_or(0) {
             break;
         }
     }

@@ -75,7 +75,7 @@ impl RoleArn {
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (account, name) = resource(text, "role/")?;
+        let (account, name) = resource(text, "role/", ROLE_NAME)?;
         Some(Self { text: text.to_owned(), account, name })
     }
 
@@ -116,7 +116,7 @@ impl OidcProviderArn {
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        resource(text, "oidc-provider/").map(|_| Self(text.to_owned()))
+        resource(text, "oidc-provider/", PROVIDER_NAME).map(|_| Self(text.to_owned()))
     }
 
     /// The provider that ACK makes when RRSA is enabled on a cluster.
@@ -137,6 +137,11 @@ impl fmt::Display for OidcProviderArn {
     }
 }
 
+/// Longest name of a role, in characters.
+const ROLE_NAME: usize = 64;
+/// No limit is documented for that of an OIDC provider; this one is against nonsense.
+const PROVIDER_NAME: usize = 128;
+
 /// Account id: decimal digits.
 #[must_use]
 pub fn is_account_id(text: &str) -> bool {
@@ -146,14 +151,19 @@ pub fn is_account_id(text: &str) -> bool {
 /// A RAM role's name, which also becomes part of a metadata path.
 #[must_use]
 pub fn is_role_name(text: &str) -> bool {
-    let clean = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(clean) && !text.starts_with('.')
+    is_name(text, ROLE_NAME)
 }
 
-fn resource(text: &str, kind: &str) -> Option<(String, String)> {
+fn is_name(text: &str, longest: usize) -> bool {
+    let clean = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    !text.is_empty() && text.len() <= longest && text.bytes().all(clean) && !text.starts_with('.')
+}
+
+fn resource(text: &str, kind: &str, longest: usize) -> Option<(String, String)> {
     let (account, resource) = text.strip_prefix("acs:ram::")?.split_once(':')?;
     let name = resource.strip_prefix(kind)?;
-    (is_account_id(account) && is_role_name(name)).then(|| (account.to_owned(), name.to_owned()))
+    (is_account_id(account) && is_name(name, longest))
+        .then(|| (account.to_owned(), name.to_owned()))
 }
 
 #[cfg(test)]
@@ -206,6 +216,11 @@ mod tests {
             assert!(RoleArn::parse(not).is_none(), "{not}");
         }
         assert!(OidcProviderArn::of_cluster("1234", "c0ffee").is_some());
+        let long = |kind: &str, length| format!("acs:ram::1234:{kind}/{}", "p".repeat(length));
+        assert!(OidcProviderArn::parse(&long("oidc-provider", 128)).is_some());
+        assert!(OidcProviderArn::parse(&long("oidc-provider", 129)).is_none());
+        assert!(RoleArn::parse(&long("role", 64)).is_some());
+        assert!(RoleArn::parse(&long("role", 65)).is_none());
         assert!(OidcProviderArn::parse("acs:ram::1234:role/x").is_none());
     }
 }
