@@ -3,7 +3,8 @@
 //! The kubelet asks every provider that has an image in its `matchImages` and tries all their
 //! answers. With both modes for one image, the node's login would rescue a pod that was refused.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -11,20 +12,45 @@ use crate::doctor::kubelet::PROGRAM;
 use crate::doctor::provider_config::Provider;
 use crate::doctor::report::Station;
 use crate::error::{Exit, Failure};
+use crate::identity::AUDIENCE;
 use crate::match_images::overlap;
 
-/// Whether a provider is this program, by its name or, under another name, by its file.
+/// Whether a provider is this program: by its name or, under another name, by its file or a copy of
+/// it, or by the tokens that it asks for, which nobody else's are of use to.
 pub(super) fn is_ours(provider: &Provider, bin_dir: &Path) -> bool {
     let path = bin_dir.join(&provider.name);
     let target = fs::canonicalize(&path).ok();
     let named = target.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-    let same = || {
-        let (theirs, own) = (fs::metadata(&path).ok()?, fs::metadata("/proc/self/exe").ok()?);
-        Some((theirs.dev(), theirs.ino()) == (own.dev(), own.ino()))
-    };
     provider.name.starts_with(PROGRAM)
         || named.is_some_and(|name| name.starts_with(PROGRAM))
-        || same() == Some(true)
+        || provider.tokens.as_ref().is_some_and(|tokens| tokens.audience == AUDIENCE)
+        || is_this_program(&path) == Some(true)
+}
+
+/// None where it cannot be read.
+fn is_this_program(path: &Path) -> Option<bool> {
+    const OWN: &str = "/proc/self/exe";
+    let (theirs, own) = (fs::metadata(path).ok()?, fs::metadata(OWN).ok()?);
+    if (theirs.dev(), theirs.ino()) == (own.dev(), own.ino()) {
+        return Some(true);
+    }
+    if !theirs.is_file() || theirs.len() != own.len() {
+        return Some(false);
+    }
+    have_same_bytes(File::open(path).ok()?, File::open(OWN).ok()?).ok()
+}
+
+fn have_same_bytes(one: File, other: File) -> io::Result<bool> {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (some, others) = (one.fill_buf()?, other.fill_buf()?);
+        let length = some.len().min(others.len());
+        if length == 0 || some.get(..length) != others.get(..length) {
+            return Ok(some.is_empty() && others.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
+    }
 }
 
 /// Fails where a provider of ours that gets tokens and one that gets none hit the same images;

@@ -301,6 +301,30 @@ fn both_modes_for_the_same_images_fail() {
     assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
 }
 
+/// The kubelet wants two names for the two modes, and a copy may have any.
+#[test]
+fn a_copy_under_another_name_is_this_program_too() {
+    const TOKENS: &str = "    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com, cacheType: ServiceAccount, requireServiceAccount: true}\n";
+    let machine = Machine::new("1.34.1");
+    fs::copy(PROGRAM, machine.bin.join("acr")).unwrap();
+    machine.write(&[]);
+    let first = fs::read_to_string(&machine.config).unwrap();
+    let second = "  - name: acr\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n";
+    for both in [format!("{first}{second}{TOKENS}"), format!("{first}{TOKENS}{second}")] {
+        fs::write(&machine.config, both).unwrap();
+        let station = machine.look();
+        assert_eq!(station["status"], "failed", "{station:#}");
+        assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
+    }
+    // Who asks for tokens of this audience is no stranger, whatever the binary is.
+    fs::write(machine.bin.join("acr"), "another version").unwrap();
+    fs::set_permissions(machine.bin.join("acr"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&machine.config, format!("{first}{second}{TOKENS}")).unwrap();
+    assert_eq!(machine.look()["status"], "failed");
+    fs::write(&machine.config, format!("{first}{second}")).unwrap();
+    machine.is_well();
+}
+
 /// A gate may be switched on by a flag, also by one of several, or in the kubelet's own file.
 #[test]
 fn a_feature_gate_is_missed_only_where_it_is_off() {
