@@ -46,6 +46,13 @@ impl Clock {
         self.seen.get()
     }
 
+    /// Now, by the service's clock that was last seen; by this machine's where none was.
+    #[must_use]
+    pub fn services(&self) -> Timestamp {
+        let second = self.local().as_second().saturating_add(self.seen.get().unwrap_or(0));
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
     /// Takes the service's time for ours. Returns by how many seconds the clock was off.
     pub fn correct(&self, service: Timestamp) -> i64 {
         let off = service.as_second().saturating_sub(self.now().as_second());

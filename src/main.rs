@@ -244,8 +244,9 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
         let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
         let cache = directory.as_deref().zip(scope);
         let cache = cache.and_then(|(path, scope)| Cache::looked_at(path, scope, journal));
-        report.add(doctor::cache::station(directory.as_deref(), cache.as_ref()));
-        report.add(doctor::runs::station(directory.is_some(), cache.as_ref()));
+        let place = doctor::cache::place(kept.is_some(), directory.as_deref(), is_root());
+        report.add(doctor::cache::station(place, cache.as_ref()));
+        report.add(doctor::runs::station(place, cache.as_ref()));
         report.images.clone_from(pulls);
     }
     report.add(kubelet.station);

@@ -2,19 +2,45 @@
 
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::cache::Cache;
-use crate::cache::store::Store;
+use crate::cache::store::{Store, Unusable};
 use crate::clock;
 use crate::doctor::report::Station;
 use crate::registry_token::Login;
 
 const NAME: &str = "cache";
 
-/// The station; `directory` is none where the configuration has `off` or nothing names one.
+/// Where the cache is, or why there is nothing to look at. `configured` is false where the
+/// configuration has `off`, and `directory` is none where nothing names one.
+///
+/// # Errors
+///
+/// The reason, for people.
+pub fn place(
+    configured: bool,
+    directory: Option<&Path>,
+    is_root: bool,
+) -> Result<&Path, &'static str> {
+    const ROOTS: &str =
+        "the kubelet's runs keep theirs as root, which this user cannot see: run doctor as root";
+    if !configured {
+        return Err("it is off: each pull asks the cloud");
+    }
+    let directory = directory.ok_or(ROOTS)?;
+    match Store::look(directory) {
+        Err(Unusable::Io(Errno::ACCESS) | Unusable::Foreign(0)) if !is_root => Err(ROOTS),
+        _ => Ok(directory),
+    }
+}
+
+/// The station.
 #[must_use]
-pub fn station(directory: Option<&Path>, cache: Option<&Cache<'_>>) -> Station {
-    let Some(directory) = directory else {
-        return Station::skipped(NAME, "it is off: each pull asks the cloud");
+pub fn station(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Station {
+    let directory = match place {
+        Ok(directory) => directory,
+        Err(why) => return Station::skipped(NAME, why),
     };
     let mut station = Station::new(NAME);
     let place = directory.display();

@@ -24,9 +24,7 @@ pub fn station<'c>(
             let instance = target.instance.as_ref();
             let instance = instance.map_or("Personal Edition".to_owned(), ToString::to_string);
             station.tell(format!("{host} is {instance}, by {}", target.entry.name));
-            if let Some(keys) = keys(target.entry) {
-                station.tell(format!("its keys: {keys}"));
-            }
+            tell_keys(target.entry, &mut station);
         }
         Ok(None) => {
             station.status = Status::Warning;
@@ -44,21 +42,35 @@ pub fn station<'c>(
         Err(failure) => station.fail(failure),
     }
     if let Ok(answers) = &target {
-        let answers = answers.as_ref().map(|target| &target.entry.name);
-        for other in config.entries.iter().filter(|entry| Some(&entry.name) != answers) {
-            station.tell(format!("not {}: {}", other.name, why_not(other, host, lookup.form)));
-        }
+        let answers = answers.iter().map(|target| target.entry).collect::<Vec<_>>();
+        tell_others(config, &answers, lookup, &mut station);
     }
     report.add(station);
     target.map_err(|_| ())
 }
 
 /// The keys of an entry, for they are what matters for the image.
-fn keys(entry: &Entry) -> Option<String> {
+pub(super) fn tell_keys(entry: &Entry, station: &mut Station) {
     let keys = &entry.written.keys;
     let keys: Vec<String> =
         keys.iter().map(|(name, at)| format!("{name} (line {})", at.line)).collect();
-    (!keys.is_empty()).then(|| keys.join(", "))
+    if !keys.is_empty() {
+        station.tell(format!("its keys: {}", keys.join(", ")));
+    }
+}
+
+/// The entries that do not answer for the host, and why not.
+pub(super) fn tell_others(
+    config: &Config,
+    answers: &[&Entry],
+    lookup: &Lookup<'_, '_>,
+    station: &mut Station,
+) {
+    let is_other = |entry: &&Entry| !answers.iter().any(|answer| answer.name == entry.name);
+    for other in config.entries.iter().filter(is_other) {
+        let why = why_not(other, lookup.host, lookup.form);
+        station.tell(format!("not {}: {why}", other.name));
+    }
 }
 
 fn why_not(entry: &Entry, host: &str, form: Option<&RegistryHost>) -> String {

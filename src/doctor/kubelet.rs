@@ -135,8 +135,22 @@ fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, station: &mut Station)
     }
 }
 
+/// The image as the kubelet names it, which knows short names of Docker Hub.
+fn in_full(image: &str) -> String {
+    let first = image.split_once('/').map(|(first, _)| first);
+    let has_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
+    match first {
+        Some(first) if has_host(first) => image.to_owned(),
+        Some(_) => format!("docker.io/{image}"),
+        // A host alone is one that the configuration names.
+        None if image.contains(['.', ':']) => image.to_owned(),
+        None => format!("docker.io/library/{image}"),
+    }
+}
+
 /// The providers that the kubelet runs for an image.
 fn hit<'p>(ours: &[&'p Provider], image: &str, station: &mut Station) -> Vec<&'p Provider> {
+    let image = &in_full(image);
     // The kubelet asks without tag and digest; for a host alone any path will do.
     let (host, path) = image.split_at(image.find('/').unwrap_or(image.len()));
     let path = path.split('@').next().unwrap_or(path);

@@ -3,7 +3,7 @@
 use crate::config::{Config, IdentitySource};
 use crate::doctor::provider_config::Provider;
 use crate::doctor::report::{Report, Station};
-use crate::doctor::{endpoints, registry, storage};
+use crate::doctor::{endpoints, entry, registry, storage};
 use crate::error::{Exit, Failure};
 use crate::identity::ROLE_NAME_ANNOTATION;
 use crate::image;
@@ -30,6 +30,7 @@ pub(super) fn alone<'c>(
 pub(super) fn stations(
     claim: &Claim<'_>,
     oss: Option<&str>,
+    config: &Config,
     lookup: &Lookup<'_, '_>,
     report: &mut Report,
 ) {
@@ -39,6 +40,10 @@ pub(super) fn stations(
     let mut station = Station::new("entry");
     station
         .tell(format!("{host} is for pods with a token of their own, by {}", names.join(" or ")));
+    for entry in &entries {
+        entry::tell_keys(entry, &mut station);
+    }
+    entry::tell_others(config, &entries, lookup, &mut station);
     report.add(station);
     let why = "podIdentity: required, and there is no pod's token here; README says how to try one by hand";
     for name in ["identity", "role", "token"] {

@@ -1,5 +1,7 @@
 //! Whether the program was ever run here, and what came of it.
 
+use std::path::Path;
+
 use crate::cache::Cache;
 use crate::doctor::report::Station;
 use crate::trace::{self, Outcome, Run};
@@ -11,9 +13,9 @@ const TOLD: usize = 5;
 
 /// The station: the last runs that asked the cloud or failed, newest first.
 #[must_use]
-pub fn station(cache_is_on: bool, cache: Option<&Cache<'_>>) -> Station {
-    if !cache_is_on {
-        return Station::skipped(NAME, "they are noted in the cache, which is off");
+pub fn station(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Station {
+    if let Err(why) = place {
+        return Station::skipped(NAME, format!("they are noted in the cache; {why}"));
     }
     let runs = cache.map(trace::runs).unwrap_or_default();
     if runs.is_empty() {

@@ -70,7 +70,7 @@ fn walk(
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
 
     if let Some(claim) = pods::alone(host, form.as_ref(), config, node) {
-        pods::stations(&claim, oss, &lookup, report);
+        pods::stations(&claim, oss, config, &lookup, report);
         clock(node, report);
         return in_order(report);
     }
@@ -150,7 +150,8 @@ impl PullFrom<'_, '_> {
             report.add(role);
         }
         let (user, seconds) = token?;
-        let ends = node.network.clock.now().checked_add(Duration::from_secs(seconds));
+        // By the services' clock, as the end of the role's session is.
+        let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
         let ends = ends.unwrap_or_default();
         report.add(well("token", format!("user {user}, good for {seconds} s, until {ends}")));
         Ok(())

@@ -338,6 +338,12 @@ fn a_clock_that_is_off_and_a_wrong_instance_are_told() {
     assert_eq!(code, 0);
     let clock = station(&document, "clock");
     assert_eq!(clock["status"], "warning", "{document:#}");
+    // All times of a report are of one clock, the services'.
+    let end = |name| {
+        let told = lines(station(&document, name), "details");
+        told.rsplit_once("until ").unwrap().1.parse::<jiff::Timestamp>().unwrap().as_second()
+    };
+    assert!(end("role").abs_diff(end("token")) < 60, "{document:#}");
     let registry = station(&document, "registry");
     assert!(
         lines(registry, "details")
@@ -367,6 +373,39 @@ fn the_cache_is_told_and_not_touched() {
     let (_, document) = doctor(&node, &[]);
     assert_eq!(station(&document, "cache")["status"], "warning");
     assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o777);
+}
+
+/// Who is not root knows nothing of what root's kubelet keeps, and is not told that it is off, nor to
+/// change where it is.
+#[test]
+fn another_user_is_told_that_roots_cache_is_not_to_be_seen() {
+    let node = Node::new(WELL);
+    node.pull(ACME);
+    fs::set_permissions(&node.folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = node.folder.join("program");
+    fs::copy(PROGRAM, &program).unwrap();
+    let named = format!("credential-provider:\n{}", node.settings);
+    for settings in [named.as_str(), ""] {
+        let mut exec = Exec::new("/usr/bin/setpriv");
+        let config = node.folder.join("of-all.yaml");
+        fs::write(&config, format!("acr-registry-info: []\n{settings}")).unwrap();
+        exec.args =
+            ["--reuid", "65534", "--regid", "65534", "--clear-groups"].map(str::to_owned).to_vec();
+        exec.args.extend([
+            program.display().to_string(),
+            "--config".to_owned(),
+            config.display().to_string(),
+        ]);
+        exec.args.extend(["doctor", "--json"].map(str::to_owned));
+        let outcome = exec.run(&[]).unwrap();
+        let document: Json =
+            serde_json::from_slice(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+        for name in ["cache", "last runs"] {
+            let station = station(&document, name);
+            assert_eq!(station["status"], "skipped", "{station:#}");
+            assert!(lines(station, "details").contains("run doctor as root"), "{station:#}");
+        }
+    }
 }
 
 #[test]

@@ -291,6 +291,7 @@ fn doctor_does_not_fail_where_a_pod_is_needed() {
     assert_eq!(station("entry")["status"], "ok", "{document:#}");
     let entry = station("entry")["details"].to_string();
     assert!(entry.contains("is for pods with a token of their own, by entry 1"), "{entry}");
+    assert!(entry.contains("its keys: instanceId (line 2)"), "{entry}");
     for name in ["identity", "role", "token"] {
         assert_eq!(station(name)["status"], "skipped", "{document:#}");
     }
