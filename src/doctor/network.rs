@@ -5,13 +5,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::doctor::report::Station;
 use crate::http::Routes;
 use crate::tls;
 
 /// For a name, a connection and a handshake each; a pull gives them no more.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For a question to a registry, an authentication service or a bucket: two tries of four seconds.
+const QUESTION: Duration = Duration::from_secs(24);
 
 /// Authentication services and OSS buckets have addresses in 100.0.0.0/8 within a VPC.
 const VPC_SERVICES: u8 = 100;
@@ -22,6 +25,13 @@ pub const AUTHENTICATION_TAKEOVER: &str = "100.0.0.0/8 is the vendor's services'
 pub const OSS_BY_PRIVATE_LINK: &str = "100.0.0.0/8 is the vendor's services', and this VPC uses it otherwise: reach OSS by PrivateLink, with a CNAME record for the bucket's name that leads to the PrivateLink domain";
 
 pub const LOOK_AT_THE_NAME: &str = "see where the name leads (DNS, /etc/hosts, PrivateZone)";
+
+/// A deadline for one question, so that a service that took all the time of the pull is not told to be
+/// the trouble of those behind it.
+#[must_use]
+pub fn question() -> Deadline {
+    Deadline::new(clock::instant(), QUESTION)
+}
 
 /// A host as a URL names it, and what was found of it.
 pub struct Probe {

@@ -2,8 +2,9 @@
 //!
 //! Pulling needs them; this program does not, so what is wrong there is told as a warning.
 
+use crate::aliyun::call::Network;
 use crate::aliyun::challenge;
-use crate::doctor::network::{AUTHENTICATION_TAKEOVER, LOOK_AT_THE_NAME, Probe};
+use crate::doctor::network::{AUTHENTICATION_TAKEOVER, LOOK_AT_THE_NAME, Probe, question};
 use crate::doctor::report::Station;
 use crate::instance::Target;
 use crate::node::Node;
@@ -14,7 +15,8 @@ pub fn station(host: &str, target: &Target<'_>, node: &Node<'_>) -> Station {
     let base_url = node.settings.endpoints.registry.as_deref();
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
     let reachable = Probe::of(&url, node.network.http.routes()).tell("", "", &mut station);
-    match challenge::ask(&node.network, host, base_url) {
+    let network = Network { deadline: &question(), ..node.network };
+    match challenge::ask(&network, host, base_url) {
         Err(error) if reachable => station.warn(
             format!("{host}: {error}"),
             "the container runtime will fail here too: see what answers at this name",
@@ -54,7 +56,8 @@ fn authentication(realm: &str, node: &Node<'_>, station: &mut Station) {
     if !probe.tell("", AUTHENTICATION_TAKEOVER, station) {
         return;
     }
-    match challenge::knock(&node.network, realm) {
+    let network = Network { deadline: &question(), ..node.network };
+    match challenge::knock(&network, realm) {
         Ok(200..=299 | 400..=401) => {}
         Ok(status) => station.warn(
             format!("the authentication service answers HTTP {status}, which is not its way"),

@@ -1,7 +1,8 @@
 //! The bucket that layers come from.
 
+use crate::aliyun::call::Network;
 use crate::aliyun::challenge;
-use crate::doctor::network::{LOOK_AT_THE_NAME, OSS_BY_PRIVATE_LINK, Probe};
+use crate::doctor::network::{LOOK_AT_THE_NAME, OSS_BY_PRIVATE_LINK, Probe, question};
 use crate::doctor::report::Station;
 use crate::instance::{Lookup, Target};
 
@@ -32,10 +33,11 @@ pub fn station(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) 
         return None;
     }
     let remedy = if probe.is_vpc_service() { OSS_BY_PRIVATE_LINK } else { LOOK_AT_THE_NAME };
+    let network = Network { deadline: &question(), ..node.network };
     if let Some(trouble) = probe.impostor() {
         station.warn(format!("{bucket} does not answer as itself: {trouble}"), remedy);
     } else if probe.tell("", OSS_BY_PRIVATE_LINK, &mut station)
-        && let Err(error) = challenge::knock(&node.network, &url)
+        && let Err(error) = challenge::knock(&network, &url)
     {
         // Whoever has the bucket's certificate is it; what it says to a stranger is its own affair.
         station.warn(format!("{bucket} does not answer as itself: {error}"), remedy);

@@ -425,6 +425,19 @@ fn an_authentication_service_that_is_none_is_told() {
     }
 }
 
+/// A hop that takes all of the time is no fault of the stations behind it.
+#[test]
+fn a_registry_is_looked_at_after_a_pull_that_ran_out_of_time() {
+    let mut node =
+        Node::new("{registry: {local-realm: true}, faults: {assume-role: [{connection: hang}]}}");
+    node.settings += "  timeout: 2s\n";
+    node.configure(&entry(ACME, standard::ACME, standard::PULLER));
+    let (code, document) = doctor(&node, &[]);
+    assert_eq!((code, &station(&document, "role")["status"]), (6, &json!("failed")));
+    let registry = station(&document, "registry");
+    assert_eq!(registry["status"], "ok", "{registry:#}");
+}
+
 /// Who starts it by hand is told what to do, and does not wait for ever.
 #[test]
 fn without_a_request_on_a_terminal_it_says_what_to_do() {
