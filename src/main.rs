@@ -227,7 +227,7 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let hosts: Vec<String> = config.as_ref().map_or_else(|_| Vec::new(), named_hosts);
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let images = [asked.as_slice(), &hosts].concat();
-    let kubelet = doctor::kubelet::look(root, &images, config.as_ref().ok());
+    let kubelet = doctor::kubelet::look(root, &images, config.as_ref().ok(), environment);
     if let Ok(config) = &config {
         let pulls = if asked.is_empty() { &hosts } else { &asked };
         let parts = Parts::new(config, environment, journal);

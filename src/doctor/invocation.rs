@@ -5,10 +5,56 @@ use std::fs;
 use std::path::Path;
 
 use crate::cli::{self, Command};
-use crate::config::{Config, PATH_VARIABLE};
+use crate::config::{Config, PATH_VARIABLE, SYSTEM_PATH};
 use crate::doctor::kubelet_process::Kubelet;
 use crate::doctor::provider_config::Provider;
 use crate::doctor::report::Station;
+use crate::environment::Environment;
+
+/// Variables that decide who asks, where and how, beside the vendor's own.
+const ROUTES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"];
+const VENDORS: &str = "ALIBABA_CLOUD_";
+
+/// Those whose value is no secret, whatever it is.
+const PUBLIC: [&str; 11] = [
+    "ALIBABA_CLOUD_ECS_METADATA",
+    "ALIBABA_CLOUD_ECS_METADATA_DISABLED",
+    "ALIBABA_CLOUD_IMDSV1_DISABLED",
+    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    "ALIBABA_CLOUD_ROLE_ARN",
+    "ALIBABA_CLOUD_STS_REGION",
+    "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+];
+
+/// Tells of variables that the kubelet sets for the program and that are otherwise here: what is said of
+/// a pull is then said of another one.
+pub(super) fn variables(provider: &Provider, environment: &Environment, station: &mut Station) {
+    let set = &provider.variables;
+    for (at, (name, value)) in set.iter().enumerate() {
+        let again = set.iter().skip(at + 1).any(|(later, _)| later == name);
+        let value = Some(value.trim()).filter(|value| !value.is_empty());
+        let counts = name.starts_with(VENDORS) || ROUTES.contains(&name.as_str());
+        if again || !counts || value == environment.get(name) {
+            continue;
+        }
+        let shown = match value {
+            None => " to nothing".to_owned(),
+            Some(value) if PUBLIC.contains(&name.as_str()) => format!("={value}"),
+            Some(_) => String::new(),
+        };
+        station.warn(
+            format!(
+                "{}:{}: the kubelet runs {} with {name}{shown}, which is not so here: a pull may end otherwise than is said here",
+                provider.file, provider.line_of("env"), provider.name
+            ),
+            "run doctor with the same variables, and the unit of the timer for `refresh` too: without the vendor's, which the cache keeps apart, it finds none of the logins",
+        );
+    }
+}
 
 /// Tells of arguments with which there is no answer, and of another configuration than `config`.
 pub(super) fn check(
@@ -39,8 +85,22 @@ pub(super) fn check(
         let (_, value) = set.find(|(name, value)| name == PATH_VARIABLE && !value.is_empty())?;
         Some(value.into())
     };
-    let (Some(named), Some(config)) = (named.or_else(by_variable), config) else { return };
+    let by_default = || {
+        let there = fs::symlink_metadata(kubelet.path(SYSTEM_PATH)).is_ok();
+        there.then(|| SYSTEM_PATH.into())
+    };
+    let Some(config) = config else { return };
     let read = config.path.as_deref();
+    let Some(named) = named.or_else(by_variable).or_else(by_default) else {
+        if let Some(read) = read {
+            let (name, read) = (&provider.name, read.display());
+            station.warn(
+                format!("{file}:{}: the kubelet runs {name} without a configuration, for there is no {SYSTEM_PATH}, and what is said here is of {read}", provider.line),
+                format!("give the provider args: [\"--config\", \"{read}\"] and restart the kubelet, or put the file at {SYSTEM_PATH}"),
+            );
+        }
+        return;
+    };
     let theirs = kubelet.path(&named.to_string_lossy());
     let is_same = |own: &Path| {
         own == named

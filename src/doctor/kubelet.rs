@@ -11,6 +11,7 @@ use crate::doctor::modes;
 use crate::doctor::pods;
 use crate::doctor::provider_config::{self, Provider};
 use crate::doctor::report::Station;
+use crate::environment::Environment;
 use crate::match_images::matches;
 
 const NAME: &str = "kubelet";
@@ -26,11 +27,17 @@ pub struct Found {
 }
 
 /// Looks at the kubelet, whose files and `proc` are below `root`. `images` are what should match,
-/// and the configuration, where it can be read, what the program would do when it is asked.
+/// and the configuration, where it can be read, what the program would do when it is asked, in this
+/// environment.
 #[must_use]
-pub fn look(root: &Path, images: &[String], config: Option<&Config>) -> Found {
+pub fn look(
+    root: &Path,
+    images: &[String],
+    config: Option<&Config>,
+    environment: &Environment,
+) -> Found {
     let mut with_tokens = Vec::new();
-    let station = station(root, images, config, &mut with_tokens);
+    let station = station(root, images, config, environment, &mut with_tokens);
     Found { station, with_tokens }
 }
 
@@ -38,6 +45,7 @@ fn station(
     root: &Path,
     images: &[String],
     config: Option<&Config>,
+    environment: &Environment,
     with_tokens: &mut Vec<String>,
 ) -> Station {
     let Some(kubelet) = running(root) else {
@@ -79,6 +87,7 @@ fn station(
         binary(&bin_dir, &provider.name, &kubelet, &mut station);
         provider.check(&kubelet, &mut station);
         invocation::check(provider, config, &kubelet, &mut station);
+        invocation::variables(provider, environment, &mut station);
     }
     for image in images {
         let hits = hit(&ours, image, &mut station);

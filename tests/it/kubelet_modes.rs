@@ -49,9 +49,10 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     }
     fs::write(bin.join("other"), "#!/bin/sh\n").unwrap();
     fs::set_permissions(bin.join("other"), fs::Permissions::from_mode(0o755)).unwrap();
+    let args = format!("    args: [--config, \"{}\"]\n", node.config().display());
     let text = format!(
         "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n{}",
-        providers.concat()
+        providers.iter().map(|one| format!("{one}{args}")).collect::<String>()
     );
     Kubelet::release(34).decode_config(&text).unwrap();
     fs::write(node.folder.join("provider.yaml"), text).unwrap();

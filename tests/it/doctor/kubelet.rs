@@ -69,7 +69,11 @@ impl Machine {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
         });
-        fs::write(&self.config, replaced).unwrap();
+        // Where nothing else is said, it reads what doctor reads.
+        let says = replaced.contains("args:") || replaced.contains("env:");
+        let config = self.node.config();
+        let args = format!("    args: [--config, \"{}\"]\n", config.display());
+        fs::write(&self.config, replaced + if says { "" } else { &args }).unwrap();
     }
 
     fn look_with(&self, flags: &str, image: &str) -> Json {
@@ -427,14 +431,45 @@ fn another_configuration_of_the_kubelets_is_told() {
     machine.says("provider.yaml:8: args: ");
     with("    args: [doctor]\n");
     machine.says("provider.yaml:8: with args `doctor` the program answers no request");
+    with("    args:\n");
+    machine.says("without a configuration, for there is no /etc/aliyun-acr");
     for well in [
         format!("    args: [\"--config={own}\"]\n"),
         variable(&own),
-        "    args:\n".to_owned(),
         // The argument counts.
         format!("    args: [\"--config={own}\"]\n{}", variable("/etc/other.yaml")),
     ] {
         with(&well);
         machine.is_well();
     }
+}
+
+/// A pull with another environment is another pull, and so is a `refresh`. No secret is shown.
+#[test]
+fn variables_of_the_provider_that_are_not_here_are_told() {
+    let machine = Machine::new("1.34.1");
+    let own = machine.node.config().display().to_string();
+    let duration = "defaultCacheDuration: 0s\n";
+    let with = |machine: &Machine, variables: &str| {
+        let args = format!("{duration}    args: [--config, \"{own}\"]\n    env:\n{variables}");
+        machine.write(&[(duration, &args)]);
+    };
+    with(&machine, "    - {name: ALIBABA_CLOUD_ECS_METADATA_DISABLED, value: \"true\"}\n");
+    machine.says("with ALIBABA_CLOUD_ECS_METADATA_DISABLED=true, which is not so here");
+    assert!(lines(&machine.look(), "remedies").contains("run doctor with the same variables"));
+    with(
+        &machine,
+        "    - {name: ALIBABA_CLOUD_ACCESS_KEY_SECRET, value: s3cret}\n    - {name: HTTPS_PROXY, value: \"http://u:s3cret@p\"}\n",
+    );
+    let station = machine.look();
+    let told = lines(&station, "details");
+    assert!(told.contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET, which"), "{told}");
+    assert!(told.contains("HTTPS_PROXY, which"), "{told}");
+    assert!(!station.to_string().contains("s3cret"), "{station:#}");
+    // The last of two counts, and what is no variable of the program's is none of its affairs.
+    with(
+        &machine,
+        "    - {name: SSL_CERT_FILE, value: /x}\n    - {name: HOME, value: /x}\n    - {name: SSL_CERT_FILE, value: \"\"}\n",
+    );
+    machine.is_well();
 }

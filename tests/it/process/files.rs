@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::doctor::kubelet;
+use aliyun_acr_credential_provider::environment::Environment;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Outcome};
@@ -393,7 +394,8 @@ fn a_ca_file_that_others_can_write() {
 fn a_kubelet_that_somebody_else_runs() {
     let node = Node::new("{}");
     let process = kubelet(&node);
-    let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
+    let look =
+        || kubelet::look(&node.folder, &[], None, &Environment::default()).station.details.concat();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     let unseen = "no kubelet runs on this machine, or it is not to be seen";
     let group = process.join("cgroup");
@@ -413,7 +415,8 @@ fn a_kubelets_file_that_is_not_to_be_read() {
     let folder = process.join("root/somewhere");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("provider.yaml");
-    let look = || kubelet::look(&node.folder, &[], None).station.details.concat();
+    let look =
+        || kubelet::look(&node.folder, &[], None, &Environment::default()).station.details.concat();
     let text = "secret-of-another: x\n";
     fs::write(&file, text).unwrap();
     assert!(look().contains("its kind is not CredentialProviderConfig"), "{}", look());
