@@ -18,6 +18,17 @@ pub fn matches(pattern: &str, image: &str) -> bool {
     image.path.starts_with(&pattern.path) && same_host(&pattern, &image, literal)
 }
 
+/// Whether a kubelet with this pattern does not start, for it is no URL: a port that is no number, or a
+/// `%` without its two digits before any query.
+#[must_use]
+pub fn is_refused(pattern: &str) -> bool {
+    let before = pattern.split(['?', '#']).next().unwrap_or_default();
+    let authority = before.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = host.split_once(':').map_or("", |(_, port)| port);
+    unescape(before).is_none() || !port.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Whether some image is hit by both of two patterns.
 #[must_use]
 pub fn overlap(one: &str, other: &str) -> bool {
@@ -181,6 +192,16 @@ mod tests {
         ] {
             assert_eq!(overlap(one, other), expected, "{one} {other}");
             assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url() {
+        for pattern in ["%invalid%", "a.x:*", "a.x:44*/team", "a.x/%zz"] {
+            assert!(is_refused(pattern), "{pattern}");
+        }
+        for pattern in ["*.a.x", "a.x:443/*", "https://a.x", "a.x/b:c", "a.x/%20", ""] {
+            assert!(!is_refused(pattern), "{pattern}");
         }
     }
 

@@ -85,9 +85,14 @@ fn station(
         station
             .tell(format!("{}: {}, {}{mode}", provider.file, provider.name, provider.api_version));
         binary(&bin_dir, &provider.name, &kubelet, &mut station);
-        provider.check(&kubelet, &mut station);
+        provider.check(true, &kubelet, &mut station);
         invocation::check(provider, config, &kubelet, &mut station);
         invocation::variables(provider, environment, &mut station);
+    }
+    // One that it refuses is enough for it not to start.
+    for provider in &others {
+        binary(&bin_dir, &provider.name, &kubelet, &mut station);
+        provider.check(false, &kubelet, &mut station);
     }
     for image in images {
         let hits = hit(&ours, image, &mut station);

@@ -80,12 +80,9 @@ impl Kubelet {
     #[must_use]
     pub fn gate(&self, name: &str) -> Option<bool> {
         let given = self.flags("--feature-gates").join(",");
-        let set = |gate: &str| {
-            let mut pairs = given.split(',').filter_map(|pair| pair.split_once('='));
-            let value = pairs.rfind(|(known, _)| known.trim() == gate)?.1.trim();
-            Some(["1", "t", "T", "true", "True", "TRUE"].contains(&value))
-        };
-        set(name).or_else(|| set("AllAlpha"))
+        let mut pairs = given.split(',').filter_map(|pair| pair.split_once('='));
+        let value = pairs.rfind(|(known, _)| known.trim() == name)?.1.trim();
+        Some(["1", "t", "T", "true", "True", "TRUE"].contains(&value))
     }
 
     /// Every value of a flag, in their order.

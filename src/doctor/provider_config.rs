@@ -28,6 +28,8 @@ pub struct Provider {
     pub arguments: Vec<String>,
     /// `args` is something else than a list.
     pub odd_arguments: bool,
+    /// What of `env` is of no form that the kubelet takes.
+    pub odd_variables: Option<&'static str>,
     /// `env`: names and values.
     pub variables: Vec<(String, String)>,
     /// `tokenAttributes`, where it has some.
@@ -120,8 +122,13 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
         name: text_of(provider, "name"),
         api_version: text_of(provider, "apiVersion"),
         match_images: list(provider, "matchImages"),
-        cache_duration: text_of(provider, "defaultCacheDuration"),
+        cache_duration: match get(provider, "defaultCacheDuration").and_then(scalar) {
+            // As a text it is a duration, as a number it is none.
+            Some(scalar) if !scalar.is_plain && scalar.text == "0" => "0s".to_owned(),
+            scalar => scalar.map_or_else(String::new, |scalar| scalar.text),
+        },
         arguments: list(provider, "args"),
+        odd_variables: odd_variables(provider),
         variables: match get(provider, "env").map(|node| &node.value) {
             Some(Value::Sequence(variables)) => variables
                 .iter()
@@ -154,6 +161,35 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
         }
     }
     Ok(providers)
+}
+
+/// By strict decoding, each of a list has a name and a value, both texts.
+fn odd_variables(provider: &Node) -> Option<&'static str> {
+    let variables = match &get(provider, "env")?.value {
+        Value::Null => return None,
+        Value::Sequence(variables) => variables,
+        _ => return Some("env is no list"),
+    };
+    variables.iter().find_map(|variable| {
+        if unknown(&keys(variable), &["name", "value"]).is_some() {
+            return Some("env has an item with another key than name and value");
+        }
+        let texts = ["name", "value"].into_iter().filter_map(|key| get(variable, key));
+        let is_text = |node: &Node| match &node.value {
+            Value::Null => true,
+            Value::Scalar(scalar) => !scalar.is_plain || !is_number_or_truth(&scalar.text),
+            _ => false,
+        };
+        let all = matches!(variable.value, Value::Mapping(_)) && texts.into_iter().all(is_text);
+        (!all).then_some("env has an item whose name or value is no text")
+    })
+}
+
+/// What a plain text is in YAML if it is no text.
+fn is_number_or_truth(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let truth = ["true", "false", "yes", "no", "on", "off"];
+    begins && text.parse::<f64>().is_ok() || truth.contains(&text.to_ascii_lowercase().as_str())
 }
 
 impl Provider {

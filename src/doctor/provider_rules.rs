@@ -7,6 +7,7 @@ use crate::doctor::provider_config::{Provider, SINCE, Tokens, get, text_of, unkn
 use crate::doctor::report::Station;
 use crate::duration;
 use crate::identity::AUDIENCE;
+use crate::match_images::is_refused;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 
@@ -30,8 +31,8 @@ const TOKEN_KEYS: [&str; 5] = [
 ];
 
 impl Provider {
-    /// Tells what the kubelet, or this program, would not take.
-    pub fn check(&self, kubelet: &Kubelet, station: &mut Station) {
+    /// Tells what the kubelet would not take, and of a provider of ours what this program would not.
+    pub fn check(&self, is_ours: bool, kubelet: &Kubelet, station: &mut Station) {
         let file = &self.file;
         let version = self.api_version.strip_prefix(GROUP).unwrap_or_default();
         let known = SINCE.iter().any(|(known, _)| *known == version);
@@ -60,7 +61,8 @@ impl Provider {
             );
         }
         if let Some(minor) = kubelet.minor.filter(|minor| *minor < WITHOUT_GATE_SINCE)
-            && gate(kubelet, GATE) != Some(true)
+            && is_ours
+            && gate(kubelet, GATE, "AllAlpha") != Some(true)
         {
             station.warn(
                 format!("Kubernetes 1.{minor} needs a feature gate for credential providers, and neither the kubelet's flags nor its configuration switch it on"),
@@ -79,7 +81,19 @@ impl Provider {
         }
         for pattern in &self.match_images {
             let (_, path) = pattern.split_at(pattern.find('/').unwrap_or(pattern.len()));
-            if pattern.contains("://") || path.contains('*') {
+            if is_refused(pattern) {
+                station.warn(
+                    format!(
+                        "{file}:{}: `{pattern}` in matchImages is no URL to the kubelet",
+                        self.line_of("matchImages")
+                    ),
+                    format!(
+                        "write it as HOST[:PORT][/PATH], with `*` in the host alone: {NO_START}"
+                    ),
+                );
+            } else if !is_ours {
+                // What others miss is theirs.
+            } else if pattern.contains("://") || path.contains('*') {
                 station.warn(
                     format!("{file}:{}: `{pattern}` in matchImages never matches", self.line_of("matchImages")),
                     "write it without a scheme, and without `*` behind the host: a path is a prefix as it is",
@@ -87,7 +101,7 @@ impl Provider {
             }
         }
         if let Some(tokens) = &self.tokens {
-            self.check_tokens(tokens, version, kubelet, station);
+            self.check_tokens(tokens, version, is_ours, kubelet, station);
         }
     }
 
@@ -113,6 +127,9 @@ impl Provider {
                 "add what `render kubelet-config` writes",
             );
         }
+        if let Some(odd) = self.odd_variables {
+            wrong("env", odd.to_owned(), "write each as {name: TEXT, value: \"TEXT\"}");
+        }
         if self.odd_arguments {
             wrong("args", "args is no list".to_owned(), "write it as a list of texts");
         }
@@ -122,6 +139,7 @@ impl Provider {
         &self,
         tokens: &Tokens,
         version: &str,
+        is_ours: bool,
         kubelet: &Kubelet,
         station: &mut Station,
     ) {
@@ -142,13 +160,23 @@ impl Provider {
                 "take tokenAttributes out; they came with Kubernetes 1.33",
             );
         }
-        if minor == Some(TOKENS_SINCE) && gate(kubelet, TOKENS_GATE) != Some(true) {
+        if minor.is_some_and(|minor| minor > TOKENS_SINCE)
+            && gate(kubelet, TOKENS_GATE, "AllBeta") == Some(false)
+        {
+            wrong(
+                "the feature gate that tokenAttributes need is switched off",
+                &format!(
+                    "take {TOKENS_GATE}=false or AllBeta=false out of the kubelet's feature gates: {NO_START}"
+                ),
+            );
+        }
+        if minor == Some(TOKENS_SINCE) && gate(kubelet, TOKENS_GATE, "AllAlpha") != Some(true) {
             wrong(
                 "Kubernetes 1.33 needs a feature gate for tokenAttributes, and neither the kubelet's flags nor its configuration switch it on",
                 &format!("see that the kubelet has --feature-gates={TOKENS_GATE}=true"),
             );
         }
-        if tokens.audience != AUDIENCE {
+        if is_ours && tokens.audience != AUDIENCE {
             wrong(
                 &format!("tokens are asked for `{}`", tokens.audience),
                 &format!("set serviceAccountTokenAudience: {AUDIENCE}"),
@@ -196,6 +224,20 @@ impl Provider {
                 ),
             );
         }
+        for (at, key) in tokens.annotations.iter().enumerate() {
+            if tokens.annotations.iter().take(at).any(|other| other == key) {
+                wrong(
+                    &format!("the annotation key `{key}` is given twice"),
+                    &format!("give it once, in one of the two lists: {NO_START}"),
+                );
+            }
+            if !is_qualified(key) {
+                wrong(
+                    &format!("`{key}` is no key of an annotation"),
+                    &format!("write it as PREFIX/NAME or NAME: {NO_START}"),
+                );
+            }
+        }
         if let Some((unknown, line)) = unknown(&tokens.keys, &TOKEN_KEYS) {
             wrong(
                 &format!("unknown key `{unknown}` in line {line}, which the kubelet refuses"),
@@ -206,13 +248,28 @@ impl Provider {
 }
 
 /// Whether a feature gate is on, by the kubelet's flags or else its own configuration.
-fn gate(kubelet: &Kubelet, name: &str) -> Option<bool> {
-    kubelet.gate(name).or_else(|| {
+/// `all` is the gate of all of its stage, which counts where it is not named itself.
+fn gate(kubelet: &Kubelet, name: &str, all: &str) -> Option<bool> {
+    let in_file = |name: &str| {
         let text = kubelet.read(&kubelet.flag("--config")?).ok()?;
         let document = yaml::parse(&text).ok()??;
         let value = text_of(get(&document, "featureGates")?, name);
         (!value.is_empty()).then(|| value == "true")
-    })
+    };
+    [name, all].into_iter().find_map(|name| kubelet.gate(name).or_else(|| in_file(name)))
+}
+
+/// Kubernetes' qualified name: a name of at most 63 characters, and before a slash a DNS name.
+fn is_qualified(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(one, two)| (Some(one), two));
+    let is_word = |text: &str, marks: &[u8], most: usize| {
+        let is_end = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
+        (1..=most).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || marks.contains(&b))
+            && is_end(text.chars().next())
+            && is_end(text.chars().next_back())
+    };
+    is_word(name, b"-_.", 63) && prefix.is_none_or(|prefix| is_word(prefix, b"-.", 253))
 }
 
 /// As the kubelet's reader of YAML takes it.

@@ -444,6 +444,70 @@ fn another_configuration_of_the_kubelets_is_told() {
     }
 }
 
+/// Any problem of the file, be it another provider's, keeps the kubelet from starting.
+#[test]
+fn what_strict_kubelets_refuse_is_told() {
+    let machine = Machine::new("1.34.1");
+    let duration = "defaultCacheDuration: 0s\n";
+    let images = "[\"*.*.cr.aliyuncs.com\"]";
+    let tokens = |keys: &str| {
+        format!(
+            "{duration}    tokenAttributes:\n      serviceAccountTokenAudience: sts.aliyuncs.com\n      cacheType: ServiceAccount\n      requireServiceAccount: true\n{keys}"
+        )
+    };
+    let twice = "      requiredServiceAccountAnnotationKeys: [a/b]\n      optionalServiceAccountAnnotationKeys: [a/b]\n";
+    let other = |more: &str| {
+        format!("{duration}  - name: ecr\n    matchImages: [\"*.ecr.aws\"]\n    args: []\n{more}")
+    };
+    let api = "    apiVersion: credentialprovider.kubelet.k8s.io/v1\n";
+    for (from, to, says) in [
+        (
+            images,
+            "[\"%invalid%\", \"*.*.cr.aliyuncs.com\"]",
+            "`%invalid%` in matchImages is no URL",
+        ),
+        (images, "[\"*.x:*\", \"*.*.cr.aliyuncs.com\"]", "`*.x:*` in matchImages is no URL"),
+        (duration, &tokens(twice), "the annotation key `a/b` is given twice"),
+        (
+            duration,
+            &tokens("      optionalServiceAccountAnnotationKeys: [\"a b\"]\n"),
+            "`a b` is no key of an annotation",
+        ),
+        (duration, &format!("{duration}    env: {{A: b}}\n"), "provider.yaml:8: env is no list"),
+        (
+            duration,
+            &format!("{duration}    env: [{{name: A, value: b, extra: c}}]\n"),
+            "env has an item with another key",
+        ),
+        (
+            duration,
+            &format!("{duration}    env: [{{name: A, value: 1}}]\n"),
+            "env has an item whose name or value is no text",
+        ),
+        (duration, &other(&format!("{api}    {duration}")), "bin/ecr: No such file"),
+        (duration, &other(api), "no defaultCacheDuration"),
+        (duration, &other(&format!("    {duration}")), "apiVersion is ``"),
+        (duration, &other(&format!("{api}    {duration}    foo: 1\n")), "unknown key `foo`"),
+    ] {
+        machine.write(&[(from, to)]);
+        machine.says(says);
+    }
+    machine.write(&[(duration, "defaultCacheDuration: \"0\"\n")]);
+    machine.is_well();
+    machine.write(&[(duration, &tokens(""))]);
+    machine.is_well();
+    let gate = "KubeletServiceAccountTokenForCredentialProviders";
+    for (flags, is_off) in [
+        (format!("--feature-gates={gate}=false"), true),
+        ("--feature-gates=AllBeta=false".to_owned(), true),
+        (format!("--feature-gates=AllBeta=false,{gate}=true"), false),
+    ] {
+        let station = machine.look_with_more(&flags);
+        let told = lines(&station, "details").contains("is switched off");
+        assert_eq!(told, is_off, "{flags}: {station:#}");
+    }
+}
+
 /// A pull with another environment is another pull, and so is a `refresh`. No secret is shown.
 #[test]
 fn variables_of_the_provider_that_are_not_here_are_told() {
