@@ -102,6 +102,7 @@ impl Provider {
         }
         if let Some(tokens) = &self.tokens {
             self.check_tokens(tokens, version, is_ours, kubelet, station);
+            self.check_annotations(tokens, station);
         }
     }
 
@@ -224,6 +225,18 @@ impl Provider {
                 ),
             );
         }
+        if let Some((unknown, line)) = unknown(&tokens.keys, &TOKEN_KEYS) {
+            wrong(
+                &format!("unknown key `{unknown}` in line {line}, which the kubelet refuses"),
+                "take it out",
+            );
+        }
+    }
+
+    /// The two lists of annotation keys: qualified names, and no name twice.
+    fn check_annotations(&self, tokens: &Tokens, station: &mut Station) {
+        let place = format!("{}:{}", self.file, self.line_of("tokenAttributes"));
+        let mut wrong = |what: &str, remedy: &str| station.warn(format!("{place}: {what}"), remedy);
         for (at, key) in tokens.annotations.iter().enumerate() {
             if tokens.annotations.iter().take(at).any(|other| other == key) {
                 wrong(
@@ -237,12 +250,6 @@ impl Provider {
                     &format!("write it as PREFIX/NAME or NAME: {NO_START}"),
                 );
             }
-        }
-        if let Some((unknown, line)) = unknown(&tokens.keys, &TOKEN_KEYS) {
-            wrong(
-                &format!("unknown key `{unknown}` in line {line}, which the kubelet refuses"),
-                "take it out",
-            );
         }
     }
 }
