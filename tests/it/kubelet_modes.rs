@@ -52,7 +52,7 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     let args = format!("    args: [--config, \"{}\"]\n", node.config().display());
     let text = format!(
         "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n{}",
-        providers.iter().map(|one| format!("{one}{args}")).collect::<String>()
+        providers.iter().fold(String::new(), |text, one| text + one + &args)
     );
     Kubelet::release(34).decode_config(&text).unwrap();
     fs::write(node.folder.join("provider.yaml"), text).unwrap();
