@@ -82,8 +82,9 @@ pub(super) fn check(
     };
     let by_variable = || {
         let mut set = provider.variables.iter().rev();
-        let (_, value) = set.find(|(name, value)| name == PATH_VARIABLE && !value.is_empty())?;
-        Some(value.into())
+        let set = set.find(|(name, _)| name == PATH_VARIABLE).map(|(_, value)| value.clone());
+        let value = set.or_else(|| kubelet.variable(PATH_VARIABLE));
+        value.filter(|value| !value.is_empty()).map(Into::into)
     };
     let by_default = || {
         let there = fs::symlink_metadata(kubelet.path(SYSTEM_PATH)).is_ok();

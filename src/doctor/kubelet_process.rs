@@ -101,6 +101,15 @@ impl Kubelet {
         found
     }
 
+    /// A variable of the kubelet's own environment, which it hands on; none where that cannot be read.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let all = fs::read(self.process.join("environ")).ok()?;
+        let mut all = all.split(|b| *b == 0).filter_map(|pair| std::str::from_utf8(pair).ok());
+        let value = all.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+        Some(value.to_owned())
+    }
+
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
     /// a relative path counts from its own working directory.
     #[must_use]

@@ -45,6 +45,8 @@ struct Machine {
     node: Node,
     bin: PathBuf,
     config: PathBuf,
+    /// A variable of the kubelet's own, as a shell sets it.
+    variable: String,
 }
 
 impl Machine {
@@ -57,7 +59,7 @@ impl Machine {
         fs::copy(kubelet(), node.folder.join("kubelet")).unwrap();
         fs::write(node.folder.join("version"), version).unwrap();
         let config = node.folder.join("provider.yaml");
-        Self { node, bin, config }
+        Self { node, bin, config, variable: String::new() }
     }
 
     /// Writes a provider as it should be, but for what is replaced.
@@ -78,7 +80,8 @@ impl Machine {
 
     fn look_with(&self, flags: &str, image: &str) -> Json {
         let script = format!(
-            "'{}' {flags} & sleep 0.2; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
+            "{} '{}' {flags} & sleep 0.2; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
+            self.variable,
             self.node.folder.join("kubelet").display(),
             self.node.config().display()
         );
@@ -414,24 +417,26 @@ fn values_with_which_no_kubelet_starts_are_told() {
 /// What doctor says of one file says nothing of a kubelet that reads another.
 #[test]
 fn another_configuration_of_the_kubelets_is_told() {
-    let machine = Machine::new("1.34.1");
+    let mut machine = Machine::new("1.34.1");
     let own = machine.node.config().display().to_string();
     let duration = "defaultCacheDuration: 0s\n";
-    let with = |more: &str| machine.write(&[(duration, &format!("{duration}{more}"))]);
-    with("    args: [\"--config\", \"/etc/other.yaml\"]\n");
+    let with = |machine: &Machine, more: &str| {
+        machine.write(&[(duration, &format!("{duration}{more}"))]);
+    };
+    with(&machine, "    args: [\"--config\", \"/etc/other.yaml\"]\n");
     machine.says(&format!(
         "with the configuration /etc/other.yaml, and what is said here is of {own}"
     ));
     let variable = |path: &str| {
         format!("    env: [{{name: ACR_CREDENTIAL_PROVIDER_CONFIG, value: {path}}}]\n")
     };
-    with(&variable("/etc/other.yaml"));
+    with(&machine, &variable("/etc/other.yaml"));
     machine.says("with the configuration /etc/other.yaml");
-    with("    args: [get]\n");
+    with(&machine, "    args: [get]\n");
     machine.says("provider.yaml:8: args: ");
-    with("    args: [doctor]\n");
+    with(&machine, "    args: [doctor]\n");
     machine.says("provider.yaml:8: with args `doctor` the program answers no request");
-    with("    args:\n");
+    with(&machine, "    args:\n");
     machine.says("without a configuration, for there is no /etc/aliyun-acr");
     for well in [
         format!("    args: [\"--config={own}\"]\n"),
@@ -439,9 +444,18 @@ fn another_configuration_of_the_kubelets_is_told() {
         // The argument counts.
         format!("    args: [\"--config={own}\"]\n{}", variable("/etc/other.yaml")),
     ] {
-        with(&well);
+        with(&machine, &well);
         machine.is_well();
     }
+    // What the kubelet has itself it hands on, unless the provider says otherwise.
+    machine.variable = format!("ACR_CREDENTIAL_PROVIDER_CONFIG='{own}'");
+    with(&machine, "    args:\n");
+    machine.is_well();
+    with(&machine, &variable("/etc/other.yaml"));
+    machine.says("with the configuration /etc/other.yaml");
+    machine.variable = "ACR_CREDENTIAL_PROVIDER_CONFIG=/etc/other.yaml".to_owned();
+    with(&machine, "    args:\n");
+    machine.says("with the configuration /etc/other.yaml");
 }
 
 /// Any problem of the file, be it another provider's, keeps the kubelet from starting.
