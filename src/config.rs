@@ -8,6 +8,7 @@ pub mod file;
 mod identity;
 mod keys;
 mod mistakes;
+mod notes;
 mod settings;
 mod slips;
 mod written;
@@ -24,7 +25,8 @@ pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 pub use written::Written;
 
-use crate::config::file::{Notes, Section};
+use crate::config::file::Section;
+use crate::config::notes::{First, Notes, quotable};
 use crate::config::yaml::Note;
 use crate::duration;
 use crate::environment::Environment;
@@ -53,6 +55,8 @@ pub struct Config {
     pub expiring_threshold: Duration,
     /// Keys of the vendor that are not known here, and other things worth saying in a pull.
     pub warnings: Vec<String>,
+    /// How many more there are, which are not kept.
+    pub more_warnings: usize,
     pub written: Written,
 }
 
@@ -74,7 +78,12 @@ pub enum ConfigError {
     #[error("configuration `{}` is not used: {detail}", path.display())]
     Distrusted { path: PathBuf, detail: String },
     #[error("configuration {}", Listing(path, problems))]
-    Wrong { path: PathBuf, problems: Vec<Note> },
+    Wrong {
+        path: PathBuf,
+        problems: Vec<Note>,
+        /// How many more there are, which are not kept.
+        more: usize,
+    },
     #[error("environment: {0}")]
     Environment(String),
 }
@@ -126,18 +135,15 @@ impl Config {
                 vec![Entry::implicit(implicit.is_some(), identity)]
             }
         };
-        notes.problems.sort_by_key(|note| note.at);
-        match (notes.problems.is_empty(), path) {
-            (false, path) => {
-                Err(ConfigError::Wrong { path: path.unwrap_or_default(), problems: notes.problems })
-            }
-            (true, path) => {
-                let warnings =
-                    notes.warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
-                let written = Written::of(&file, rrsa);
-                Ok(Self { path, entries, settings, expiring_threshold, warnings, written })
-            }
+        let First { notes: mut problems, more } = notes.problems;
+        if !problems.is_empty() {
+            problems.sort_by_key(|note| note.at);
+            return Err(ConfigError::Wrong { path: path.unwrap_or_default(), problems, more });
         }
+        let First { notes: warnings, more: more_warnings } = notes.warnings;
+        let warnings = warnings.iter().map(|note| warning(path.as_deref(), note)).collect();
+        let written = Written::of(&file, rrsa);
+        Ok(Self { path, entries, settings, expiring_threshold, warnings, more_warnings, written })
     }
 }
 
@@ -205,7 +211,7 @@ fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {
         other => {
             notes.problem(
                 written.at,
-                format!("`tokenMode` is `{other}`; expected auto or workerRole"),
+                format!("`tokenMode` is `{}`; expected auto or workerRole", quotable(other)),
             );
             TokenMode::Auto
         }
@@ -217,8 +223,10 @@ fn expiring_threshold(top: &Section, notes: &mut Notes) -> Duration {
         return EXPIRING_THRESHOLD;
     };
     duration::parse_go(&written.text).unwrap_or_else(|| {
-        let message =
-            format!("`expiring-threshold` is `{}`; expected a duration such as 15m", written.text);
+        let message = format!(
+            "`expiring-threshold` is `{}`; expected a duration such as 15m",
+            quotable(&written.text)
+        );
         notes.problem(written.at, message);
         EXPIRING_THRESHOLD
     })

@@ -306,7 +306,7 @@ fn load(
     for warning in config.warnings.iter().take(MAX_WARNINGS) {
         journal.warn(warning.clone());
     }
-    let more = config.warnings.len().saturating_sub(MAX_WARNINGS);
+    let more = config.warnings.len().saturating_sub(MAX_WARNINGS) + config.more_warnings;
     if more > 0 {
         journal.warn(format!("{path}: {more} more; see aliyun-acr-credential-provider doctor"));
     }
@@ -368,14 +368,14 @@ fn usage(message: &str) -> Failure {
 fn bad_configuration(error: &ConfigError) -> Failure {
     let failure = Failure::new(Exit::Usage, error.to_string());
     match error {
-        ConfigError::Wrong { path, problems } => {
+        ConfigError::Wrong { path, problems, more } => {
             let rest = problems.iter().skip(1);
             let listed = rest
                 .clone()
                 .take(2)
                 .map(|note| format!("{}:{}: {}", path.display(), note.at, note.message));
             let mut failure = listed.fold(failure, Failure::caused_by);
-            let more = rest.count().saturating_sub(2);
+            let more = rest.count().saturating_sub(2) + more;
             if more > 0 {
                 failure = failure.caused_by(format!("and {more} more"));
             }

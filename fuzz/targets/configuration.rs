@@ -16,13 +16,14 @@ fuzz_target!(|text: &str| {
     let config = match Config::resolve(None, text, false, &environment) {
         Ok(config) => config,
         Err(ConfigError::Wrong { problems, .. }) => {
-            assert!(!problems.is_empty());
+            assert!(!problems.is_empty() && problems.len() <= 200);
             // A carriage return alone ends a line, too, in YAML.
             let lines = text.replace("\r\n", "\n").replace('\r', "\n").lines().count().max(1) + 1;
             for problem in problems {
                 assert!(problem.at.line >= 1 && problem.at.line <= lines, "{problem:?} of {lines}");
                 assert!(problem.at.column >= 1, "{problem:?}");
-                assert!(!problem.message.is_empty());
+                // However long a text is that it quotes.
+                assert!((1..=800).contains(&problem.message.chars().count()), "{problem:?}");
             }
             return;
         }

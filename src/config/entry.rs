@@ -2,8 +2,9 @@
 
 use crate::aliyun::names::{InstanceId, Region, RoleArn};
 use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
-use crate::config::file::{Notes, Section, Written};
+use crate::config::file::{Section, Written};
 use crate::config::identity::{self, Context, IdentitySource, arn};
+use crate::config::notes::{Notes, quotable};
 use crate::config::settings::region;
 use crate::config::yaml::Position;
 use crate::registry::{self, RegistryHost};
@@ -112,9 +113,9 @@ pub(super) fn read(
     if !section.is_readable() {
         return None;
     }
-    let before = notes.problems.len();
+    let before = notes.problems.count();
     let instances = instances(section, notes);
-    let personal = instances.is_empty() && notes.problems.len() == before;
+    let personal = instances.is_empty() && notes.problems.count() == before;
     let domains = domains(section, personal, notes);
     let identity = identity::read(section, context, notes);
     let role = assumed_role(section, notes);
@@ -142,7 +143,7 @@ pub(super) fn read(
         let at = section.position("sessionPolicy").unwrap_or(section.at);
         notes.problem(at, "`sessionPolicy` narrows a role session, and this entry assumes no role: give `assumeRoleARN`");
     }
-    (notes.problems.len() == before).then_some(entry)
+    (notes.problems.count() == before).then_some(entry)
 }
 
 fn instances(section: &Section, notes: &mut Notes) -> Vec<InstanceId> {
@@ -152,7 +153,11 @@ fn instances(section: &Section, notes: &mut Notes) -> Vec<InstanceId> {
             Some(id) => ids.push(id),
             None => notes.problem(
                 written.at,
-                format!("`instanceId` is `{}`; expected {}", written.text, InstanceId::FORM),
+                format!(
+                    "`instanceId` is `{}`; expected {}",
+                    quotable(&written.text),
+                    InstanceId::FORM
+                ),
             ),
         }
     }
@@ -164,12 +169,14 @@ fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> 
     for Written { at, text } in section.list("domains", notes) {
         if !registry::is_host_and_port(&text) {
             let message = format!(
-                "`domains` has `{text}`; expected a host name, with a port if images have one"
+                "`domains` has `{}`; expected a host name, with a port if images have one",
+                quotable(&text)
             );
             notes.problem(at, message);
         } else if personal && !may_be_personal(&text) {
             let message = format!(
-                "`domains` has `{text}`, which is no Personal Edition host, but `instanceId` is left out"
+                "`domains` has `{}`, which is no Personal Edition host, but `instanceId` is left out",
+                quotable(&text)
             );
             notes.problem(at, message);
         } else {
@@ -218,7 +225,7 @@ fn expire_duration(section: &Section, notes: &mut Notes) -> u32 {
         _ => {
             let message = format!(
                 "`expireDuration` is `{}`; expected whole seconds, {MIN_DURATION} to {MAX_DURATION}",
-                written.text
+                quotable(&written.text)
             );
             notes.problem(written.at, message);
             EXPIRE_DURATION
@@ -232,6 +239,7 @@ fn session_name(section: &Section, notes: &mut Notes) -> String {
     };
     let fits = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
     if !(2..=64).contains(&text.len()) || !text.bytes().all(fits) {
+        let text = quotable(&text);
         notes.problem(
             at,
             format!("`roleSessionName` is `{text}`; expected 2 to 64 letters, digits or `.@-_`"),
@@ -245,6 +253,7 @@ fn pull_only(section: &Section, notes: &mut Notes) -> bool {
         return false;
     };
     if text != "pull-only" {
+        let text = quotable(&text);
         notes.problem(at, format!("`sessionPolicy` is `{text}`; expected pull-only"));
     }
     true

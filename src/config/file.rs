@@ -6,35 +6,23 @@
 //! of them can be told at once.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::config::keys::{
-    ENDPOINT_KEYS, ENTRY_KEYS, IGNORED_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS, TOP_KEYS,
+    ENDPOINT_KEYS, ENTRY_KEYS, IGNORED_KEYS, LIST_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS,
+    TOP_KEYS,
 };
 use crate::config::mistakes::{self, Mistake};
-use crate::config::yaml::{self, Key, Node, Note, Position, Source, Value};
+use crate::config::notes::{MOST, Notes, quotable};
+use crate::config::yaml::{Key, Lines, Node, Note, Position, Reading, Value, YamlError};
 
 /// Our own settings may stand inside `data` or beside it.
 const SETTINGS: &str = "credential-provider";
 
-/// Most times that a file is read anew without the mistakes that hid the rest of it.
+/// Most times that a file is read anew without the mistakes that hid the rest of it, and most that
+/// is read of it in all, in bytes.
 const MOST_MENDINGS: usize = 16;
-
-/// What was found on the way: problems make the file unusable, warnings do not.
-#[derive(Debug, Default)]
-pub struct Notes {
-    pub problems: Vec<Note>,
-    pub warnings: Vec<Note>,
-}
-
-impl Notes {
-    pub fn problem(&mut self, at: Position, message: impl Into<String>) {
-        self.problems.push(Note { at, message: message.into() });
-    }
-
-    pub fn warning(&mut self, at: Position, message: impl Into<String>) {
-        self.warnings.push(Note { at, message: message.into() });
-    }
-}
+const MOST_READ: usize = 2 * 1024 * 1024;
 
 /// A text and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,16 +57,19 @@ pub struct File {
 /// is read as if it were not there, so that all is told at once.
 pub fn read(text: &str, notes: &mut Notes) -> File {
     let mut text = Cow::Borrowed(text);
-    let mut blanks = Vec::new();
-    let mut mendings = 0;
+    let mut blanks = HashMap::new();
+    let (mut mendings, mut length) = (0, 0);
     loop {
         let (mut found, mut hiding) = (Notes::default(), Vec::new());
-        let source = Source { text: &text, blanks: &blanks };
-        let file = Reader { source, notes: &mut found, hiding: &mut hiding }.file();
-        notes.problems.extend(hiding.iter().map(|mistake| mistake.note.clone()));
-        if hiding.is_empty() || mendings == MOST_MENDINGS {
-            notes.problems.append(&mut found.problems);
-            notes.warnings.append(&mut found.warnings);
+        let reading = Reading::new(&text, &blanks);
+        let file = Reader { reading, notes: &mut found, hiding: &mut hiding }.file();
+        for mistake in &hiding {
+            notes.problem_of(|| mistake.note.clone());
+        }
+        length += text.len();
+        let enough = mendings == MOST_MENDINGS || length > MOST_READ || notes.is_full();
+        if hiding.is_empty() || enough {
+            notes.append(found);
             return file;
         }
         text = Cow::Owned(mistakes::mended(&text, &hiding, &mut blanks));
@@ -164,6 +155,7 @@ impl Section {
             "true" | "True" | "TRUE" => Some(true),
             "false" | "False" | "FALSE" => Some(false),
             other => {
+                let other = quotable(other);
                 notes.problem(written.at, format!("`{name}` is `{other}`; expected true or false"));
                 None
             }
@@ -197,7 +189,7 @@ enum Unknown {
 }
 
 struct Reader<'a> {
-    source: Source<'a>,
+    reading: Reading<'a>,
     notes: &'a mut Notes,
     /// Mistakes that hide what else is wrong, and that can be mended.
     hiding: &'a mut Vec<Mistake>,
@@ -220,10 +212,16 @@ impl Reader<'_> {
         File { top, entries, rrsa, settings, endpoints }
     }
 
-    fn mistake(&mut self, mistake: Mistake) {
+    /// Notes a mistake, if there is still room for it.
+    fn mistake(&mut self, find: impl FnOnce(&Lines<'_>) -> Mistake) {
+        if self.notes.is_full() {
+            self.notes.problems.more += 1;
+            return;
+        }
+        let mistake = find(&self.reading.lines);
         let line = mistake.note.at.line;
-        if mistake.meant.is_none() {
-            self.notes.problems.push(mistake.note);
+        if mistake.meant.is_none() || self.hiding.len() == MOST {
+            self.notes.problem_of(|| mistake.note);
         } else if !self.hiding.iter().any(|known| known.note.at.line == line) {
             self.hiding.push(mistake);
         }
@@ -232,10 +230,10 @@ impl Reader<'_> {
     /// The section that holds the vendor's keys, and what stands beside it in a manifest.
     fn top(&mut self) -> (Section, Section) {
         let start = Position { line: 1, column: 1 };
-        let document = match yaml::parse_all(self.source, &mut self.notes.problems) {
+        let document = match self.reading.document(self.notes) {
             Ok(document) => document,
             Err(error) => {
-                self.mistake(mistakes::unreadable(self.source.text, error));
+                self.mistake(|lines| mistakes::unreadable(lines, error));
                 return (Section::empty(start), Section::empty(start));
             }
         };
@@ -261,8 +259,10 @@ impl Reader<'_> {
     fn kind(&mut self, document: &Section) {
         let kind = document.text("kind", self.notes).filter(|kind| kind.text != "ConfigMap");
         if let Some(kind) = kind {
-            let message =
-                format!("this is a manifest of kind `{}`; expected `ConfigMap`", kind.text);
+            let message = format!(
+                "this is a manifest of kind `{}`; expected `ConfigMap`",
+                quotable(&kind.text)
+            );
             self.notes.problem(kind.at, message);
         }
     }
@@ -297,11 +297,26 @@ impl Reader<'_> {
         for item in items {
             if matches!(item.value, Value::Null) {
                 self.notes.problem(item.at, format!("{what} is nothing; take the `-` away"));
-            } else {
-                entries.push(self.section(Some(item), what, &ENTRY_KEYS, Unknown::Refused));
+                continue;
             }
+            let entry = self.section(Some(item), what, &ENTRY_KEYS, Unknown::Refused);
+            if let Err(error) = self.count(&entry) {
+                self.mistake(|lines| mistakes::unreadable(lines, error));
+                break;
+            }
+            entries.push(entry);
         }
         entries
+    }
+
+    /// Counts what an entry's lists have as text with commas, which is one value to YAML.
+    fn count(&mut self, entry: &Section) -> Result<(), YamlError> {
+        for node in LIST_KEYS.iter().filter_map(|name| entry.node(name)) {
+            if let Value::Scalar(scalar) = &node.value {
+                self.reading.count(scalar.text.matches(',').count(), node.at)?;
+            }
+        }
+        Ok(())
     }
 
     fn section(
@@ -325,10 +340,10 @@ impl Reader<'_> {
         let Value::Scalar(scalar) = &node.value else {
             return Some(node).filter(|node| !matches!(node.value, Value::Null));
         };
-        match scalar.parse_all(self.source, &mut self.notes.problems) {
+        match self.reading.text(scalar, self.notes) {
             Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
             Err(error) => {
-                self.mistake(mistakes::unreadable(self.source.text, error));
+                self.mistake(|lines| mistakes::unreadable(lines, error));
                 None
             }
         }
@@ -353,13 +368,14 @@ impl Reader<'_> {
     }
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) {
-        let (source, line) = (self.source.text, node.at.line);
-        match mistakes::missing_blank(source, line).or_else(|| mistakes::slip(source, line)) {
-            Some(slip) => self.mistake(slip),
-            None => self
-                .notes
-                .problem(node.at, format!("{what} is {}; expected {expected}", node.kind())),
-        }
+        self.mistake(|lines| {
+            let line = node.at.line;
+            let slip = mistakes::missing_blank(lines, line).or_else(|| mistakes::slip(lines, line));
+            slip.unwrap_or_else(|| {
+                let message = format!("{what} is {}; expected {expected}", node.kind());
+                Mistake { note: Note { at: node.at, message }, meant: None }
+            })
+        });
     }
 
     fn check(&mut self, section: &mut Section, what: &str, known: &[&str], unknown: Unknown) {
@@ -369,12 +385,17 @@ impl Reader<'_> {
                 continue;
             }
             if let Some(blank) = mistakes::blank_in_key(key) {
-                self.notes.problems.push(blank);
+                self.notes.problem_of(|| blank);
                 section.run_together = true;
                 continue;
             }
+            if self.notes.is_full() && unknown == Unknown::Refused {
+                // Not compared with known keys for words that nobody reads.
+                self.notes.problems.more += 1;
+                continue;
+            }
             if let Some(elsewhere) = mistakes::out_of_place(key, known) {
-                self.notes.problems.push(elsewhere);
+                self.notes.problem_of(|| elsewhere);
                 continue;
             }
             let name = mistakes::shown(&key.name);
@@ -401,8 +422,10 @@ impl Reader<'_> {
             return;
         }
         for (key, _) in pairs {
-            if key.name == "data" || TOP_KEYS.contains(&key.name.as_str()) {
-                self.notes.problems.extend(mistakes::out_of_place(key, &[]));
+            if (key.name == "data" || TOP_KEYS.contains(&key.name.as_str()))
+                && let Some(elsewhere) = mistakes::out_of_place(key, &[])
+            {
+                self.notes.problem_of(|| elsewhere);
             }
         }
     }

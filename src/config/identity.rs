@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::aliyun::Credentials;
 use crate::aliyun::names::{OidcProviderArn, RoleArn};
-use crate::config::file::{Notes, Section, Written};
+use crate::config::file::{Section, Written};
+use crate::config::notes::{Notes, quotable};
 use crate::config::settings::Settings;
 use crate::config::yaml::Position;
 use crate::environment::Environment;
@@ -294,7 +295,8 @@ pub(super) fn arn<T>(
 ) -> Option<T> {
     let arn = parse(&written.text);
     if arn.is_none() {
-        notes.problem(written.at, format!("`{name}` is `{}`; expected {form}", written.text));
+        let text = quotable(&written.text);
+        notes.problem(written.at, format!("`{name}` is `{text}`; expected {form}"));
     }
     arn
 }
@@ -308,6 +310,7 @@ fn pod_identity(section: &Section, notes: &mut Notes) -> PodIdentity {
         "required" => PodIdentity::Required,
         "off" => PodIdentity::Off,
         other => {
+            let other = quotable(other);
             notes
                 .problem(at, format!("`podIdentity` is `{other}`; expected auto, required or off"));
             PodIdentity::Auto
@@ -322,6 +325,7 @@ fn allowed_roles(section: &Section, notes: &mut Notes) -> Vec<String> {
         if text.bytes().all(fits) {
             allowed.push(text);
         } else {
+            let text = quotable(&text);
             notes.problem(at, format!("`allowedRoles` has `{text}`; expected role names, `*` standing for any characters"));
         }
     }

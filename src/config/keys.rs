@@ -40,6 +40,8 @@ pub const ENTRY_KEYS: [&str; 14] = [
     "podIdentity",
     "allowedRoles",
 ];
+/// Those of them that have several values: a text with commas in it, or a list.
+pub const LIST_KEYS: [&str; 3] = ["instanceId", "domains", "allowedRoles"];
 pub const RRSA_KEYS: [&str; 1] = ["enable"];
 /// Of `credential-provider`.
 pub const SETTINGS_KEYS: [&str; 11] = [

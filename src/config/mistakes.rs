@@ -1,12 +1,18 @@
 //! Mistakes that people make in this file, told in their words rather than the parser's.
 
+use std::collections::HashMap;
+
 use crate::config::keys::{home, is_known_key, resembles};
+use crate::config::notes::quotable;
 use crate::config::slips::{self, is_like_a_blank, named};
-use crate::config::yaml::{Key, Note, Position, YamlError};
+use crate::config::yaml::{Key, Lines, Note, Position, YamlError};
 
 /// Lines before the parser's place in which the mistake may be: it notices a missing blank only
 /// when the next key comes.
 const LOOK_BACK: usize = 3;
+
+/// Longest part of a line in which they are looked for, in characters.
+const LONGEST_LINE: usize = 4000;
 
 /// Longest key that is shown whole; the longest known one has 23 characters.
 const LONGEST_KEY: usize = 28;
@@ -19,19 +25,29 @@ pub struct Mistake {
     pub meant: Option<String>,
 }
 
+impl Mistake {
+    /// Of a line that is longer than what is looked at it is not known how it was meant.
+    fn of(lines: &Lines<'_>, note: Note, meant: Option<String>) -> Self {
+        let line = lines.line(note.at.line).unwrap_or_default();
+        Self { note, meant: meant.filter(|_| line.chars().nth(LONGEST_LINE).is_none()) }
+    }
+}
+
 /// A text without these mistakes, for the sake of those behind them; where blanks were put in goes
-/// to `blanks`.
-pub fn mended(text: &str, mistakes: &[Mistake], blanks: &mut Vec<Position>) -> String {
+/// to `blanks`, by lines.
+pub fn mended(text: &str, mistakes: &[Mistake], blanks: &mut HashMap<usize, usize>) -> String {
+    let by_line: HashMap<usize, &Mistake> =
+        mistakes.iter().map(|mistake| (mistake.note.at.line, mistake)).collect();
     let mut mended = String::with_capacity(text.len() + mistakes.len());
     for (line, number) in text.split_inclusive('\n').zip(1..) {
-        let mistake = mistakes.iter().find(|mistake| mistake.note.at.line == number);
+        let mistake = by_line.get(&number);
         let meant = mistake.and_then(|mistake| Some((mistake.note.at, mistake.meant.as_deref()?)));
         let written = line.lines().next().unwrap_or_default();
         match meant {
             None => mended.push_str(line),
             Some((at, meant)) => {
                 if meant.chars().count() > written.chars().count() {
-                    blanks.push(at);
+                    blanks.entry(at.line).or_insert(at.column);
                 }
                 mended.push_str(meant);
                 mended.push_str(line.strip_prefix(written).unwrap_or_default());
@@ -42,37 +58,35 @@ pub fn mended(text: &str, mistakes: &[Mistake], blanks: &mut Vec<Position>) -> S
 }
 
 /// Words why a text cannot be read.
-pub fn unreadable(source: &str, error: YamlError) -> Mistake {
+pub fn unreadable(lines: &Lines<'_>, error: YamlError) -> Mistake {
     match error {
-        YamlError::Syntax(note) => not_yaml(source, &note),
-        YamlError::Content(note) => Mistake { note, meant: None },
+        YamlError::Syntax(note) => not_yaml(lines, &note),
+        YamlError::Content(note) | YamlError::TooMuch(note) => Mistake { note, meant: None },
     }
 }
 
 /// Words what the YAML parser did not understand.
-fn not_yaml(source: &str, error: &Note) -> Mistake {
+fn not_yaml(lines: &Lines<'_>, error: &Note) -> Mistake {
     let line = error.at.line;
     let near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
     let slips = [missing_blank, full_width_colon, tab];
     if let Some(mistake) =
-        slips.iter().find_map(|find| near.clone().find_map(|line| find(source, line)))
+        slips.iter().find_map(|find| near.clone().find_map(|line| find(lines, line)))
     {
         return mistake;
     }
     // Between brackets and braces, as in JSON, lines are written otherwise.
     let is_block = !error.message.contains("flow");
-    if let Some(slip) = near.filter(|_| is_block).find_map(|line| slip(source, line)) {
+    if let Some(slip) = near.filter(|_| is_block).find_map(|line| slip(lines, line)) {
         return slip;
     }
-    let text = source.lines().nth(line - 1).unwrap_or_default();
+    let text = beginning(lines, line).unwrap_or_default();
     let key = text.trim_start().trim_start_matches("- ");
     let at = error.at;
     if key.starts_with("domains:") && text.contains("\",") {
         let message = "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\"".to_owned();
-        return Mistake {
-            note: Note { at, message },
-            meant: Some(joined(text)).filter(|joined| joined != text),
-        };
+        let meant = Some(joined(text)).filter(|joined| joined != text);
+        return Mistake::of(lines, Note { at, message }, meant);
     }
     let message = slips::in_words(error, text);
     Mistake { note: Note { at, message }, meant: None }
@@ -92,15 +106,22 @@ fn joined(line: &str) -> String {
     joined
 }
 
+/// As much of a line as is looked at.
+fn beginning<'t>(lines: &Lines<'t>, line: usize) -> Option<&'t str> {
+    let text = lines.line(line)?;
+    let end = text.char_indices().nth(LONGEST_LINE).map_or(text.len(), |(end, _)| end);
+    text.get(..end)
+}
+
 /// A slip between a key and its value.
-pub fn slip(source: &str, line: usize) -> Option<Mistake> {
-    let (column, message) = slips::in_line(source.lines().nth(line.checked_sub(1)?)?)?;
+pub fn slip(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
+    let (column, message) = slips::in_line(beginning(lines, line)?)?;
     Some(Mistake { note: Note { at: Position { line, column }, message }, meant: None })
 }
 
 /// A line that is indented with a tab.
-fn tab(source: &str, line: usize) -> Option<Mistake> {
-    let text = source.lines().nth(line.checked_sub(1)?)?;
+fn tab(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
+    let text = beginning(lines, line)?;
     let indent = text.chars().take_while(|c| c.is_whitespace());
     let column = indent.clone().position(|c| c == '\t')? + 1;
     let message = "a tab is used for indentation; YAML wants blanks".to_owned();
@@ -108,19 +129,19 @@ fn tab(source: &str, line: usize) -> Option<Mistake> {
 }
 
 /// The colon that an input method for Chinese or Japanese types.
-fn full_width_colon(source: &str, line: usize) -> Option<Mistake> {
-    let text = source.lines().nth(line.checked_sub(1)?)?;
+fn full_width_colon(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
+    let text = beginning(lines, line)?;
     let (before, value) = text.split_once('：')?;
     is_known_key(before.trim_start_matches([' ', '-']).trim_end()).then_some(())?;
     let at = Position { line, column: before.chars().count() + 1 };
     let message = "a full-width `：` stands where YAML wants `: `".to_owned();
-    Some(Mistake { note: Note { at, message }, meant: Some(format!("{before}: {value}")) })
+    Some(Mistake::of(lines, Note { at, message }, Some(format!("{before}: {value}"))))
 }
 
 /// `key:"value"`: without a blank behind the colon YAML sees one long word. The vendor's own
 /// sample has this mistake.
-pub fn missing_blank(source: &str, line: usize) -> Option<Mistake> {
-    let text = source.lines().nth(line.checked_sub(1)?)?;
+pub fn missing_blank(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
+    let text = beginning(lines, line)?;
     let (name, value) = text.trim_start_matches([' ', '-']).split_once(':')?;
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let first = value.chars().next()?;
@@ -133,13 +154,13 @@ pub fn missing_blank(source: &str, line: usize) -> Option<Mistake> {
     let holds_more = ["acr-registry-info", "credential-provider", "rrsa", "endpoints"];
     let secret = name.starts_with("customAccessKey") || holds_more.contains(&name);
     let again = if is_known_key(name) && !secret {
-        format!("; write `{name}: {}`", without_comment(value))
+        format!("; write `{name}: {}`", quotable(without_comment(value)))
     } else {
         String::new()
     };
-    let message = format!("a blank is missing after `{name}:`{again}");
+    let message = format!("a blank is missing after `{}:`{again}", quotable(name));
     let meant = text.strip_suffix(value).map(|before| format!("{before} {value}"));
-    Some(Mistake { note: Note { at: Position { line, column }, message }, meant })
+    Some(Mistake::of(lines, Note { at: Position { line, column }, message }, meant))
 }
 
 fn without_comment(value: &str) -> &str {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::aliyun::endpoint::Network;
 use crate::aliyun::metadata;
 use crate::aliyun::names::{Region, is_account_id, is_role_name};
-use crate::config::file::{Notes, Section, Written};
+use crate::config::file::{Section, Written};
+use crate::config::notes::{Notes, quotable};
 use crate::duration;
 use crate::registry::{is_host_and_port, is_port};
 
@@ -108,7 +109,10 @@ pub(super) fn region(name: &str, section: &Section, notes: &mut Notes) -> Option
     if region.is_none() {
         notes.problem(
             written.at,
-            format!("`{name}` is `{}`; expected a region id such as cn-hangzhou", written.text),
+            format!(
+                "`{name}` is `{}`; expected a region id such as cn-hangzhou",
+                quotable(&written.text)
+            ),
         );
     }
     region
@@ -173,7 +177,7 @@ fn network(section: &Section, notes: &mut Notes) -> Option<Network> {
         other => {
             notes.problem(
                 written.at,
-                format!("`network` is `{other}`; expected auto, vpc or internet"),
+                format!("`network` is `{}`; expected auto, vpc or internet", quotable(other)),
             );
             None
         }
@@ -193,7 +197,7 @@ fn absolute(name: &str, section: &Section, notes: &mut Notes) -> Option<PathBuf>
     if !Path::new(&written.text).is_absolute() {
         notes.problem(
             written.at,
-            format!("`{name}` is `{}`; expected an absolute path", written.text),
+            format!("`{name}` is `{}`; expected an absolute path", quotable(&written.text)),
         );
         return None;
     }
@@ -209,7 +213,7 @@ fn checked(
 ) -> Option<String> {
     let Written { at, text } = section.text(name, notes)?;
     if !fits(&text) {
-        notes.problem(at, format!("`{name}` is `{text}`; expected {expected}"));
+        notes.problem(at, format!("`{name}` is `{}`; expected {expected}", quotable(&text)));
         return None;
     }
     Some(text)
@@ -234,7 +238,7 @@ fn duration(
     let Some(value) = duration::parse_go(&written.text) else {
         notes.problem(
             written.at,
-            format!("`{name}` is `{}`; expected a duration such as 25s", written.text),
+            format!("`{name}` is `{}`; expected a duration such as 25s", quotable(&written.text)),
         );
         return default;
     };
@@ -242,7 +246,12 @@ fn duration(
         let bounds = [range.start(), range.end()].map(|bound| duration::format_go(bound.as_secs()));
         notes.problem(
             written.at,
-            format!("`{name}` is {}; expected {} to {}", written.text, bounds[0], bounds[1]),
+            format!(
+                "`{name}` is {}; expected {} to {}",
+                quotable(&written.text),
+                bounds[0],
+                bounds[1]
+            ),
         );
         return default;
     }

@@ -9,6 +9,8 @@ use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
+use crate::config::notes::{Notes, quotable};
+
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 32;
 /// Most values that are read, aliases counted as often as they are used.
@@ -31,22 +33,6 @@ pub struct Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// A file's text, or one that differs from the file's by blanks that were put in.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'t> {
-    pub text: &'t str,
-    /// Where they stand, at most one in a line.
-    pub blanks: &'t [Position],
-}
-
-impl Source<'_> {
-    /// The place in the file of a place in the text.
-    fn in_file(&self, at: Position) -> Position {
-        let before = |blank: &&Position| blank.line == at.line && blank.column < at.column;
-        Position { column: at.column - self.blanks.iter().filter(before).take(1).count(), ..at }
     }
 }
 
@@ -91,6 +77,16 @@ enum Layout {
     Opaque(Position),
 }
 
+impl Layout {
+    /// Where the text begins.
+    fn start(self) -> Position {
+        match self {
+            Self::Block { first_line } => Position { line: first_line, column: 1 },
+            Self::Inline(at) | Self::Opaque(at) => at,
+        }
+    }
+}
+
 /// A mistake, or something worth saying, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -105,6 +101,8 @@ pub enum YamlError {
     Syntax(Note),
     /// It is YAML, but not of the kind that is read here.
     Content(Note),
+    /// The file and the texts in it are more together than is read.
+    TooMuch(Note),
 }
 
 /// Reads one YAML document; none for an empty text.
@@ -113,35 +111,118 @@ pub enum YamlError {
 ///
 /// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
-    let mut repeated = Vec::new();
-    let document = parse_all(Source { text, blanks: &[] }, &mut repeated)?;
-    match repeated.into_iter().next() {
+    let (mut notes, blanks) = (Notes::default(), HashMap::new());
+    let document = Reading::new(text, &blanks).document(&mut notes)?;
+    match notes.problems.notes.into_iter().next() {
         Some(first) => Err(YamlError::Content(first)),
         None => Ok(document),
     }
 }
 
-/// As [`parse`], but goes on after a repeated key, of which the first value counts.
-///
-/// # Errors
-///
-/// At the first place that is no YAML or goes beyond the bounds.
-pub fn parse_all(source: Source<'_>, repeated: &mut Vec<Note>) -> Result<Option<Node>, YamlError> {
-    Builder::new(source.text, source, None, repeated).document()
+/// A file that is being read, with the texts in it that are YAML themselves. The bounds are for
+/// all of it together: an alias can have a text read as often as it is named.
+pub struct Reading<'t> {
+    pub lines: Lines<'t>,
+    spent: Spent,
 }
 
-impl Scalar {
-    /// Reads this text, found in the file `source`, as YAML of its own.
+/// What has been taken of the bounds.
+#[derive(Default)]
+struct Spent {
+    nodes: usize,
+    /// In texts that are YAML themselves; those of the file are counted by themselves, for the
+    /// file has all that is in its texts as well.
+    marks: usize,
+    /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
+    kept: (usize, usize),
+    repeated: (usize, usize),
+    /// Nothing more is read once there was too much.
+    all: bool,
+}
+
+impl<'t> Reading<'t> {
+    /// `blanks` are those that were put into the file's text, as [`Lines`] has them.
+    pub fn new(text: &'t str, blanks: &'t HashMap<usize, usize>) -> Self {
+        Self { lines: Lines::new(text, blanks), spent: Spent::default() }
+    }
+
+    /// The file itself, which goes on after a repeated key, of which the first value counts.
     ///
     /// # Errors
     ///
-    /// As [`parse_all`], with places in the file.
-    pub fn parse_all(
-        &self,
-        source: Source<'_>,
-        repeated: &mut Vec<Note>,
+    /// At the first place that is no YAML or goes beyond the bounds.
+    pub fn document(&mut self, notes: &mut Notes) -> Result<Option<Node>, YamlError> {
+        let text = self.lines.text;
+        let at = Position { line: 1, column: 1 };
+        check_marks(marks(text), at)?;
+        Builder::new(text, None, self, notes).document()
+    }
+
+    /// A text of it as YAML of its own; none once there was too much of something.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::document`], with places in the file.
+    pub fn text(
+        &mut self,
+        Scalar { text, layout, .. }: &Scalar,
+        notes: &mut Notes,
     ) -> Result<Option<Node>, YamlError> {
-        Builder::new(&self.text, source, Some(self.layout), repeated).document()
+        if self.spent.all {
+            return Ok(None);
+        }
+        self.spent.marks += marks(text);
+        let read = check_marks(self.spent.marks, layout.start())
+            .and_then(|()| Builder::new(text, Some(*layout), self, notes).document());
+        self.spent.all = matches!(read, Err(YamlError::TooMuch(_)));
+        read
+    }
+
+    /// Counts values that a text has between commas.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many.
+    pub fn count(&mut self, values: usize, at: Position) -> Result<(), YamlError> {
+        self.spent.nodes += values;
+        if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
+            return Err(YamlError::TooMuch(bounds(at)));
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a file, each found at once.
+pub struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+    /// The lines that have a blank more than the file's, and in which column.
+    blanks: &'t HashMap<usize, usize>,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t str, blanks: &'t HashMap<usize, usize>) -> Self {
+        let ends = || text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let mut starts = Vec::with_capacity(ends().count() + 1);
+        starts.push(0);
+        starts.extend(ends().map(|(end, _)| end + 1));
+        Self { text, starts, blanks }
+    }
+
+    /// A line without its end, counted from 1.
+    pub fn line(&self, number: usize) -> Option<&'t str> {
+        self.from(number)?.lines().next()
+    }
+
+    /// The place in the file of a place in the text.
+    fn in_file(&self, at: Position) -> Position {
+        let is_before = self.blanks.get(&at.line).is_some_and(|blank| *blank < at.column);
+        Position { column: at.column - usize::from(is_before), ..at }
+    }
+
+    /// All from a line on.
+    fn from(&self, number: usize) -> Option<&'t str> {
+        self.text.get(*self.starts.get(number.checked_sub(1)?)?..)
     }
 }
 
@@ -159,54 +240,43 @@ impl Node {
 }
 
 /// Builds the tree from the parser's events.
-struct Builder<'t> {
-    parser: Parser<'t, saphyr_parser::StrInput<'t>>,
-    text: &'t str,
-    source: Source<'t>,
+struct Builder<'b> {
+    parser: Parser<'b, saphyr_parser::StrInput<'b>>,
+    lines: &'b Lines<'b>,
     layout: Option<Layout>,
     /// How far each line of a block is indented in the file; counted once, as blocks may be long.
     indents: Vec<usize>,
     anchors: HashMap<usize, Node>,
     /// Characters that the last event took in the text, if that was on one line.
     length: Option<usize>,
-    nodes: usize,
-    /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
-    kept: (usize, usize),
-    repeated: (usize, usize),
-    repeated_keys: &'t mut Vec<Note>,
+    spent: &'b mut Spent,
+    notes: &'b mut Notes,
 }
 
-impl<'t> Builder<'t> {
+impl<'b> Builder<'b> {
     fn new(
-        text: &'t str,
-        source: Source<'t>,
+        text: &'b str,
         layout: Option<Layout>,
-        repeated_keys: &'t mut Vec<Note>,
+        reading: &'b mut Reading<'_>,
+        notes: &'b mut Notes,
     ) -> Self {
-        let parser = Parser::new_from_str(text);
         let indents = match layout {
-            Some(Layout::Block { first_line }) => indents(source.text, first_line, text),
+            Some(Layout::Block { first_line }) => indents(&reading.lines, first_line, text),
             _ => Vec::new(),
         };
         Self {
-            parser,
-            text,
-            source,
+            parser: Parser::new_from_str(text),
+            lines: &reading.lines,
             layout,
             indents,
             anchors: HashMap::new(),
             length: None,
-            nodes: 0,
-            kept: (0, 0),
-            repeated: (0, 0),
-            repeated_keys,
+            spent: &mut reading.spent,
+            notes,
         }
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
-        if self.text.bytes().filter(|byte| MARKS.contains(byte)).count() > MAX_MARKS {
-            return Err(too_much(self.position(Marker::default())));
-        }
         let mut document = None;
         while let Some((event, at)) = self.next()? {
             match event {
@@ -227,7 +297,7 @@ impl<'t> Builder<'t> {
         Ok(document)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'t>, Position)>, YamlError> {
+    fn next(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
             Some(Ok((event, span))) => {
@@ -242,10 +312,14 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn node(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
-        self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes + self.repeated.0 > MAX_NODES {
-            return Err(too_much(at));
+    fn node(&mut self, event: Event<'b>, at: Position, depth: usize) -> Result<Node, YamlError> {
+        if depth > MAX_DEPTH {
+            return Err(YamlError::Content(bounds(at)));
+        }
+        // What an alias stands for is counted below.
+        self.spent.nodes += usize::from(!matches!(event, Event::Alias(_)));
+        if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
+            return Err(YamlError::TooMuch(bounds(at)));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (self.scalar(&text, style, at), anchor),
@@ -259,14 +333,14 @@ impl<'t> Builder<'t> {
                     })
                 };
                 let node = self.anchors.get(&anchor).ok_or_else(unknown)?;
-                (counted(node, at, &mut self.repeated)?, 0)
+                (counted(node, at, &mut self.spent.repeated)?, 0)
             }
             _ => {
                 return Err(YamlError::Content(Note { at, message: "unexpected end".into() }));
             }
         };
         if anchor != 0 {
-            let kept = counted(&node, at, &mut self.kept)?;
+            let kept = counted(&node, at, &mut self.spent.kept)?;
             self.anchors.insert(anchor, kept);
         }
         Ok(node)
@@ -325,9 +399,9 @@ impl<'t> Builder<'t> {
             let mut again = false;
             if let Some(first) = places.insert(key.name.clone(), at) {
                 // A key that has run together with its value may hold a secret.
-                let name = key.name.split(':').next().unwrap_or_default();
+                let name = quotable(key.name.split(':').next().unwrap_or_default());
                 let message = format!("`{name}` is given a second time; the first is at {first}");
-                self.repeated_keys.push(Note { at, message });
+                self.notes.problem(at, message);
                 again = true;
             }
             let Some((event, at)) = self.next()? else {
@@ -345,46 +419,53 @@ impl<'t> Builder<'t> {
     fn position(&self, marker: Marker) -> Position {
         let (line, column) = (marker.line().max(1), marker.col() + 1);
         match self.layout {
-            None => self.source.in_file(Position { line, column }),
+            None => self.lines.in_file(Position { line, column }),
             Some(Layout::Opaque(at)) => at,
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
-                let in_file = first_line + line - 1;
-                let indent = self.indents.get(line - 1).copied();
-                let indent = indent.unwrap_or_else(|| width(self.source.text, in_file));
-                self.source.in_file(Position { line: in_file, column: column + indent })
+                // Behind its last line as in that line.
+                let indent = self.indents.get(line - 1).or(self.indents.last()).copied();
+                let column = column + indent.unwrap_or(0);
+                self.lines.in_file(Position { line: first_line + line - 1, column })
             }
         }
     }
 }
 
-/// What each of a block's lines has lost against the file's.
-fn indents(source: &str, first_line: usize, text: &str) -> Vec<usize> {
-    let width = |line: &str| line.chars().count();
-    let in_file = source.lines().skip(first_line.saturating_sub(1));
-    in_file
-        .zip(text.lines())
-        .map(|(whole, line)| width(whole).saturating_sub(width(line)))
-        .collect()
+/// What each of a block's lines has lost against the file's, which is blanks alone.
+fn indents(lines: &Lines<'_>, first_line: usize, text: &str) -> Vec<usize> {
+    let in_file = lines.from(first_line).unwrap_or_default().lines();
+    in_file.zip(text.lines()).map(|(whole, line)| whole.len().saturating_sub(line.len())).collect()
 }
 
-/// Characters in a line of the file, counted from 1.
-fn width(source: &str, line: usize) -> usize {
-    source.lines().nth(line.saturating_sub(1)).map_or(0, |line| line.chars().count())
+/// Commas, colons, quotes and brackets.
+fn marks(text: &str) -> usize {
+    text.bytes().filter(|byte| MARKS.contains(byte)).count()
+}
+
+/// Whether the parser can be given a text with so many.
+fn check_marks(marks: usize, at: Position) -> Result<(), YamlError> {
+    if marks > MAX_MARKS {
+        return Err(YamlError::TooMuch(bounds(at)));
+    }
+    Ok(())
 }
 
 /// A copy, if all copies together stay within the bounds.
 fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, YamlError> {
     let (nodes, text) = size(node);
     *sum = (sum.0 + nodes, sum.1 + text);
-    if sum.0 > MAX_NODES || sum.1 > MAX_COPIED { Err(too_much(at)) } else { Ok(node.clone()) }
+    if sum.0 > MAX_NODES || sum.1 > MAX_COPIED {
+        return Err(YamlError::TooMuch(bounds(at)));
+    }
+    Ok(node.clone())
 }
 
-fn too_much(at: Position) -> YamlError {
+fn bounds(at: Position) -> Note {
     let message = format!(
         "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values or {MAX_MARKS} commas, colons, quotes and brackets, or too much text by aliases"
     );
-    YamlError::Content(Note { at, message })
+    Note { at, message }
 }
 
 /// How many values a tree has, and how many bytes of text.
@@ -409,16 +490,17 @@ mod tests {
     /// As many values as are read, in a string as a `ConfigMap` has it.
     #[test]
     fn a_long_block_takes_no_long_time() {
-        let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 1));
+        let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 3));
         let begun = crate::clock::instant();
-        let document = parse(&source).unwrap().unwrap();
+        let (blanks, notes) = (HashMap::new(), &mut Notes::default());
+        let mut reading = Reading::new(&source, &blanks);
+        let document = reading.document(notes).unwrap().unwrap();
         let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
         let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };
-        let source = Source { text: &source, blanks: &[] };
-        let inner = block.parse_all(source, &mut Vec::new()).unwrap().unwrap();
+        let inner = reading.text(block, notes).unwrap().unwrap();
         assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
         let Value::Sequence(items) = inner.value else { panic!("a list") };
         let last = items.last().unwrap().at;
-        assert_eq!((last.line, last.column), (MAX_NODES, 7));
+        assert_eq!((last.line, last.column), (MAX_NODES - 2, 7));
     }
 }

@@ -1,5 +1,7 @@
 //! The configuration: every mistake at once, what is ignored, and what will bite later.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Claimed;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::Path;
@@ -40,7 +42,9 @@ pub fn station(result: &Result<Config, ConfigError>, environment: &Environment) 
 fn unusable(error: &ConfigError, environment: &Environment) -> Station {
     let mut station = Station::new(NAME);
     match error {
-        ConfigError::Wrong { path, problems } => mistakes(path, problems, &mut station),
+        ConfigError::Wrong { path, problems, more } => {
+            mistakes(path, problems, *more, &mut station);
+        }
         ConfigError::Unreadable { .. } => {
             station.warn(error.to_string(), "see that the path is right and the file readable");
         }
@@ -50,9 +54,10 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Station {
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
             );
             // Whoever checks a file away from its node wants to hear of the rest as well.
-            if let Some(Err(ConfigError::Wrong { problems, .. })) = all_the_same(path, environment)
+            if let Some(Err(ConfigError::Wrong { problems, more, .. })) =
+                all_the_same(path, environment)
             {
-                mistakes(path, &problems, &mut station);
+                mistakes(path, &problems, more, &mut station);
             }
         }
         ConfigError::Environment(_) => station.warn(
@@ -65,11 +70,12 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Station {
     station
 }
 
-fn mistakes(path: &Path, problems: &[Note], station: &mut Station) {
+fn mistakes(path: &Path, problems: &[Note], more: usize, station: &mut Station) {
     for note in problems {
         let what = format!("{}:{}: {}", path.display(), note.at, note.message);
         station.warn(what, "correct the lines named above");
     }
+    station.and_more(more);
 }
 
 /// What a file that is not used would mean if it were.
@@ -99,6 +105,7 @@ fn usable(config: &Config, environment: &Environment) -> Station {
     for warning in &config.warnings {
         station.odd(warning.clone(), None);
     }
+    station.and_more(config.more_warnings);
     for entry in &config.entries {
         what_will_bite(entry, config, &mut station);
     }
@@ -255,7 +262,7 @@ fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {
 /// What two entries claim: of hosts that both name the first answers, of instances that are not
 /// told apart by a host neither.
 fn overlaps(config: &Config, station: &mut Station) {
-    let mut claims: Vec<(String, &Entry)> = Vec::new();
+    let mut claims: HashMap<String, &Entry> = HashMap::new();
     for entry in &config.entries {
         let (key, own): (_, Vec<String>) = match &entry.scope {
             Scope::Domains(domains) => ("domains", domains.clone()),
@@ -269,11 +276,14 @@ fn overlaps(config: &Config, station: &mut Station) {
             Scope::Account => continue,
         };
         for claim in own {
-            let Some((_, first)) = claims.iter().find(|(known, _)| *known == claim) else {
-                claims.push((claim, entry));
-                continue;
+            let first = match claims.entry(claim.clone()) {
+                Claimed::Vacant(free) => {
+                    free.insert(entry);
+                    continue;
+                }
+                Claimed::Occupied(first) => &first.get().name,
             };
-            let (at, first) = (place(config, entry, key), &first.name);
+            let at = place(config, entry, key);
             if entry.scope == Scope::Instances {
                 station.warn(
                     format!("{at}{first} has {claim} too: a pull from it ends with an error"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::config::yaml::{self, Node, Scalar, Value};
+use crate::config::yaml::{self, Node, Scalar, Value, YamlError};
 use crate::doctor::kubelet_process::Kubelet;
 
 const CONFIG_GROUP: &str = "kubelet.config.k8s.io/";
@@ -96,7 +96,7 @@ fn providers_in(path: &str, kubelet: &Kubelet) -> Result<Vec<Provider>, String> 
     let document = match yaml::parse(&text) {
         Ok(Some(document)) => document,
         Ok(None) => return Err("it is empty".to_owned()),
-        Err(yaml::YamlError::Syntax(note) | yaml::YamlError::Content(note)) => {
+        Err(YamlError::Syntax(note) | YamlError::Content(note) | YamlError::TooMuch(note)) => {
             return Err(format!("{}: {}", note.at, note.message));
         }
     };

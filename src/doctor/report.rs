@@ -9,6 +9,9 @@ use crate::error::{Failure, visible};
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
 
+/// Most that is told of one station to be wrong; the rest is counted.
+const MOST: usize = 300;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -53,6 +56,9 @@ pub struct Station {
     /// A pull goes here, and it could not be followed.
     #[serde(skip)]
     unfollowed: bool,
+    /// What was found beyond the most that is told.
+    #[serde(skip)]
+    untold: usize,
 }
 
 /// One thing that is wrong.
@@ -80,6 +86,7 @@ impl Station {
             problems: Vec::new(),
             exit: 0,
             unfollowed: false,
+            untold: 0,
         }
     }
 
@@ -90,18 +97,27 @@ impl Station {
 
     /// Something that works and should be seen to.
     pub fn warn(&mut self, detail: impl Into<String>, remedy: impl Into<String>) {
-        let (what, remedy) = (detail.into(), remedy.into());
-        self.odd(what.clone(), Some(remedy.clone()));
-        if !self.remedies.contains(&remedy) {
-            self.remedies.push(remedy);
+        let remedy = remedy.into();
+        if self.problems.len() < MOST && !self.remedies.contains(&remedy) {
+            self.remedies.push(remedy.clone());
         }
+        self.odd(detail.into(), Some(remedy));
     }
 
     /// Something that somebody should know.
     pub fn odd(&mut self, what: String, remedy: Option<String>) {
         self.status = self.status.max(Status::Warning);
+        if self.problems.len() >= MOST {
+            self.untold += 1;
+            return;
+        }
         self.tell(what.clone());
         self.problems.push(Problem { what, remedy });
+    }
+
+    /// So many more were found that nobody has kept.
+    pub fn and_more(&mut self, count: usize) {
+        self.untold += count;
     }
 
     /// What a pull would fail with.
@@ -151,7 +167,10 @@ struct Json<'a> {
 }
 
 impl Report {
-    pub fn add(&mut self, station: Station) {
+    pub fn add(&mut self, mut station: Station) {
+        if station.untold > 0 {
+            station.tell(format!("and {} more", station.untold));
+        }
         self.stations.push(station);
     }
 
