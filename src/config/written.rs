@@ -1,5 +1,7 @@
 //! What the file has beside its entries, for those who want to know what matters and what not.
 
+use std::iter;
+
 use crate::config::file::File;
 use crate::config::keys::IGNORED_KEYS;
 use crate::config::yaml::{Node, Position, Value};
@@ -49,19 +51,40 @@ fn text(node: &Node) -> String {
 
 /// YAML on one line.
 fn yaml(node: &Node) -> String {
+    let mut text = String::new();
+    add(node, &mut text);
+    text
+}
+
+/// Adds to the one text: what is deep would be copied at each level.
+fn add(node: &Node, text: &mut String) {
     match &node.value {
-        Value::Null => "null".to_owned(),
-        Value::Scalar(scalar) => word(&scalar.text, scalar.is_plain),
+        Value::Null => text.push_str("null"),
+        Value::Scalar(scalar) => text.push_str(&word(&scalar.text, scalar.is_plain)),
         Value::Sequence(items) => {
-            format!("[{}]", items.iter().map(yaml).collect::<Vec<_>>().join(", "))
+            text.push('[');
+            for (item, comma) in items.iter().zip(commas()) {
+                text.push_str(comma);
+                add(item, text);
+            }
+            text.push(']');
         }
         Value::Mapping(pairs) => {
-            let pairs = pairs
-                .iter()
-                .map(|(key, node)| format!("{}: {}", word(&key.name, true), yaml(node)));
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+            text.push('{');
+            for ((key, node), comma) in pairs.iter().zip(commas()) {
+                text.push_str(comma);
+                text.push_str(&word(&key.name, true));
+                text.push_str(": ");
+                add(node, text);
+            }
+            text.push('}');
         }
     }
+}
+
+/// What stands before each of several values.
+fn commas() -> impl Iterator<Item = &'static str> {
+    iter::once("").chain(iter::repeat(", "))
 }
 
 /// Without quotes only what was so, for `true` and `1` mean something else with them, and what
