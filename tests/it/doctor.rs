@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit};
 
-use crate::PROGRAM;
 use crate::node::{ACME, FOO, Node, entry};
+use crate::{PROGRAM, copied};
 
 /// The registry of the simulation, with a realm that can be reached.
 const WELL: &str = "{registry: {local-realm: true}}";
@@ -381,13 +381,15 @@ fn the_cache_is_told_and_not_touched() {
 fn another_user_is_told_that_roots_cache_is_not_to_be_seen() {
     let node = Node::new(WELL);
     node.pull(ACME);
-    fs::set_permissions(&node.folder, fs::Permissions::from_mode(0o755)).unwrap();
-    let program = node.folder.join("program");
-    fs::copy(PROGRAM, &program).unwrap();
+    let folder = std::env::temp_dir().join(format!("acr-another-user-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.join("program");
+    copied(PROGRAM, &program);
     let named = format!("credential-provider:\n{}", node.settings);
     for settings in [named.as_str(), ""] {
         let mut exec = Exec::new("/usr/bin/setpriv");
-        let config = node.folder.join("of-all.yaml");
+        let config = folder.join("config.yaml");
         fs::write(&config, format!("acr-registry-info: []\n{settings}")).unwrap();
         exec.args =
             ["--reuid", "65534", "--regid", "65534", "--clear-groups"].map(str::to_owned).to_vec();
@@ -406,6 +408,7 @@ fn another_user_is_told_that_roots_cache_is_not_to_be_seen() {
             assert!(lines(station, "details").contains("run doctor as root"), "{station:#}");
         }
     }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

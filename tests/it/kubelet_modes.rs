@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Kubelet};
 
-use crate::PROGRAM;
 use crate::node::{ACME, Node};
+use crate::{PROGRAM, copied};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
@@ -43,7 +43,7 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     fs::set_permissions(&kubelet, fs::Permissions::from_mode(0o755)).unwrap();
     let bin = node.folder.join("bin");
     fs::create_dir(&bin).unwrap();
-    fs::copy(PROGRAM, bin.join(NAME)).unwrap();
+    copied(PROGRAM, bin.join(NAME));
     for name in more_names {
         symlink(NAME, bin.join(name)).unwrap();
     }

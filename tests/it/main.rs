@@ -58,8 +58,23 @@ mod threat_model;
 mod trace;
 mod vectors;
 
+use std::path::Path;
+use std::process::Command;
+
 /// Where the tests' data lies.
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_aliyun-acr-credential-provider");
+
+/// A copy of a program to run. It is made by another process: whoever starts one here while a file is
+/// open for writing hands that on for a moment, and what is open for writing cannot be run.
+fn copied(program: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let made = Command::new("/bin/cp")
+        .arg("--preserve=mode")
+        .arg(program.as_ref())
+        .arg(to.as_ref())
+        .status()
+        .unwrap();
+    assert!(made.success(), "{}", to.as_ref().display());
+}

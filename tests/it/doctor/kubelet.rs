@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 use simulation::kubelet::Exec;
 
 use super::{WELL, lines, station};
-use crate::PROGRAM;
 use crate::node::{ACME, Node};
+use crate::{PROGRAM, copied};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
@@ -55,8 +55,8 @@ impl Machine {
         let node = Node::new(WELL);
         let bin = node.folder.join("bin");
         fs::create_dir(&bin).unwrap();
-        fs::copy(PROGRAM, bin.join(NAME)).unwrap();
-        fs::copy(kubelet(), node.folder.join("kubelet")).unwrap();
+        copied(PROGRAM, bin.join(NAME));
+        copied(kubelet(), node.folder.join("kubelet"));
         fs::write(node.folder.join("version"), version).unwrap();
         let config = node.folder.join("provider.yaml");
         Self { node, bin, config, variable: String::new() }
@@ -183,7 +183,7 @@ fn the_binary_is_looked_at() {
     fs::remove_file(&binary).unwrap();
     machine.says("No such file");
     // Another name that leads to this program is this program.
-    fs::copy(PROGRAM, &binary).unwrap();
+    copied(PROGRAM, &binary);
     symlink(&binary, machine.bin.join("acr")).unwrap();
     machine.write(&[(&format!("name: {NAME}"), "name: acr")]);
     machine.is_well();
@@ -302,7 +302,7 @@ fn both_modes_for_the_same_images_fail() {
     let both = fs::read_to_string(&machine.config).unwrap()
         + "  - name: aliyun-acr-credential-provider-pods\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com, cacheType: ServiceAccount, requireServiceAccount: true}\n";
     fs::write(&machine.config, both).unwrap();
-    fs::copy(PROGRAM, machine.bin.join("aliyun-acr-credential-provider-pods")).unwrap();
+    copied(PROGRAM, machine.bin.join("aliyun-acr-credential-provider-pods"));
     let station = machine.look();
     assert_eq!(station["status"], "failed", "{station:#}");
     assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
@@ -313,7 +313,7 @@ fn both_modes_for_the_same_images_fail() {
 fn a_copy_under_another_name_is_this_program_too() {
     const TOKENS: &str = "    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com, cacheType: ServiceAccount, requireServiceAccount: true}\n";
     let machine = Machine::new("1.34.1");
-    fs::copy(PROGRAM, machine.bin.join("acr")).unwrap();
+    copied(PROGRAM, machine.bin.join("acr"));
     machine.write(&[]);
     let first = fs::read_to_string(&machine.config).unwrap();
     let second = "  - name: acr\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n";

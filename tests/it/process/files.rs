@@ -20,8 +20,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Outcome};
 
-use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
+use crate::{PROGRAM, copied};
 
 const NOBODY: Option<u32> = Some(65_534);
 
@@ -145,7 +145,7 @@ fn a_users_configuration_that_is_a_link_to_nowhere_or_out_of_reach() {
     let config = folder.join("config.yaml");
     // Where everybody can run it.
     let program = home.join("program");
-    fs::copy(PROGRAM, &program).unwrap();
+    copied(PROGRAM, &program);
     let ask = || {
         let mut command = Command::new(&program);
         command.env_clear().env("HOME", "/").env("XDG_CONFIG_HOME", &home).uid(65_534).gid(65_534);

@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
+use crate::{PROGRAM, copied};
 
 const NOBODY: u32 = 65_534;
 
@@ -18,7 +18,7 @@ fn copy(name: &str, owner: u32, mode: u32) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.join(name);
-    fs::copy(PROGRAM, &copy).unwrap();
+    copied(PROGRAM, &copy);
     chown(&copy, Some(owner), Some(owner)).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
     copy

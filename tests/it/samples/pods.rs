@@ -14,8 +14,8 @@ use simulation::kubelet::{Exec, Kubelet, Provider, Provision, ServiceAccount};
 
 use super::identities::{CLUSTER, INSTANCE, PROVIDER, REGISTRY, filled_in, value};
 use super::{sample, scratch};
-use crate::PROGRAM;
 use crate::render::service_accounts::lets_nodes_ask;
+use crate::{PROGRAM, copied};
 
 const IMAGE: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
 const HOST: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
@@ -115,7 +115,7 @@ impl Node {
         );
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::copy(PROGRAM, folder.join("aliyun-acr-credential-provider")).unwrap();
+        copied(PROGRAM, folder.join("aliyun-acr-credential-provider"));
         symlink(
             "aliyun-acr-credential-provider",
             folder.join("aliyun-acr-credential-provider-pods"),
