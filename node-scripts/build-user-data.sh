@@ -75,13 +75,13 @@ refuse_access_key() {
     done
 }
 
-# A script without the lines that only a reader needs: comments and empty ones, but not those of
+# A script without what only a reader needs: comments, empty lines and indentation, but for those of
 # texts that it writes (here-documents).
 stripped() {
     awk '
         text != "" { print; if ($0 == text) text = ""; next }
         /^[ \t]*(#|$)/ { next }
-        { print }
+        { sub(/^[ \t]+/, ""); print }
         match($0, /<<.?[A-Z]+/) { text = substr($0, RSTART, RLENGTH); gsub(/[^A-Z]/, "", text) }
     ' "$here/$1" >"$work/$1"
     sh -n "$work/$1" || fail "$1 cannot be made smaller"
@@ -110,8 +110,9 @@ script() {
     trap 'rm -rf "$work"' EXIT
     base64 -d <<'END' | gzip -dc >"$work/all"
 EOT
-    gzip -9nc <"$work/all" | base64
+    gzip -9nc <"$work/all" | base64 | tr -d '\n'
     cat <<'EOT'
+
 END
     # A file's name, where it ends and how long it is.
     part() { head -c "$2" "$work/all" | tail -c "$3" >"$work/$1"; }

@@ -148,14 +148,14 @@ tree() {
     [ "$(build --base64 | wc -l)" = 0 ]
 }
 
-@test "comments of the scripts are left out, but not those in texts that they write" {
+@test "comments and indentation of the scripts are left out, but not those in texts that they write" {
     mkdir "$BATS_TEST_TMPDIR/scripts"
     cp "$scripts/build-user-data.sh" "$scripts/configure-hosts.sh" "$BATS_TEST_TMPDIR/scripts"
     printf '%s\n' '# A comment.' 'cat <<END' '# one' '' 'END' '' "    cat <<'EOT' && cat \"\$0\"" '    # two' 'EOT' '    # Another.' \
         >"$BATS_TEST_TMPDIR/scripts/install.sh"
     shell "$BATS_TEST_TMPDIR/scripts/build-user-data.sh" --url $URL --sha256 $SHA256 --out "$made"
     run -0 --keep-empty-lines shell "$made"
-    [ "$output" = $'# one\n\n    # two\ncat <<END\n# one\n\nEND\n    cat <<\'EOT\' && cat "$0"\n    # two\nEOT\n' ]
+    [ "$output" = $'# one\n\n    # two\ncat <<END\n# one\n\nEND\ncat <<\'EOT\' && cat "$0"\n    # two\nEOT\n' ]
 }
 
 @test "arguments reach the node as they are" {
@@ -269,7 +269,7 @@ tree() {
 }
 
 @test "everything that can be asked for fits" {
-    for configuration in worker-role rrsa; do
+    for configuration in worker-role rrsa pod-identity; do
         build --config "$top/config/config.$configuration.yaml" --refresh-timer --bin-dir /opt/providers --kubelet-version 1.30 \
             --match-images '*.*.cr.aliyuncs.com,registry.example.com' --out "$made" --hosts-args "$HOSTS
             --auth dockerauth-ee-vpc.cn-hangzhou.aliyuncs.com=100.103.7.181
