@@ -23,6 +23,7 @@ DROPIN=/etc/systemd/system/kubelet.service.d/99-$NAME.conf
 UNITS=/etc/systemd/system
 LINK=$UNITS/timers.target.wants/$NAME-refresh.timer
 FLAG=--image-credential-provider
+GATE=--feature-gates=KubeletCredentialProviders=true
 
 die() { echo "error: $*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -99,11 +100,14 @@ running_args() {
   done
 }
 
-values() { grep -oE -e "$1[= ]+[^ \"']+" "$2" | sed 's/^[^= ]*[= ]*//' | sort -u; }
+# The program's configuration without comments, which can end in a text within it.
+settings() { [ ! -f "$conf" ] || sed '/^ *#/d; s/[[:space:]]#[^\\]*//g' "$conf"; }
+
+values() { f=$1; shift; grep -ohE -e "${f}[= ]+[^ \"']+" "$@" | sed 's/^[^= ]*[= ]*//' | sort -u; }
 
 # What the kubelet has for a flag, or nothing.
 flag_value() {
-  v=$(values "$1" "$tmp/written")
+  v=$(values "$1" "$tmp/written" "$tmp/pinned")
   now=$(values "$1" "$tmp/running" | tail -n 1)
   case $v in
   *"
@@ -114,15 +118,21 @@ flag_value() {
   echo "${v%/}"
 }
 
+# A flag that nothing sets, or that our drop-in alone does.
+unset_elsewhere() { [ -z "$v" ] || { grep -q -e "$1" "$tmp/pinned" && ! grep -q -e "$1" "$tmp/written"; }; }
+
 look() {
-  unit_files >"$tmp/units"
-  while read -r f; do sed '/^[[:space:]]*[#;]/d' "$R$f"; done <"$tmp/units" >"$tmp/unit"
+  # Our own drop-in may hold a copy of the command line, which has got other arguments since.
+  pinned=$(grep -s '^ExecStart=.' "$R$DROPIN") || :
+  echo "$pinned" >"$tmp/pinned"
+  unit_files | grep -vxF "${pinned:+$DROPIN}" >"$tmp/units" || :
+  while read -r f; do sed '/^[[:space:]]*[#;]/d; s/[[:space:]]/ /g; s/^ *\([A-Za-z]*\) *= */\1=/' "$R$f"; done <"$tmp/units" >"$tmp/unit"
   sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$tmp/unit" >"$tmp/envfiles"
-  exec_start=$(awk '{ l = l $0 } sub(/\\$/, "", l) { next } sub(/^ExecStart=/, "", l) { e = l } { l = "" } END { print e }' "$tmp/unit")
+  exec_start=$(awk '{ l = l $0 } sub(/[ \t]*\\$/, " ", l) { next } sub(/^ExecStart=/, "", l) { e = l } { l = "" } END { print e }' "$tmp/unit")
   {
     grep -v '^ExecStart=' "$tmp/unit" || :
     echo "$exec_start"
-    for f in $(cat "$tmp/envfiles") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d' "$R$f"; done
+    for f in $(cat "$tmp/envfiles") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d; s/[[:space:]]/ /g' "$R$f"; done
   } >"$tmp/written"
   running_args >"$tmp/running"
 
@@ -138,27 +148,28 @@ look() {
   [ "$minor" -ge 24 ] || api=v1alpha1
 
   add=''
-  kconf=$(flag_value $FLAG-config)
-  if [ -z "$kconf" ]; then
-    kconf=/etc/kubernetes/credential-provider-config.yaml
-    add=$FLAG-config=$kconf
-  fi
+  v=$(flag_value $FLAG-config)
+  kconf=${v:-/etc/kubernetes/credential-provider-config.yaml}
+  ! unset_elsewhere $FLAG-config || add=$FLAG-config=$kconf
   v=$(flag_value $FLAG-bin-dir)
-  if [ -z "$v" ]; then
-    add="$add $FLAG-bin-dir=$bin_dir"
-  elif [ "$v" != "$bin_dir" ]; then
+  if [ -n "$v" ] && [ "$v" != "$bin_dir" ]; then
     echo "using the kubelet's own bin-dir $v"
     bin_dir=$v
   fi
+  ! unset_elsewhere $FLAG-bin-dir || add="$add $FLAG-bin-dir=$bin_dir"
   # From 1.26 on there is no such gate. Given twice, the flag adds up.
   case $api,$(cat "$tmp/written") in
-  v1,* | *KubeletCredentialProviders=true*) ;;
+  v1,* | *KubeletCredentialProviders=[1tT]*) ;;
   *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; take that away' ;;
-  v1alpha1,*) add="$add --feature-gates=KubeletCredentialProviders=true" ;;
+  v1alpha1,*) add="$add $GATE" ;;
   esac
+  # Kubelets without the gate do not start with it: one that we set goes.
+  gone=''
+  [ "$minor" -lt 24 ] || ! grep -qsxF "flag $GATE" "$R$STATE/record" || ! grep -qE -e "$GATE([ \"']|\$)" "$tmp/written" || gone=$GATE
   add=${add# }
   case $kconf,$bin_dir in /*,/*) ;; *) die "not an absolute path: $kconf or $bin_dir" ;; esac
   case $kconf$bin_dir in *[!A-Za-z0-9._/+@:-]*) die "$kconf or $bin_dir has characters that the kubelet's arguments cannot hold" ;; esac
+  grep -rhsv '^ *#' "$R$kconf" >"$tmp/there" || :
   if [ -d "$R$kconf" ]; then
     v=$(grep -lsE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
     v=${v##*/}
@@ -180,6 +191,7 @@ want() {
   mkdir -p "$tmp/new${2%/*}"
   cat >"$tmp/new$2"
   m=${3:-$(mode "$R$2" || echo 644)}
+  [ -n "${3:-}" ] || [ ! -f "$R$2" ] || chown "$(stat -c %u:%g "$R$2")" "$tmp/new$2" || :
   if [ "$(mode "$R$2")" = "$m" ] && [ "$(sum "$R$2")" = "$(sum "$tmp/new$2")" ]; then return; fi
   echo "$m $2" >>"$tmp/plan"
   record "$1" "$2"
@@ -188,8 +200,7 @@ want() {
 images() {
   if [ -n "$match_images" ]; then echo "$match_images" | tr , '\n'; return; fi
   printf '%s\n' '*.*.cr.aliyuncs.com' '*.distributed.*.cr.aliyuncs.com' 'registry*.*.aliyuncs.com'
-  [ -f "$conf" ] || return 0
-  sed '/^ *#/d' "$conf" | grep -oE "domains[\"\\]*: *[\"'\\]*[^\"'\\#}]*" | sed 's/^[^:]*: *//' | tr -d " \"'\\\\" |
+  settings | grep -oE "domains[\"\\]*: *[\"'\\]*[^\"'\\#}]*" | sed 's/^[^:]*: *//' | tr -d " \"'\\\\" |
     tr , '\n' | grep -E '^[A-Za-z0-9.-]+\.[A-Za-z0-9-]+(:[0-9]+)?$' |
     own_hosts | awk '!seen[$0]++' || :
 }
@@ -243,6 +254,7 @@ json() {
 merge() {
   awk -v name=$NAME -v entry="$tmp/entry" '
   function no(why) { print "line " NR ": " why; exit failed = 1 }
+  BEGIN { made = "^(name|apiVersion|matchImages|defaultCacheDuration)$" }
   function pad(n, s) { s = ""; while (n-- > 0) s = s " "; return s }
   function ours(i, k) {
     printf "%s-%s", pad(I), pad(k - I - 1)
@@ -251,22 +263,22 @@ merge() {
   }
   { line[NR] = $0; match($0, /[^ ]|$/); ind = RSTART - 1; text = substr($0, RSTART) }
   /\r|^ *\t/ { no("tab or carriage return") }
-  text ~ /^(#|$)/ || NR == 1 && text == "---" { next }
+  text ~ /^(#|$)/ || NR == 1 && text == "---" { if (key !~ made) keep[NR] = $0; next }
   /^(apiVersion: *"?kubelet\.config\.k8s\.io\/v1|kind: *"?CredentialProviderConfig)/ { head++; in_list = 0; next }
   /^providers: *(#.*)?$/ { head++; in_list = 1; I = -1; next }
-  !in_list { no("not understood: " text) }
+  !in_list { no("not understood") }
   I < 0 { I = ind }
   ind == I {
-    if (text !~ /^- +[A-Za-z]+:/) no("not in block style: " text)
+    if (text !~ /^- +[A-Za-z]+:/) no("not in block style")
     match(text, /^- +/); ind = col[++n] = I + RLENGTH; text = substr(text, RLENGTH + 1); first[n] = NR
   }
   ind < col[n] { no("indentation") }
   ind == col[n] && text !~ /^- / {
-    if (text !~ /^[A-Za-z]+:/) no("not understood: " text)
-    key = value = text; sub(/:.*/, "", key); sub(/^name: */, "", value); sub(/ +#.*/, "", value); gsub(/["\047]/, "", value)
+    if (text !~ /^[A-Za-z]+:/) no("not understood")
+    key = value = text; sub(/:.*/, "", key); sub(/^name: */, "", value); sub(/ *( #.*)?$/, "", value); gsub(/["\047]/, "", value)
     if (key == "name" && value == name) { if (mine) no(name " is there twice"); mine = n }
   }
-  { last[n] = NR; if (key !~ /^(name|apiVersion|matchImages|defaultCacheDuration)$/) keep[NR] = pad(ind) text }
+  { last[n] = NR; if (key !~ made) keep[NR] = pad(ind) text }
   END {
     if (failed) exit 1
     if (!n || head != 3) no("not a CredentialProviderConfig with a list of providers")
@@ -279,15 +291,21 @@ merge() {
 
 # Where flags go on this node, and what to write there so that all else stays as it is.
 flags() {
-  grep -q KUBELET_EXTRA_ARGS "$tmp/unit" && var=KUBELET_EXTRA_ARGS || var=''
-  place=$(grep -E '/(default|sysconfig)/kubelet$' "$tmp/envfiles" | tail -n 1)
-  if [ -f "$R$ACK" ] || grep -q KUBELET_CUSTOMIZED_ARGS "$tmp/unit"; then
-    place=$ACK var=KUBELET_CUSTOMIZED_ARGS
-  elif [ -n "$var" ] && { [ -z "$place" ] || ! grep -qs "^$var=" "$R$place"; }; then
-    # An environment file would win over a drop-in that sets the variable.
-    while read -r f; do ! grep -qE "^Environment=.*$var=" "$R$f" || place=$f; done <"$tmp/units"
+  var=''
+  for v in EXTRA CUSTOMIZED; do ! echo "$exec_start" | grep -qE "KUBELET_${v}_ARGS([^A-Z_]|\$)" || var=KUBELET_${v}_ARGS; done
+  [ -s "$tmp/units" ] || [ ! -f "$R$ACK" ] || var=KUBELET_CUSTOMIZED_ARGS
+  place=''
+  # What is set last wins, an environment file over all drop-ins.
+  [ -z "$var" ] || {
+    while read -r f; do ! grep -qE "^ *Environment *=(.*[ \"'])?$var=" "$R$f" || place=$f; done <"$tmp/units"
+    while read -r f; do ! grep -qsE "^[[:space:]]*$var=" "$R$f" || place=$f; done <"$tmp/envfiles"
+  }
+  if [ -z "$place" ]; then
+    place=$(grep -E '/(default|sysconfig)/kubelet$' "$tmp/envfiles" | tail -n 1)
+    [ "$var" != KUBELET_CUSTOMIZED_ARGS ] || place=$ACK
   fi
   place=${place:-$DROPIN}
+  [ -z "$pinned" ] || var=''
   true >"$tmp/old"
   if [ -z "$var" ]; then
     case $exec_start in
@@ -295,12 +313,12 @@ flags() {
     *) die "found no kubelet.service that runs a kubelet; add to its command line by hand: $add" ;;
     esac
     place=$DROPIN
-    printf '%s\n' '[Service]' ExecStart= "ExecStart=$exec_start $add" >"$tmp/flags"
+    printf '%s\n' '[Service]' ExecStart= "ExecStart=$exec_start${add:+ $add}" >"$tmp/flags"
   elif [ "$place" = $DROPIN ] && [ ! -f "$R$place" ]; then
     printf '%s\n' '[Service]' "Environment=\"$var=$add\"" >"$tmp/flags"
   else
     [ ! -f "$R$place" ] || cp "$R$place" "$tmp/old"
-    awk -v var="$var" -v add="$add" '
+    awk -v var="$var" -v add="$add" -v gone="$gone" '
     $0 !~ /^[ \t]*[#;]/ && match($0, var "=") {
       n++
       head = substr($0, 1, RSTART - 1); value = substr($0, RSTART + RLENGTH); sub(/[ \t]+$/, "", value)
@@ -310,7 +328,8 @@ flags() {
       else q = substr(value, 1, 1)
       inner = substr(value, 2, length(value) - 2)
       if (head !~ /^(Environment=)?$/ || value !~ (q "$") || length(value) < 2 || inner ~ /["\047\\]/) { n = 2; exit }
-      print (head == "" ? var "=" q : head q var "=") inner (inner == "" ? "" : " ") add q
+      if (gone != "" && sub(gone "( |$)", "", inner)) sub(/ $/, "", inner)
+      print (head == "" ? var "=" q : head q var "=") inner (inner == "" || add == "" ? "" : " ") add q
       next
     }
     { print }
@@ -318,13 +337,12 @@ flags() {
       die "cannot read $var in $place safely; add to it by hand: $add"
   fi
   want flags "$place" <"$tmp/flags"
-  for f in $add; do echo "flag $f"; done >>"$tmp/record"
+  ! grep -q " $place\$" "$tmp/plan" || for f in $add; do echo "flag $f"; done >>"$tmp/record"
 }
 
 timer() {
   [ -L "$R$LINK" ] || record file $LINK
-  v=''
-  [ ! -f "$conf" ] || v=$(sed '/^ *#/d' "$conf" | grep -oE "cacheDir[\"'\\]*: *[\"'\\]*/[^\"'\\ ,}#]*" | sed 's/^[^/]*/-/; s/%/%%/g') || :
+  v=$(settings | grep -oE "cacheDir[\"'\\]*: *[\"'\\]*/[^\"'\\ ,}#]*" | sed 's/^[^/]*/-/; s/%/%%/g') || :
   want file $UNITS/$NAME-refresh.service <<END
 [Unit]
 Description=Renew ACR logins before they end
@@ -351,19 +369,8 @@ WantedBy=timers.target
 END
 }
 
-plan() {
-  true >"$tmp/plan"
-  true >"$tmp/record"
-  [ "$(sum "$R$bin_dir/$NAME" 2>/dev/null)" = "$sha256" ] || swap=1
-  [ -z "$swap" ] || { record file "$bin_dir/$NAME"; echo "sha256 $sha256" >>"$tmp/record"; }
-  conf=$R$CONF
-  if [ -n "$config" ]; then
-    want file $CONF 600 <"$config"
-    conf=$tmp/new$CONF
-  fi
-  images >"$tmp/images"
-  ! grep -nvE '^[]A-Za-z0-9.*?:/_[-]+$' "$tmp/images" || die 'that is no pattern for an image; see --match-images'
-  entry >"$tmp/entry"
+# The kubelet's file with our entry.
+providers() {
   if [ -f "$R$kconf" ]; then
     if is_json "$R$kconf"; then
       json "$R$kconf" "$(awk '
@@ -373,7 +380,7 @@ plan() {
     else
       merge "$R$kconf" >"$tmp/kconf"
     fi || {
-      tail -n 1 "$tmp/kconf" >&2
+      tail -n 1 "$tmp/kconf" | sed 's/\(no JSON\).*/\1/' >&2
       cat "$tmp/entry" >&2
       die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
     }
@@ -382,21 +389,53 @@ plan() {
       sed 's/^/    /; 1s/^   /  -/' "$tmp/entry"; } >"$tmp/kconf"
   fi
   want providers "$kconf" <"$tmp/kconf"
+}
+
+plan() {
+  true >"$tmp/plan"
+  true >"$tmp/record"
+  [ "$(sum "$R$bin_dir/$NAME" 2>/dev/null)" = "$sha256" ] || swap=1
+  [ -z "$swap" ] || [ ! -L "$R$bin_dir/$NAME" ] || die "$bin_dir/$NAME is a symbolic link; put a file in its place"
+  [ -z "$swap" ] || { record file "$bin_dir/$NAME"; echo "sha256 $sha256" >>"$tmp/record"; }
+  conf=$R$CONF
+  if [ -n "$config" ]; then
+    want file $CONF 600 <"$config"
+    conf=$tmp/new$CONF
+  fi
+  images >"$tmp/images"
+  ! grep -nvE '^[A-Za-z0-9.*_-]([A-Za-z0-9.*_-]|\[[A-Za-z0-9-]+])*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$' "$tmp/images" ||
+    die 'that is no pattern for an image, which is a host with * in it, a port, the beginning of a path'
+  entry >"$tmp/entry"
+  # What was rendered for pods' tokens: wider patterns would open their images to the node's own login.
+  if [ -z "$match_images" ] && grep -q tokenAttributes "$tmp/there" && grep -q $NAME "$tmp/there"; then
+    echo "$kconf is for tokens of pods and stays as it is; for other hosts render it anew"
+  else
+    providers
+  fi
+  if ! grep -q tokenAttributes "$tmp/there" && settings | grep -qE "podIdentity[\"'\\]*: *[\"'\\]*required"; then
+    cat >&2 <<END
+warning: podIdentity is required, but by $kconf the kubelet sends no tokens: pulls will fail. Put there what
+  $bin_dir/$NAME render kubelet-config --service-accounts --kubelet-version 1.$minor
+says, run ln -s $NAME $bin_dir/$NAME-pods and restart the kubelet
+END
+  fi
   [ -z "$timer" ] || timer
-  [ -z "$add" ] || flags
+  [ -z "$add$pinned$gone" ] || flags
 }
 
 # Without secrets, and without what hangs below their keys or starts in the next line.
 mask() {
-  awk '/^[ \t]*$/ { print; next } { match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
-    match($0, /customAccessKey(Secret)?|value["\\]*:/) {
-      hide = at; next_line = substr($0, RSTART + RLENGTH) ~ /^["\047\\]* *:? *[>|+-]* *$/
+  awk '/^[ \t]*$/ { print; next } { gsub(/\/\/[^\/ ]*@/, "//***@"); match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
+    match(tolower($0), /customaccesskey(secret)?|((access[-_ ]?key|secret|passw)[a-z0-9_]*|token|value)["\047\\]* *[:=]/) {
+      if ($0 !~ /^[ \t]*#/) hide = at
+      next_line = substr($0, RSTART + RLENGTH) ~ /^["\047\\]* *:? *[>|+-]* *$/
       $0 = substr($0, 1, RSTART + RLENGTH - 1) " ***"
     }
     { print }' "$1"
 }
 
 show() {
+  [ ! -f "$U/list" ] || echo 'would end what a run that was killed has begun'
   [ -z "$swap" ] || echo "would install $bin_dir/$NAME (SHA-256 $sha256)"
   while read -r m path; do
     echo "would write $path (mode $m)"
@@ -430,7 +469,7 @@ put() {
   save "$2"
   (umask 022; mkdir -p "$R${2%/*}")
   case $(cd "$R${2%/*}" && pwd -P)/ in "$R"/*) ;; *) die "$2 leads out of $R" ;; esac
-  [ "$1" = "$R$2.new" ] || cp "$1" "$R$2.new"
+  [ "$1" = "$R$2.new" ] || cp -p "$1" "$R$2.new"
   chmod "$3" "$R$2.new"
   mv -f "$R$2.new" "$R$2"
   label "$2"
@@ -511,6 +550,8 @@ apply() {
     case $path in "$kconf" | "${place:-}") true >"$U/restart" ;; esac
     put "$tmp/new$path" "$path" "$m"
   done <"$tmp/plan"
+  # Its folder may have been there, and open to others.
+  [ ! -f "$R$CONF" ] || v=$("$R$bin_dir/$NAME" --config "$R$CONF" doctor --config-only 2>&1) || die "$v"
   if [ -n "$timer" ] && [ ! -L "$R$LINK" ]; then
     save $LINK
     (umask 022; mkdir -p "$R${LINK%/*}")
@@ -570,6 +611,10 @@ main() {
   # Of a run that was killed when all was done.
   [ -n "$dry" ] || [ -f "$U/list" ] || rm -rf "$U"
   if [ ! -s "$tmp/record" ] && [ ! -f "$U/list" ]; then
+    v=$(cat "$tmp/running")
+    [ -z "$live" ] || case $v in '' | *$FLAG-config*) ;; *)
+      die 'the kubelet runs without the flags that are written; restart it, and see what its unit reads' ;;
+    esac
     echo 'all is in place; nothing to do'
   elif [ -n "$dry" ]; then
     show

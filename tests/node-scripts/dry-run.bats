@@ -36,6 +36,27 @@ END
         "+  - name: $name" '+      - "custom.example"' '-KUBELET_CUSTOMIZED_ARGS="--eviction' '+KUBELET_CUSTOMIZED_ARGS="--eviction' '+RandomizedDelaySec'
 }
 
+@test "no secret that stands beside what changes is shown, nor in a file that is refused" {
+    node kubeadm-deb
+    mkdir -p "$ROOT/etc/default"
+    printf '%s\n' HTTPS_PROXY=http://user:hunter2@proxy:3128 ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIx ALIBABA_CLOUD_ACCESS_KEY_SECRET=hunter2 \
+        KUBELET_EXTRA_ARGS=--authentication-token-webhook=true >"$ROOT/etc/default/kubelet"
+    install_all --dry-run
+    succeeded
+    says "+KUBELET_EXTRA_ARGS=\"--authentication-token-webhook=true $flag-config="
+    [[ ! $output =~ LTAI|hunter2 ]]
+    rm -rf "$ROOT" "$FAKE"
+    for text in '{ "kind" : "CredentialProviderConfig",\n "providers" : [ {\n "name" : "x",\n "env" : [ {\n "name" : "TOKEN",\n "value" : "SECRET" } ] } ] }' \
+        "{\"kind\": 'SECRET'}" 'kind: CredentialProviderConfig\nproviders:\n- {name: x, env: [{name: T, value: SECRET}]}'; do
+        node ack
+        printf "$text\n" >"$ROOT/etc/kubernetes/credential-provider-config.yaml"
+        printf 'acr-registry-info:\n- instanceId: cri-x\n  customaccessKeySecret: SECRET\n  accessKeySecret: SECRET\n' >"$FAKE/config.yaml"
+        install_all --dry-run
+        [[ ! $output =~ SECRET ]] || { echo "$output"; false; }
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
 @test "no secret is shown, in whatever form the configuration is" {
     while IFS= read -r text; do
         node ack

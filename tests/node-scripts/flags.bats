@@ -208,6 +208,92 @@ END
     failed "$flag-bin-dir is set to several values"
 }
 
+@test "the file that sets the variable gets the flags, whichever it is" {
+    for other in /etc/kubernetes/kubelet.env /etc/sysconfig/kubelet; do
+        node kubeadm-deb
+        mkdir -p "$ROOT${other%/*}"
+        sed -i "s|^EnvironmentFile=-/etc/default/kubelet|EnvironmentFile=-$other\n&|" "$ROOT/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
+        echo 'KUBELET_EXTRA_ARGS=--node-ip=192.0.2.1' >"$ROOT$other"
+        install_all
+        succeeded
+        runs_with_both_flags --node-ip=192.0.2.1
+        [ ! -e "$ROOT/etc/default/kubelet" ]
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+@test "a line that goes on without a blank, tabs, and blanks around an equals sign" {
+    for text in 'ExecStart=/usr/local/bin/kubelet --a\\\n--b' 'ExecStart = /usr/local/bin/kubelet --a --b' 'ExecStart=/usr/local/bin/kubelet\t--a\t--b'; do
+        node plain
+        printf "[Service]\n$text\n" >"$ROOT/etc/systemd/system/kubelet.service"
+        install_all --kubelet-version 1.30
+        succeeded
+        grep -qx "ExecStart=/usr/local/bin/kubelet --a --b $flag-config=.* $flag-bin-dir=.*" "$ROOT/etc/systemd/system/kubelet.service.d/99-$name.conf"
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+@test "arguments that a unit gets after us reach the kubelet with the next run" {
+    node plain
+    install_all --bin-dir /opt/other
+    sed -i 's/--v=2/--v=2 --max-pods=110/' "$ROOT/etc/systemd/system/kubelet.service"
+    install_all
+    succeeded
+    [[ $(kubelet_args) == *"--max-pods=110 $flag-config="*"$flag-bin-dir=/opt/other"* ]]
+    install_all
+    says 'nothing to do'
+    uninstall
+    succeeded
+    [[ $(kubelet_args) != *image-credential* ]]
+}
+
+@test "flags that are written and not in force are told on the next run" {
+    node kubeadm-deb
+    mkdir -p "$ROOT/etc/systemd/system/kubelet.service.d" "$ROOT/etc/default"
+    printf '[Service]\nEnvironment="KUBELET_EXTRA_ARGS=--v=2"\n' >"$ROOT/etc/systemd/system/kubelet.service.d/20-local.conf"
+    install_all
+    succeeded
+    echo 'KUBELET_EXTRA_ARGS=--node-ip=192.0.2.1' >"$ROOT/etc/default/kubelet"
+    kubelet_starts
+    install_all
+    failed 'the kubelet runs without the flags'
+}
+
+@test "a file of ACK left on another node, or a longer name of a variable, gets no flags" {
+    node kubeadm-deb
+    mkdir -p "$ROOT/etc/kubernetes"
+    true >"$ROOT/$args"
+    install_all
+    succeeded
+    runs_with_both_flags containerd.sock
+    [ ! -s "$ROOT/$args" ]
+    rm -rf "$ROOT" "$FAKE"
+    node plain
+    printf '[Service]\nExecStart=/usr/local/bin/kubelet $KUBELET_EXTRA_ARGS_CUSTOM --v=2\n' >"$ROOT/etc/systemd/system/kubelet.service"
+    install_all
+    succeeded
+    runs_with_both_flags --v=2
+}
+
+@test "our feature gate goes with the upgrade that ends it" {
+    for tree in ack plain; do
+        node $tree
+        FAKE_KUBELET_VERSION=v1.23.1 install_all
+        succeeded
+        for version in 1.24.1 1.26.1 1.34.0; do
+            FAKE_KUBELET_VERSION=v$version install_all
+            succeeded
+            [[ $(kubelet_args) == *"$flag-config="* && $(kubelet_args) != *feature-gates* ]]
+        done
+        rm -rf "$ROOT" "$FAKE"
+    done
+    node ack
+    echo 'KUBELET_CUSTOMIZED_ARGS="--feature-gates=KubeletCredentialProviders=True"' >"$ROOT/$args"
+    FAKE_KUBELET_VERSION=v1.22.3 install_all
+    succeeded
+    [ "$(grep -o feature-gates "$ROOT/$args" | wc -l)" = 1 ]
+}
+
 @test "a feature gate that is set is not set again, one that is off is refused" {
     node ack
     echo 'KUBELET_CUSTOMIZED_ARGS="--feature-gates=A=true,KubeletCredentialProviders=true"' >"$ROOT/etc/kubernetes/kubelet-customized-args.conf"

@@ -93,8 +93,10 @@ END
     install_all --match-images 'registry.acme.example:5000,*.acme.example'
     succeeded
     [ "$(grep -c '^      - ' "$ROOT/etc/kubernetes/credential-provider-config.yaml")" = 2 ]
-    install_all --match-images 'bad pattern'
-    failed 'no pattern'
+    for pattern in 'bad pattern' https://registry.example 'registry.example:*' 'registry.example/*' '[a.example' a.example,; do
+        install_all --match-images "$pattern"
+        failed 'no pattern'
+    done
 }
 
 @test "hosts in domains, however the configuration writes them" {
@@ -108,6 +110,7 @@ END
             { echo "$line"; cat "$ROOT/etc/kubernetes/credential-provider-config.yaml"; false; }
     done <<'END'
     domains: a.example,b.example:5000
+    regionId: x # domains: old.example\n    domains: a.example,b.example:5000 # domains: older.example
     domains: a.example, b.example:5000 # both
     domains: "a.example,b.example:5000"
     domains: 'a.example,x-registry-vpc.cn-hangzhou.cr.aliyuncs.com,b.example:5000'

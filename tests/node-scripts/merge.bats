@@ -63,6 +63,61 @@ other_providers() {
     done
 }
 
+@test "a file that was rendered for tokens of pods stays as it is, in YAML and in JSON" {
+    for form in yaml json; do
+        node ack
+        other_providers
+        cp "$PROVIDERS/2.0" "$ROOT/opt/$name/bin/$name-pods"
+        cp "$here/../../config/config.pod-identity.yaml" "$FAKE/config.yaml"
+        cp "$here/../../config/kubelet/credential-provider-config.service-accounts.1.34.yaml" "$ROOT/$kconf"
+        [ $form = yaml ] || python3 -c "import sys, json, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)" \
+            <"$here/../../config/kubelet/credential-provider-config.service-accounts.1.34.yaml" >"$ROOT/$kconf"
+        cp "$ROOT/$kconf" "$FAKE/rendered"
+        for version in 1.0 2.0; do
+            install $version --config "$FAKE/config.yaml"
+            succeeded
+            says 'stays as it is'
+            [[ $output != *warning* ]]
+            cmp "$FAKE/rendered" "$ROOT/$kconf"
+        done
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+@test "an entry that requires tokens, and a kubelet that sends none: said, with what to do" {
+    node ack
+    cp "$here/../../config/config.pod-identity.yaml" "$FAKE/config.yaml"
+    FAKE_KUBELET_VERSION=v1.34.1 install_all
+    succeeded
+    says 'warning: podIdentity is required' 'render kubelet-config --service-accounts --kubelet-version 1.34' "ln -s $name /opt/$name/bin/$name-pods"
+    cp "$here/../../config/config.worker-role.yaml" "$FAKE/config.yaml"
+    install_all
+    [[ $output != *warning* ]]
+}
+
+@test "owner and group stay" {
+    [ "$(id -u)" = 0 ] || skip 'needs root'
+    node kubeadm-deb
+    mkdir -p "$ROOT/etc/default"
+    echo KUBELET_EXTRA_ARGS=--v=2 >"$ROOT/etc/default/kubelet"
+    chown 12:34 "$ROOT/etc/default/kubelet"
+    chmod 640 "$ROOT/etc/default/kubelet"
+    install_all
+    succeeded
+    [ "$(stat -c '%u:%g %a' "$ROOT/etc/default/kubelet")" = '12:34 640' ]
+}
+
+@test "a binary that is a link is refused" {
+    node ack
+    mkdir -p "$ROOT/opt/$name/bin/v1"
+    cp "$PROVIDERS/2.0" "$ROOT/opt/$name/bin/v1/$name"
+    ln -s "v1/$name" "$ROOT/opt/$name/bin/$name"
+    snapshot >"$FAKE/before"
+    install_all
+    failed 'is a symbolic link'
+    diff "$FAKE/before" <(snapshot)
+}
+
 @test "a symbolic link is not followed" {
     node ack
     cp "$here/configs/ecr.yaml" "$ROOT/etc/elsewhere.yaml"
