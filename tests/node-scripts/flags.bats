@@ -269,7 +269,7 @@ END
     [ ! -s "$ROOT/$args" ]
     rm -rf "$ROOT" "$FAKE"
     node plain
-    printf '[Service]\nExecStart=/usr/local/bin/kubelet $KUBELET_EXTRA_ARGS_CUSTOM --v=2\n' >"$ROOT/etc/systemd/system/kubelet.service"
+    printf '[Service]\nEnvironment="KUBELET_EXTRA_ARGS_CUSTOM=--a"\nExecStart=/usr/local/bin/kubelet $KUBELET_EXTRA_ARGS_CUSTOM --v=2\n' >"$ROOT/etc/systemd/system/kubelet.service"
     install_all
     succeeded
     runs_with_both_flags --v=2
