@@ -369,28 +369,6 @@ WantedBy=timers.target
 END
 }
 
-# The kubelet's file with our entry.
-providers() {
-  if [ -f "$R$kconf" ]; then
-    if is_json "$R$kconf"; then
-      json "$R$kconf" "$(awk '
-        { sub(/: /, "\": \""); v[NR] = "\"" $0 "\"" }
-        $1 == "-" { l = l (l == "" ? "" : ", ") $2 }
-        END { print v[1] ", " v[2] ", \"matchImages\": [" l "], " v[NR] }' "$tmp/entry")" >"$tmp/kconf"
-    else
-      merge "$R$kconf" >"$tmp/kconf"
-    fi || {
-      tail -n 1 "$tmp/kconf" | sed 's/\(no JSON\).*/\1/' >&2
-      cat "$tmp/entry" >&2
-      die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
-    }
-  else
-    { echo "apiVersion: kubelet.config.k8s.io/$api"; echo 'kind: CredentialProviderConfig'; echo providers:
-      sed 's/^/    /; 1s/^   /  -/' "$tmp/entry"; } >"$tmp/kconf"
-  fi
-  want providers "$kconf" <"$tmp/kconf"
-}
-
 plan() {
   true >"$tmp/plan"
   true >"$tmp/record"
@@ -421,6 +399,28 @@ END
   fi
   [ -z "$timer" ] || timer
   [ -z "$add$pinned$gone" ] || flags
+}
+
+# The kubelet's file with our entry.
+providers() {
+  if [ -f "$R$kconf" ]; then
+    if is_json "$R$kconf"; then
+      json "$R$kconf" "$(awk '
+        { sub(/: /, "\": \""); v[NR] = "\"" $0 "\"" }
+        $1 == "-" { l = l (l == "" ? "" : ", ") $2 }
+        END { print v[1] ", " v[2] ", \"matchImages\": [" l "], " v[NR] }' "$tmp/entry")" >"$tmp/kconf"
+    else
+      merge "$R$kconf" >"$tmp/kconf"
+    fi || {
+      tail -n 1 "$tmp/kconf" | sed 's/\(no JSON\).*/\1/' >&2
+      cat "$tmp/entry" >&2
+      die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
+    }
+  else
+    { echo "apiVersion: kubelet.config.k8s.io/$api"; echo 'kind: CredentialProviderConfig'; echo providers:
+      sed 's/^/    /; 1s/^   /  -/' "$tmp/entry"; } >"$tmp/kconf"
+  fi
+  want providers "$kconf" <"$tmp/kconf"
 }
 
 # Without secrets, and without what hangs below their keys or starts in the next line.

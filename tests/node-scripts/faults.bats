@@ -235,7 +235,7 @@ steps_until() {
 
 @test "a kubelet that ignores where the flags were put: all is put back" {
     node ack
-    sed -i 's/ \$KUBELET_CUSTOMIZED_ARGS//' "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"
+    sed -i "/^EnvironmentFile/d" "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"
     snapshot >"$FAKE/before"
     install_all
     failed 'the kubelet runs without the flags' 'does not read /etc/kubernetes/kubelet-customized-args.conf'
