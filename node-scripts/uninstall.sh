@@ -12,13 +12,17 @@ umask 077
 
 NAME=aliyun-acr-credential-provider
 STATE=/var/lib/$NAME
-DROPIN=/etc/systemd/system/kubelet.service.d/99-$NAME.conf
-TIMER=/etc/systemd/system/timers.target.wants/$NAME-refresh.timer
+ACK=/etc/kubernetes/kubelet-customized-args.conf
+UNITS=/etc/systemd/system
+DROPIN=$UNITS/kubelet.service.d/99-$NAME.conf
+TIMER=$UNITS/timers.target.wants/$NAME-refresh.timer
+FLAG=--image-credential-provider
 
 die() { echo "error: $*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 is_json() { case $(tr -d '[:space:]' <"$1") in '{'*) ;; *) return 1 ;; esac; }
 recorded() { sed -n "s/^$1 //p" "$R$STATE/record"; }
+was() { [ -f "$R$STATE/original$1" ] || [ -L "$R$STATE/original$1" ]; }
 
 parse() {
   R='' live=1 restart=''
@@ -87,27 +91,25 @@ json() {
   ' "$1"
 }
 
-# A CredentialProviderConfig without our entry.
+# A CredentialProviderConfig without our entry, if that is in a form that is known here.
 without_entry() {
   [ -f "$1" ] || return 0
   if is_json "$1"; then json "$1" ''; return; fi
   awk -v name=$NAME '
   function indent(s) { match(s, /[^ ]|$/); return RSTART - 1 }
-  { line[NR] = $0 }
-  { v = $0; sub(/ +#.*/, "", v); gsub(/["\047]/, "", v); sub(/ +$/, "", v) }
-  v ~ /^ *(- +)?name: / && v ~ (" " name "$") { at = NR }
-  END {
-    if (at) {
-      for (from = at; line[from] !~ /^ *- +[A-Za-z]+:/; from--);
-      to = at
-      for (i = from + 1; i <= NR; i++) {
-        if (line[i] ~ /^ *(#|$)/) continue
-        if (indent(line[i]) <= indent(line[from])) break
-        to = i
-      }
-    }
-    for (i = 1; i <= NR; i++) if (!at || i < from || i > to) print line[i]
-  }' "$1"
+  { line[NR] = $0; gsub(/["\047\r]/, ""); sub(/(^| +)#.*/, ""); sub(/ +$/, "") }
+  /^$/ { next }
+  /^([^ -]|---)/ { in_list = /^providers:$/; I = -1; next }
+  !in_list { next }
+  { ind = indent($0) }
+  I < 0 { I = ind }
+  ind == I && /^ *-( |$)/ { first[++n] = NR; col = 0; sub(/-/, " "); ind = indent($0) }
+  !n { next }
+  { last[n] = NR }
+  /^ *$/ { next }
+  !col { col = ind }
+  ind == col && /^ *name *: / { sub(/^ *name *: */, ""); if ($0 == name) mine = n }
+  END { for (i = 1; i <= NR; i++) if (!mine || i < first[mine] || i > last[mine]) print line[i] }' "$1"
 }
 
 # A file of flags without ours.
@@ -115,13 +117,16 @@ without_flags() {
   [ -f "$1" ] || return 0
   recorded flag >"$tmp/flags"
   awk -v flags="$tmp/flags" '
-  BEGIN { while ((getline f < flags) > 0) flag[++n] = f }
+  BEGIN { while ((getline f < flags) > 0) if (f != "") flag[++n] = f }
   !/^[ \t]*#/ {
-    for (i = 1; i <= n; i++) if (at = index($0, flag[i])) {
-      before = substr($0, 1, at - 1); after = substr($0, at + length(flag[i]))
-      if (after ~ /^[^ "\047]/) continue
-      sub(/ $/, "", before)
-      $0 = before after
+    for (i = 1; i <= n; i++) {
+      before = ""
+      while (at = index($0, flag[i])) {
+        before = before substr($0, 1, at - 1); $0 = substr($0, at + length(flag[i]))
+        if (/^[^ \t\r"\047]/) before = before flag[i]
+        else sub(/ $/, "", before)
+      }
+      $0 = before $0
     }
   }
   { print }' "$1"
@@ -155,16 +160,75 @@ is_kubelet() {
   ! grep -qsE '^NSpid:.*[0-9][[:space:]]+[0-9]|kubepods' "$1/status" "$1/cgroup"
 }
 
-# Is the flag anywhere that install.sh looks, or does the kubelet run with it?
-flagged() {
-  for f in "$R"/proc/[0-9]*; do
-    if is_kubelet "$f" && grep -qs -e --image-credential-provider-config "$f/cmdline"; then return; fi
+# Its unit and the drop-ins, in the order in which systemd reads them. install.sh has the same.
+unit_files() {
+  set -- $UNITS /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system
+  for d; do
+    if [ -f "$R$d/kubelet.service" ]; then echo "$d/kubelet.service"; break; fi
   done
-  for d in etc run usr/local/lib usr/lib lib; do
-    for f in "$R/$d"/systemd/system/kubelet.service "$R/$d"/systemd/system/kubelet.service.d/*.conf; do
-      [ ! -f "$f" ] || { cat "$f"; sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$f" | while read -r e; do cat "$R$e" 2>/dev/null || :; done; }
-    done
-  done | grep -q -e '^[^#]*--image-credential-provider-config'
+  for d; do
+    for f in "$R$d"/kubelet.service.d/*.conf; do [ ! -f "$f" ] || echo "${f##*/} ${f#"$R"}"; done
+  done | awk '!seen[$1]++' | sort | cut -d' ' -f2-
+}
+
+# Both flags, wherever install.sh looks; a line for each, with its value.
+written() {
+  unit_files | while read -r f; do sed '/^[[:space:]]*[#;]/d' "$R$f"; done >"$tmp/unit"
+  {
+    awk '{ l = l $0 } sub(/\\$/, "", l) { next } sub(/^ExecStart=/, "", l) { e = l; l = "" } { print l; l = "" } END { print e }' "$tmp/unit"
+    for f in $(sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$tmp/unit") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d' "$R$f"; done
+  } | values
+}
+
+# The same of the kubelet that runs.
+given() {
+  for p in "$R"/proc/[0-9]*; do
+    if is_kubelet "$p"; then tr '\0' ' ' <"$p/cmdline"; fi
+  done | values
+}
+
+values() { tr -d "\"'\\r" | grep -oE -e "$FLAG-(config|bin-dir)[=[:space:]]+[^[:space:]]+" | sed 's/[=[:space:]]\{1,\}/ /; s,/*$,,' || :; }
+
+# What a configuration of the kubelet says, without comments.
+content() { if is_json "$1"; then cat "$1"; else sed -E 's/(^|[[:space:]])#.*//' "$1"; fi | tr -d '\r'; }
+
+# Does such a text name a provider? A path does not.
+names() { grep -qE -e "(^|[^A-Za-z0-9/._-])$1([^A-Za-z0-9/._-]|\$)" "$2"; }
+
+# Is there any in the configuration that is left?
+has_provider() { content "$tmp/kconf" | grep -qE "(^|[^A-Za-z])name[\"']? *:"; }
+
+# What a kubelet with these flags would not find when we are gone.
+missed() {
+  sort -ru >"$tmp/left"
+  configs='' bins=''
+  true >"$tmp/named"
+  while read -r f v; do
+    case $f in
+    *-config)
+      configs=1
+      if [ "$v" = "$kconf" ] && [ ! -s "$tmp/kconf" ]; then echo "$v"; fi
+      set -- "$R$v"
+      [ ! -d "$1" ] || set -- "$1"/*.yaml "$1"/*.yml "$1"/*.json
+      for f; do
+        [ "$f" != "$R$kconf" ] || f=$tmp/kconf
+        [ ! -f "$f" ] || content "$f" >>"$tmp/named"
+      done
+      ;;
+    *)
+      bins=1
+      if ! recorded file | grep -qxF "$v/$NAME" || was "$v/$NAME"; then continue; fi
+      others=''
+      for f in "$R$v"/*; do
+        case ${f##*/} in "$NAME.prev" | "$NAME.new") continue ;; "$NAME") ;; *) others=1 ;; esac
+        # A link to the program goes with it.
+        if [ "$(readlink -f "$f")" = "$(readlink -f "$R$v/$NAME")" ] && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
+      done
+      if [ -z "$others" ] && recorded dir | grep -qxF "$v"; then echo "$v"; fi
+      ;;
+    esac
+  done <"$tmp/left"
+  case $configs,$bins in 1,) echo "any $FLAG-bin-dir" ;; ,1) echo "any $FLAG-config" ;; esac
 }
 
 # Decides what the kubelet's configuration is to be: $tmp/kconf, and whether the flags stay.
@@ -173,15 +237,16 @@ decide() {
   true >"$tmp/kconf"
   [ -n "$kconf" ] && [ -f "$R$kconf" ] || return 0
   before=$R$STATE/original$kconf
-  without_entry "$R$kconf" >"$tmp/kconf"
-  ! grep -v '^ *#' "$tmp/kconf" | grep -qE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" ||
+  if ! without_entry "$R$kconf" >"$tmp/kconf" || { content "$tmp/kconf" >"$tmp/named" && names $NAME "$tmp/named"; }; then
     die "$kconf is no longer in a form that can be edited safely; take $NAME out of it by hand and run this again"
-  if [ -f "$before" ] && [ "$(without_entry "$before")" = "$(cat "$tmp/kconf")" ]; then
-    # An entry of ours that was there already comes back, if its binary does or nobody will look.
-    if ! grep -q "$NAME" "$before" || [ -n "$(find "$R$STATE/original" -name $NAME -type f)" ] || recorded flag | grep -q -e -config=; then
+  fi
+  if [ -f "$before" ] && [ "$(without_entry "$before" | tr -d '\r')" = "$(tr -d '\r' <"$tmp/kconf")" ]; then
+    # An entry of ours that was there already comes back, if its binary stays or does so, too, or nobody will look.
+    if ! grep -q "$NAME" "$before" || ! recorded file | grep -q "/$NAME\$" ||
+      [ -n "$(find "$R$STATE/original" -name $NAME)" ] || recorded flag | grep -q -e -config=; then
       cat "$before" >"$tmp/kconf"
     fi
-  elif grep -qE '^ *(- |\{)' "$tmp/kconf"; then
+  elif has_provider; then
     keep_flags=1
     echo "$kconf has got other providers since; the kubelet's flags stay for them"
   else
@@ -189,8 +254,8 @@ decide() {
   fi
   if [ -n "$(recorded flag)" ]; then return; fi
   # The flags are somebody else's: while it has them the kubelet must find a provider, or it does not start.
-  flagged || return 0
-  if grep -qE '^ *(- |\{)' "$tmp/kconf"; then keep_flags=1; return; fi
+  [ -n "$(written; given)" ] || return 0
+  if has_provider; then keep_flags=1; return; fi
   for f in "$R${kconf%/*}"/*.yaml "$R${kconf%/*}"/*.yml "$R${kconf%/*}"/*.json; do
     if [ "${kconf##*/}" = $NAME.yaml ] && [ -f "$f" ] && [ "$f" != "$R$kconf" ]; then keep_flags=1; fi
   done
@@ -244,23 +309,45 @@ release_kubelet() {
   if [ -n "$live" ] && systemctl is-active --quiet kubelet; then running=1; fi
   if [ -n "$running" ] && healthz; then probe=1; fi
   if [ -n "$keep_flags" ]; then replace "$kconf" <"$tmp/kconf"; else take_flags; fi
+  written | missed >"$tmp/missed"
+  if [ -s "$tmp/missed" ]; then
+    put_back
+    still_flagged
+  fi
   [ -z "$live" ] || systemctl daemon-reload
   if [ -n "$running" ]; then
     systemctl restart kubelet
-    up || {
-      (cd "$tmp/was" && find . -type f) | while read -r path; do cp -p "$tmp/was/$path" "$R/$path.new"; mv -f "$R/$path.new" "$R/$path"; label "/$path"; done
-      systemctl daemon-reload
+    if up; then given | missed >"$tmp/missed"; else
+      put_back
       systemctl restart kubelet
       die 'the kubelet is not healthy without the provider; its settings were put back. See journalctl -u kubelet'
-    }
+    fi
+    if [ -s "$tmp/missed" ]; then
+      put_back
+      systemctl restart kubelet
+      still_flagged
+    fi
   fi
+}
+
+put_back() {
+  (cd "$tmp/was" && find . -type f) | while read -r path; do cp -p "$tmp/was/$path" "$R/$path.new"; mv -f "$R/$path.new" "$R/$path"; label "/$path"; done
+  [ -z "$live" ] || systemctl daemon-reload
+}
+
+still_flagged() {
+  die "the kubelet would not start again without $(sort -u "$tmp/missed" | paste -sd ' ' -); its settings were put back." \
+    "Who else has set its flags or providers has to change them first: $(paste -sd ' ' "$tmp/left")"
 }
 
 # --- all the rest ---
 
 remove() {
-  if [ -f "$R$STATE/original$1" ]; then
-    cp -p "$R$STATE/original$1" "$R$1.new"
+  rm -f "$R$1.new"
+  if was "$1"; then
+    cp -pP "$R$STATE/original$1" "$R$1.new"
+    # What root runs nobody else may write, whatever was recorded.
+    case $1 in */$NAME) [ -L "$R$1.new" ] || chmod go-w "$R$1.new" ;; esac
     mv -f "$R$1.new" "$R$1"
     label "$1"
   else
@@ -275,11 +362,11 @@ main() {
   trap 'rm -rf "$tmp"' EXIT
   trap 'exit 1' HUP INT TERM
   decide
+  release_kubelet
   if [ -L "$R$TIMER" ]; then
     [ -z "$live" ] || systemctl stop "$NAME-refresh.timer"
     rm -f "$R$TIMER"
   fi
-  release_kubelet
   if [ -n "$kconf" ] && [ -f "$R$kconf" ]; then replace "$kconf" <"$tmp/kconf"; fi
   # Of an installation that was killed.
   { recorded providers; recorded flags; } | while read -r path; do rm -f "$R$path.new"; done

@@ -115,16 +115,87 @@ s/ --image.*bin-dir=[^"]*/ --v=4/|KUBELET_CUSTOMIZED_ARGS="--eviction-hard=image
 END
 }
 
+# refused_running_or_not EDIT TEXT: after this edit, with a kubelet that runs and with one that is stopped,
+# nothing is changed, that is said, and the kubelet starts again.
+refused_running_or_not() {
+    local state
+    for state in running stopped; do
+        node ack
+        install_all --refresh-timer
+        eval "$1"
+        kubelet_starts
+        [ $state = running ] || rm -r "$FAKE/kubelet-up" "$ROOT/proc/100"
+        snapshot >"$FAKE/before"
+        uninstall
+        failed "$2"
+        diff "$FAKE/before" <(snapshot)
+        [ $state = stopped ] || [ -e "$FAKE/kubelet-up" ]
+        kubelet_starts
+        [ $state = stopped ] || rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+also_set_by_others() {
+    sed -i "s|--max-pods=64|& $flag-config=$1 $flag-bin-dir=$2|" "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"
+}
+
 @test "a flag of ours that others have changed: the kubelet needs both, so all is put back" {
+    refused_running_or_not 'cp -r "$ROOT/opt/$name/bin" "$ROOT/opt/$name/others"; sed -i "s/bin\"/others\"/" "$ROOT/$args"' "without any $flag-config"
+}
+
+@test "flags of ours that others have set in another place as well: refused until that is undone" {
+    refused_running_or_not 'also_set_by_others "/$kconf" "/opt/$name/bin"' "without /$kconf"
+    sed -i "s/--max-pods=64 [^\"]*/--max-pods=64/" "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"
+    kubelet_starts
+    uninstall
+    succeeded
+    kubelet_starts
+}
+
+@test "flags that only the kubelet itself can tell, since they are put together: all is put back" {
     node ack
     install_all
-    cp -r "$ROOT/opt/$name/bin" "$ROOT/opt/$name/bin-of-others"
-    sed -i 's/bin"/bin-of-others"/' "$ROOT/$args"
+    sed -i "s|^Environment=.*max-pods.*|&\nEnvironment=\"KUBELET_FLAG=--image-credential\"|
+        s|^ExecStart=.*AC*.*ARGS\$|& \${KUBELET_FLAG}-provider-config=/$kconf \${KUBELET_FLAG}-provider-bin-dir=/opt/$name/bin|" \
+        "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"
+    kubelet_starts
     snapshot >"$FAKE/before"
     uninstall
-    failed 'the kubelet is not healthy without the provider'
+    failed "without /$kconf"
     diff "$FAKE/before" <(snapshot)
     [ -e "$FAKE/kubelet-up" ]
+}
+
+@test "flags of others with files of their own are no reason to stay" {
+    node ack
+    install_all
+    mkdir -p "$ROOT/srv/providers"
+    cp "$here/configs/ecr.yaml" "$ROOT/srv/ecr.yaml"
+    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
+    also_set_by_others /srv/ecr.yaml /srv/providers
+    kubelet_starts
+    uninstall
+    succeeded
+    [ ! -e "$ROOT/opt" ]
+    kubelet_starts
+    [[ $(kubelet_args) == *"$flag-bin-dir=/srv/providers"* ]]
+}
+
+@test "flags of ours that stand twice in a line go both times" {
+    node ack
+    cp "$ROOT/$args" "$FAKE/args"
+    install_all
+    sed -i "s|\"\$| $flag-bin-dir=/opt/$name/bin $flag-config=/$kconf\"|" "$ROOT/$args"
+    kubelet_starts
+    uninstall
+    succeeded
+    diff "$FAKE/args" "$ROOT/$args"
+    kubelet_starts
+}
+
+@test "a provider of others that is a link to our binary: refused" {
+    refused_running_or_not 'ln -s $name "$ROOT/opt/$name/bin/$name-pods"; sed "1,/^providers/d; s/$name/&-pods/" "$ROOT/$kconf" >"$FAKE/pods"; cat "$FAKE/pods" >>"$ROOT/$kconf"' \
+        "without /opt/$name/bin/$name-pods"
 }
 
 @test "a file of arguments that others have removed since stays away" {
@@ -200,16 +271,121 @@ END
     [ -e "$FAKE/kubelet-up" ]
 }
 
+# The configurations of the kubelet that tools and editors make of ours.
+rewritten() {
+    case $1 in
+    crlf) sed -i 's/$/\r/' "$ROOT/$kconf" ;;
+    quoted) sed -i 's/\([A-Za-z]*\): \(.*\)/"\1": "\2"/; s/\(matchImages\):/"\1":/' "$ROOT/$kconf" ;;
+    sorted) printf 'apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - apiVersion: credentialprovider.kubelet.k8s.io/v1\n    env:\n    - name: NOTE\n      value: x\n    matchImages:\n    - a.example\n    name: %s\n' $name >"$ROOT/$kconf" ;;
+    dash) sed -i 's/^  - name/  -\n    name/' "$ROOT/$kconf" ;;
+    json) printf '{"kind":"CredentialProviderConfig","providers":[{"name":"%s"}]}' $name >"$ROOT/$kconf" ;;
+    esac
+}
+
+@test "a configuration that was rewritten in another form is undone as well" {
+    for form in crlf quoted sorted dash json; do
+        node ack
+        snapshot >"$FAKE/before"
+        install_all
+        rewritten $form
+        kubelet_starts
+        uninstall
+        undone || { echo "$form"; false; }
+        kubelet_starts
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+@test "what others have added to it since stays in that form" {
+    for form in crlf quoted sorted dash; do
+        node ack
+        install_all
+        provider_of_others
+        rewritten $form
+        [ $form != sorted ] || provider_of_others
+        uninstall
+        succeeded
+        says 'has got other providers since'
+        [ "$(grep -c name "$ROOT/$kconf")" = 1 ] || { echo "$form"; cat "$ROOT/$kconf"; false; }
+        grep -q 'name.*ecr-credential-provider' "$ROOT/$kconf"
+        [ $form != crlf ] || [ "$(grep -c $'\r$' "$ROOT/$kconf")" = 7 ]
+        kubelet_starts
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
 @test "an entry that was changed into something unclear is refused, and nothing is changed" {
+    while read -r unclear; do
+        node ack
+        install_all --refresh-timer
+        printf "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\n$unclear" $name >"$ROOT/$kconf"
+        snapshot >"$FAKE/before"
+        true >"$FAKE/log"
+        uninstall
+        failed 'no longer in a form that can be edited safely'
+        diff "$FAKE/before" <(snapshot)
+        [ ! -s "$FAKE/log" ]
+        rm -rf "$ROOT" "$FAKE"
+    done <<'END'
+providers: [{name: %s, args: []}]\n
+"providers":\n  name: %s\n
+name: %s\nproviders:\n
+providers:\n  - name: >-\n      %s\n    args: []\n
+providers:\n  - name: !!str %s\n
+providers:\n  - name: %s\n  - name: aliyun-acr-credential-provider\n
+END
     node ack
-    install_all --refresh-timer
-    printf 'providers: [{name: %s, args: []}]\n' $name >"$ROOT/$kconf"
-    snapshot >"$FAKE/before"
-    true >"$FAKE/log"
+    install_all
+    printf '{"kind": "CredentialProviderConfig", "providers": [{"name": "%s"}, ' $name >"$ROOT/$kconf"
     uninstall
     failed 'no longer in a form that can be edited safely'
-    diff "$FAKE/before" <(snapshot)
-    [ ! -s "$FAKE/log" ]
+}
+
+@test "an entry and a binary that were there already, the same as ours, stay" {
+    for provider in alone beside; do
+        node ack
+        mkdir -p "$ROOT/srv/providers"
+        cp "$PROVIDERS/1.0" "$ROOT/srv/providers/$name"
+        cp "$here/configs/ours-old.yaml" "$ROOT/$kconf"
+        if [ $provider = beside ]; then
+            cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
+            sed 1,/^providers/d "$here/configs/ecr.yaml" >>"$ROOT/$kconf"
+        fi
+        echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-config=/$kconf $flag-bin-dir=/srv/providers\"" >"$ROOT/$args"
+        kubelet_starts
+        snapshot >"$FAKE/before"
+        install_all
+        succeeded
+        uninstall
+        succeeded
+        diff "$FAKE/before" <(snapshot)
+        kubelet_starts
+        rm -rf "$ROOT" "$FAKE"
+    done
+}
+
+@test "the binary that comes back can be written by its owner alone, and a link stays one" {
+    node ack
+    mkdir -p "$ROOT/srv/providers"
+    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/$name"
+    cp "$here/configs/ours-old.yaml" "$ROOT/$kconf"
+    echo "KUBELET_CUSTOMIZED_ARGS=\"$flag-config=/$kconf $flag-bin-dir=/srv/providers\"" >"$ROOT/$args"
+    install_all
+    original=$ROOT/var/lib/$name/original/srv/providers/$name
+    chmod 777 "$original"
+    cp -r "$ROOT" "$FAKE/installed"
+    uninstall
+    succeeded
+    [ "$(stat -c %a "$ROOT/srv/providers/$name")" = 755 ]
+    rm -r "$ROOT"
+    cp -r "$FAKE/installed" "$ROOT"
+    mkdir "$ROOT/srv/providers/v2"
+    mv "$original" "$ROOT/srv/providers/v2/$name"
+    ln -s "v2/$name" "$original"
+    uninstall
+    succeeded
+    [ "$(readlink "$ROOT/srv/providers/$name")" = "v2/$name" ]
+    kubelet_starts
 }
 
 @test "options: help, and what is not known" {
