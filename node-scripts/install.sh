@@ -379,6 +379,7 @@ plan() {
   if [ -n "$config" ]; then
     want file $CONF 600 <"$config"
     conf=$tmp/new$CONF
+    ! grep -qx "file $CONF" "$tmp/record" || echo "written $(sum "$conf")" >>"$tmp/record"
   fi
   images >"$tmp/images"
   ! grep -nvE '^[A-Za-z0-9.*_-]([A-Za-z0-9.*_-]|\[[A-Za-z0-9-]+])*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$' "$tmp/images" ||

@@ -11,6 +11,7 @@ set -eu
 umask 077
 
 NAME=aliyun-acr-credential-provider
+CONF=/etc/$NAME/config.yaml
 STATE=/var/lib/$NAME
 ACK=/etc/kubernetes/kubelet-customized-args.conf
 UNITS=/etc/systemd/system
@@ -356,6 +357,16 @@ remove() {
   rm -f "$R$1.new"
 }
 
+# A configuration that somebody has changed since stays, under another name.
+keep_edited() {
+  [ -f "$R$CONF" ] && recorded written | grep -q . || return 0
+  if was $CONF && cmp -s "$R$CONF" "$R$STATE/original$CONF"; then return; fi
+  if ! recorded written | grep -qx "$(sha256sum <"$R$CONF" | cut -d' ' -f1)"; then
+    mv -f "$R$CONF" "$R$CONF.edited"
+    echo "$CONF was changed after install.sh had written it; that is kept as $CONF.edited"
+  fi
+}
+
 main() {
   parse "$@"
   tmp=$(mktemp -d)
@@ -370,6 +381,7 @@ main() {
   if [ -n "$kconf" ] && [ -f "$R$kconf" ]; then replace "$kconf" <"$tmp/kconf"; fi
   # Of an installation that was killed.
   { recorded providers; recorded flags; } | while read -r path; do rm -f "$R$path.new"; done
+  keep_edited
   recorded file | grep -v "/$NAME\$" | while read -r path; do remove "$path"; done
   recorded file | grep "/$NAME\$" | while read -r path; do
     rm -f "$R$path.prev"

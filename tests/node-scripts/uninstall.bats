@@ -388,6 +388,42 @@ END
     kubelet_starts
 }
 
+@test "a configuration that was changed since is kept under another name" {
+    conf=etc/$name/config.yaml
+    for before in '' 'acr-registry-info: []'; do
+        for edit in '' '# a note'; do
+            node ack
+            if [ -n "$before" ]; then
+                mkdir "$ROOT/etc/$name"
+                (umask 077 && echo "$before" >"$ROOT/$conf")
+            fi
+            snapshot >"$FAKE/before"
+            install_all
+            cp -p "$ROOT/$conf" "$FAKE/first"
+            sed -i s/acme/renamed/ "$FAKE/config.yaml"
+            install_all
+            if [ -n "$edit" ]; then
+                echo "$edit" >>"$ROOT/$conf"
+                cp "$ROOT/$conf" "$FAKE/edited"
+            else
+                # What install.sh had written before is nobody's work.
+                cp -p "$FAKE/first" "$ROOT/$conf"
+            fi
+            uninstall
+            succeeded
+            if [ -n "$edit" ]; then
+                says "/$conf was changed after install.sh had written it; that is kept as /$conf.edited"
+                diff "$FAKE/edited" "$ROOT/$conf.edited"
+                [ "$(stat -c %a "$ROOT/$conf.edited")" = 600 ]
+                rm "$ROOT/$conf.edited"
+                [ -n "$before" ] || rmdir "$ROOT/etc/$name"
+            fi
+            diff "$FAKE/before" <(snapshot)
+            rm -rf "$ROOT" "$FAKE"
+        done
+    done
+}
+
 @test "options: help, and what is not known" {
     node ack
     run shell "$scripts/uninstall.sh" --help
