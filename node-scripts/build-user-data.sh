@@ -94,17 +94,16 @@ script() {
     if "$1"; then embed configure-hosts.sh "$work/configure-hosts.sh"; fi
     embed install.sh "$work/install.sh"
     if [ -n "$2" ]; then embed config.yaml "$2"; fi
+    # A subshell, since this may be a part of a longer script: its settings and functions stay. It is
+    # read to its end before any of it runs. Arguments are for trials: a node gives none.
     cat <<'EOT'
 #!/bin/sh
 # Installs aliyun-acr-credential-provider on a node. Made by build-user-data.sh; to change anything,
 # make it anew. There is no secret in it, and none may be added: pods can read user data.
 
-# A subshell, since this may be a part of a longer script: its settings and functions stay. It is
-# read to its end before any of it runs.
 (
     set -eu
     umask 077
-    # For trials. A node gives no arguments.
     case ${1-} in --root) ;; *) set -- ;; esac
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT

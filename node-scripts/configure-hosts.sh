@@ -55,10 +55,10 @@ is_host() {
 }
 
 # Four numbers without leading zeros, which some readers take for octal; no multicast, no link-local,
-# no 0.0.0.0/8.
+# no 0.0.0.0/8, not this machine and not its metadata service.
 is_ipv4() {
     case $1 in
-    *[!0-9.]* | 169.254.* | .* | *. | *..* | *.*.*.*.*) return 1 ;;
+    *[!0-9.]* | 169.254.* | 127.* | 100.100.100.200 | .* | *. | *..* | *.*.*.*.*) return 1 ;;
     *.*.*.*) ;;
     *) return 1 ;;
     esac
@@ -72,10 +72,12 @@ is_ipv4() {
     [ "${1%%.*}" -ge 1 ] && [ "${1%%.*}" -le 223 ]
 }
 
-# Lower-case groups, at most one `::`; no zone, no multicast, no link-local, not the unspecified address.
+# Lower-case groups, at most one `::`; no zone, no multicast, no link-local, neither the unspecified
+# address nor this machine in whatever spelling.
 is_ipv6() {
+    case ${1%1} in *[!0:]*) ;; *) return 1 ;; esac
     case $1 in
-    *[!0-9a-f:]* | *:::* | *::*::* | :: | ff??:* | fe[89ab]?:*) return 1 ;;
+    *[!0-9a-f:]* | *:::* | *::*::* | ff??:* | fe[89ab]?:*) return 1 ;;
     *::*) [ "$(($(count_groups "${1%%::*}") + $(count_groups "${1#*::}")))" -le 7 ] ;;
     *) [ "$(count_groups "$1")" -eq 8 ] ;;
     esac

@@ -6,7 +6,9 @@
 #     --root DIR   work on a tree and restart nothing, except with
 #     --restart    the tree is that of the running system
 #
-# What others have written since stays. After a run that was killed, run it again.
+# What others have written since stays; the program's configuration, if it was edited, as
+# config.yaml.edited. Where a kubelet would miss what goes, it stays, and so does all else. After a
+# run that was killed, run it again.
 set -eu
 umask 077
 
@@ -204,28 +206,30 @@ missed() {
   sort -ru >"$tmp/left"
   configs='' bins=''
   true >"$tmp/named"
+  real=$(readlink -f "$R$kconf") || :
+  recorded file | grep "/$NAME\$" | while read -r f; do was "$f" || readlink -f "$R$f" || :; done >"$tmp/going"
   while read -r f v; do
     case $f in
     *-config)
       configs=1
-      if [ "$v" = "$kconf" ] && [ ! -s "$tmp/kconf" ]; then echo "$v"; fi
       set -- "$R$v"
       [ ! -d "$1" ] || set -- "$1"/*.yaml "$1"/*.yml "$1"/*.json
       for f; do
-        [ "$f" != "$R$kconf" ] || f=$tmp/kconf
-        [ ! -f "$f" ] || content "$f" >>"$tmp/named"
+        if [ -z "$kconf" ] || [ "$(readlink -f "$f")" != "$real" ]; then
+          [ ! -f "$f" ] || content "$f" >>"$tmp/named"
+        elif [ -s "$tmp/kconf" ]; then
+          content "$tmp/kconf" >>"$tmp/named"
+        elif [ $# = 1 ]; then
+          echo "$v"
+        fi
       done
       ;;
     *)
       bins=1
-      if ! recorded file | grep -qxF "$v/$NAME" || was "$v/$NAME"; then continue; fi
-      others=''
+      # A link to the program is lost with it.
       for f in "$R$v"/*; do
-        case ${f##*/} in "$NAME.prev" | "$NAME.new") continue ;; "$NAME") ;; *) others=1 ;; esac
-        # A link to the program goes with it.
-        if [ "$(readlink -f "$f")" = "$(readlink -f "$R$v/$NAME")" ] && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
+        if readlink -f "$f" | grep -qxF -f "$tmp/going" && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
       done
-      if [ -z "$others" ] && recorded dir | grep -qxF "$v"; then echo "$v"; fi
       ;;
     esac
   done <"$tmp/left"
@@ -235,6 +239,10 @@ missed() {
 # Decides what the kubelet's configuration is to be: $tmp/kconf, and whether the flags stay.
 decide() {
   kconf=$(recorded providers | tail -n 1) keep_flags=''
+  # Of several that of the kubelet.
+  for f in $(recorded providers); do
+    if { written; given; } | grep -qxF -e "$FLAG-config $f" -e "$FLAG-config ${f%/*}"; then kconf=$f; fi
+  done
   true >"$tmp/kconf"
   [ -n "$kconf" ] && [ -f "$R$kconf" ] || return 0
   before=$R$STATE/original$kconf
@@ -244,7 +252,7 @@ decide() {
   if [ -f "$before" ] && [ "$(without_entry "$before" | tr -d '\r')" = "$(tr -d '\r' <"$tmp/kconf")" ]; then
     # An entry of ours that was there already comes back, if its binary stays or does so, too, or nobody will look.
     if ! grep -q "$NAME" "$before" || ! recorded file | grep -q "/$NAME\$" ||
-      [ -n "$(find "$R$STATE/original" -name $NAME)" ] || recorded flag | grep -q -e -config=; then
+      [ -n "$(find "$R$STATE/original" -name $NAME ! -type d)" ] || recorded flag | grep -q -e -config=; then
       cat "$before" >"$tmp/kconf"
     fi
   elif has_provider; then
@@ -317,17 +325,16 @@ release_kubelet() {
   fi
   [ -z "$live" ] || systemctl daemon-reload
   if [ -n "$running" ]; then
-    systemctl restart kubelet
-    if up; then given | missed >"$tmp/missed"; else
+    if systemctl restart kubelet && up; then
+      given | missed >"$tmp/missed"
+      [ -s "$tmp/missed" ] || return 0
       put_back
-      systemctl restart kubelet
-      die 'the kubelet is not healthy without the provider; its settings were put back. See journalctl -u kubelet'
-    fi
-    if [ -s "$tmp/missed" ]; then
-      put_back
-      systemctl restart kubelet
+      systemctl restart kubelet || :
       still_flagged
     fi
+    put_back
+    systemctl restart kubelet || :
+    die 'the kubelet is not healthy without the provider; its settings were put back. See journalctl -u kubelet'
   fi
 }
 
@@ -357,6 +364,20 @@ remove() {
   rm -f "$R$1.new"
 }
 
+# Our entry in a configuration that the kubelet had once.
+leave_others() {
+  recorded providers | grep -vxF "$kconf" | while read -r path; do
+    if [ ! -f "$R$path" ] || ! without_entry "$R$path" >"$tmp/kconf"; then continue; fi
+    if was "$path" && [ "$(without_entry "$R$STATE/original$path")" = "$(cat "$tmp/kconf")" ]; then
+      replace "$path" <"$R$STATE/original$path"
+    elif has_provider; then
+      replace "$path" <"$tmp/kconf"
+    else
+      replace "$path" </dev/null
+    fi
+  done
+}
+
 # A configuration that somebody has changed since stays, under another name.
 keep_edited() {
   [ -f "$R$CONF" ] && recorded written | grep -q . || return 0
@@ -375,10 +396,11 @@ main() {
   decide
   release_kubelet
   if [ -L "$R$TIMER" ]; then
-    [ -z "$live" ] || systemctl stop "$NAME-refresh.timer"
+    [ -z "$live" ] || systemctl stop "$NAME-refresh.timer" || :
     rm -f "$R$TIMER"
   fi
   if [ -n "$kconf" ] && [ -f "$R$kconf" ]; then replace "$kconf" <"$tmp/kconf"; fi
+  leave_others
   # Of an installation that was killed.
   { recorded providers; recorded flags; } | while read -r path; do rm -f "$R$path.new"; done
   keep_edited

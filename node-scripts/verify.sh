@@ -23,6 +23,7 @@ FLAG=--image-credential-provider
 API=credentialprovider.kubelet.k8s.io
 
 has() { command -v "$1" >/dev/null 2>&1; }
+is_json() { case $(tr -d '[:space:]' <"$1") in '{'*) ;; *) return 1 ;; esac; }
 misuse() { echo "error: $*; the head of this script lists the options" >&2; exit 2; }
 ok() { printf 'ok      %s: %s\n' "$1" "$2"; }
 warn() { printf 'warn    %s: %s%s\n' "$1" "$2" "${3:+; do: $3}"; }
@@ -64,8 +65,45 @@ flag() {
     END { print value }'
 }
 
-# What the kubelet's configuration says of our provider, in block YAML: api, arg and env lines.
+# What the kubelet's configuration says of our provider: api, arg and env lines, and `unread` for
+# what is in a form that is not read here.
 entry() {
+  if is_json "$1"; then entry_of_json "$1"; else tr -d '\r' <"$1" | entry_of_yaml; fi >"$tmp/entry"
+  if [ -s "$tmp/entry" ]; then cat "$tmp/entry"; elif grep -v '^ *#' "$1" | grep -qE "name.*$NAME([^A-Za-z0-9-]|\$)"; then echo unread; fi
+}
+
+entry_of_json() {
+  awk -v name="\"$NAME\"" '
+  function plain(s) {
+    s = substr(s, 2, length(s) - 2)
+    if (s ~ /\\/) said = said "unread\n"
+    return s
+  }
+  { s = s $0 "\n" }
+  END {
+    for (; match(s, /^([ \t\r\n]+|"([^"\\]|\\.)*"|[][{}:,]|[-+.A-Za-z0-9]+)/); s = substr(s, len + 1)) {
+      len = RLENGTH; t = substr(s, 1, len)
+      if (t ~ /^[ \t\r\n]/) continue
+      if (t ~ /^[[{]/) { kind[++d] = t; key[d] = ""; if (d == 3) said = mine = ""; if (d == 5) variable = value = "" }
+      else if (t ~ /^[]}]/) {
+        if (d == 5 && key[3] == "\"env\"") said = said "env " variable "=" value "\n"
+        if (d == 3 && mine) printf "%s", said
+        d--
+      }
+      else if (kind[d] == "{" && before ~ /^[{,]$/) key[d] = t
+      else if (t ~ /^"/ && key[1] == "\"providers\"") {
+        if (d == 3 && key[3] == "\"name\"") mine = t == name
+        if (d == 3 && key[3] == "\"apiVersion\"") said = said "api " plain(t) "\n"
+        if (d == 4 && key[3] == "\"args\"") said = said "arg " plain(t) "\n"
+        if (d == 5 && key[5] == "\"name\"") variable = plain(t)
+        if (d == 5 && key[5] == "\"value\"") value = plain(t)
+      }
+      before = t
+    }
+  }' "$1"
+}
+
+entry_of_yaml() {
   awk -v name=$NAME '
   function value(s) { sub(/^[^:]*: */, "", s); return plain(s) }
   function plain(s) { sub(/ +#.*/, "", s); sub(/ +$/, "", s); gsub(/^["\047]|["\047]$/, "", s); return s }
@@ -78,7 +116,7 @@ entry() {
   at < 0 { at = ind }
   ind == at && item { flush(); match(text, /^- +/); ind = column = at + RLENGTH; text = substr(text, RLENGTH + 1); item = 0 }
   ind == column && !item {
-    key = text; sub(/:.*/, "", key)
+    key = text; sub(/:.*/, "", key); gsub(/["\047]/, "", key)
     if (key == "name" && value(text) == name) mine = 1
     if (key == "apiVersion") said = said "api " value(text) "\n"
     if (key ~ /^(args|env)$/ && value(text) !~ /^(\[\])?$/) said = said "unread " key "\n"
@@ -88,7 +126,7 @@ entry() {
   key == "args" { said = said "arg " plain(text) "\n" }
   key == "env" && text ~ /^name:/ { variable = value(text) }
   key == "env" && text ~ /^value:/ { said = said "env " variable "=" value(text) "\n" }
-  END { flush() }' "$@"
+  END { flush() }'
 }
 
 kubelet() {
@@ -116,7 +154,7 @@ kubelet() {
   fi
   [ -n "$kconf" ] || kconf=$(recorded providers | tail -n 1)
   set -- "$R$kconf"
-  [ ! -d "$1" ] || set -- "$1"/*.yaml "$1"/*.yml
+  [ ! -d "$1" ] || set -- "$1"/*.json "$1"/*.yaml "$1"/*.yml
   said=''
   for f; do [ ! -r "$f" ] || [ -d "$f" ] || said=${said:-$(entry "$f")}; done
   api=$(printf '%s\n' "$said" | sed -n 's/^api //p')
@@ -127,7 +165,8 @@ $(printf '%s\n' "$said" | sed -n 's/^env //p')"
   [ -n "$config" ] || config=$(printf '%s\n' "$environ" | sed -n 's/^ACR_CREDENTIAL_PROVIDER_CONFIG=//p' | tail -n 1)
   config=${config:-$CONF}
   case $said in *unread*)
-    warn kubelet "args or env of $NAME in $kconf are not in block style, and are not used below" 'write them as lists of lines' ;;
+    warn kubelet "args or env of $NAME in $kconf are in a form that is not read here, and are not used below" \
+      'write them as lists of lines, or in JSON without escapes' ;;
   esac
 }
 

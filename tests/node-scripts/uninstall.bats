@@ -181,6 +181,29 @@ also_set_by_others() {
     [[ $(kubelet_args) == *"$flag-bin-dir=/srv/providers"* ]]
 }
 
+@test "of two configurations that the kubelet had, one after the other, ours is taken out of both" {
+    node ack
+    install_all
+    mkdir -p "$ROOT/srv/providers"
+    cp "$here/configs/ecr.yaml" "$ROOT/srv/ecr.yaml"
+    cp "$PROVIDERS/2.0" "$ROOT/srv/providers/ecr-credential-provider"
+    sed -i "s|$flag-config=[^ ]*|$flag-config=/srv/ecr.yaml|; s|$flag-bin-dir=[^\"]*|$flag-bin-dir=/srv/providers|" "$ROOT/$args"
+    kubelet_starts
+    install_all
+    grep -q $name "$ROOT/srv/ecr.yaml"
+    uninstall
+    succeeded
+    diff "$here/configs/ecr.yaml" "$ROOT/srv/ecr.yaml"
+    [ ! -e "$ROOT/$kconf" ]
+    [ "$(find "$ROOT" -name $name)" = '' ]
+    kubelet_starts
+}
+
+@test "flags of others that lead to ours by links: refused" {
+    refused_running_or_not 'mkdir -p "$ROOT/srv"; ln -sf "../$kconf" "$ROOT/srv/c.yaml"; ln -sfn "../opt/$name/bin" "$ROOT/srv/bin"
+        sed -i "s|$flag-config=[^ ]*|$flag-config=/srv/c.yaml|; s|$flag-bin-dir=[^\"]*|$flag-bin-dir=/srv/bin|" "$ROOT/$args"' 'without /srv/c.yaml'
+}
+
 @test "flags of ours that stand twice in a line go both times" {
     node ack
     cp "$ROOT/$args" "$FAKE/args"
@@ -196,6 +219,15 @@ also_set_by_others() {
 @test "a provider of others that is a link to our binary: refused" {
     refused_running_or_not 'ln -s $name "$ROOT/opt/$name/bin/$name-pods"; sed "1,/^providers/d; s/$name/&-pods/" "$ROOT/$kconf" >"$FAKE/pods"; cat "$FAKE/pods" >>"$ROOT/$kconf"' \
         "without /opt/$name/bin/$name-pods"
+}
+
+@test "a timer that systemd does not know is no reason to stay" {
+    node ack
+    snapshot >"$FAKE/before"
+    install_all --refresh-timer
+    true >"$FAKE/timer-unknown"
+    uninstall
+    undone
 }
 
 @test "a file of arguments that others have removed since stays away" {

@@ -330,6 +330,36 @@ END
     says "configuration: /etc/$name/other.yaml has mode 600"
 }
 
+@test "the kubelet's configuration in JSON, in a file and in a folder" {
+    local kconf=$ROOT/etc/kubernetes/credential-provider-config.yaml
+    mv "$ROOT/etc/$name/config.yaml" "$ROOT/etc/$name/other.yaml"
+    for said in '"args": ["--config", "/etc/NAME/other.yaml"]' '"args": ["--config=/etc/NAME/other.yaml"], "env": []' \
+        '"env": [{"value": "/etc/NAME/other.yaml", "name": "ACR_CREDENTIAL_PROVIDER_CONFIG"}]'; do
+        cat >"$kconf" <<END
+{"apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig", "providers": [
+  {"name": "$name", "apiVersion": "credentialprovider.kubelet.k8s.io/v1beta1", "matchImages": ["$REGISTRY"], "defaultCacheDuration": "0s", ${said//NAME/$name}}]}
+END
+        restart_kubelet
+        verify
+        succeeded
+        says 'v1beta1' "configuration: /etc/$name/other.yaml has mode 600"
+    done
+    mkdir "$ROOT/etc/kubernetes/providers"
+    mv "$kconf" "$ROOT/etc/kubernetes/providers/10.json"
+    sed -i "s|$flag-config=[^ ]*|$flag-config=/etc/kubernetes/providers|" "$ROOT/etc/kubernetes/kubelet-customized-args.conf"
+    restart_kubelet
+    verify
+    succeeded
+    says "configuration: /etc/$name/other.yaml has mode 600"
+    # What is not read is told, as well as an entry that is not found.
+    sed -i 's|"/etc/|"\\u002fetc/|' "$ROOT/etc/kubernetes/providers/10.json"
+    verify
+    says 'warn    kubelet: args or env of'
+    printf 'apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders: [{name: %s}]\n' $name >"$ROOT/etc/kubernetes/providers/10.json"
+    verify
+    says 'warn    kubelet: args or env of'
+}
+
 for_pods() {
     broken 's|    assumeRoleARN.*|    rrsaRoleARN: acs:ram::1000000000000001:role/acr-rrsa\n    rrsaOIDCProviderRoleARN: acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a\n    podIdentity: required|; 1i rrsa: {enable: true}'
 }
