@@ -3,10 +3,12 @@
 //! `file` knows what is written and where; here it becomes what the stations work with.
 //! Everything that can be wrong is found before any call is made.
 
+mod bounds;
 mod entry;
 pub mod file;
 mod identity;
 mod keys;
+mod lines;
 mod mistakes;
 mod notes;
 mod settings;

@@ -5,36 +5,12 @@
 //! which stops at the first mistake and knows only one level.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
+use crate::config::bounds::{MAX_DEPTH, MAX_NODES, Spent, check_marks, counted, exceeded, marks};
+pub use crate::config::lines::{Lines, Position};
 use crate::config::notes::{Notes, quotable};
-
-/// Deepest nesting that is read.
-const MAX_DEPTH: usize = 32;
-/// Most values that are read, aliases counted as often as they are used.
-const MAX_NODES: usize = 20_000;
-/// Most text that is copied for aliases, in bytes: as much as a file can hold.
-const MAX_COPIED: usize = 1024 * 1024;
-/// What a text's words are set apart with in brackets and braces.
-const MARKS: &[u8] = b",:?[]{}&*!\"'";
-/// Most of them that are read. The parser takes in all that stands between two brackets before it
-/// gives the first of it away, so the number of values comes too late to bound its memory.
-const MAX_MARKS: usize = 60_000;
-
-/// A place in the configuration file, both numbers from 1; columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
@@ -126,20 +102,6 @@ pub struct Reading<'t> {
     spent: Spent,
 }
 
-/// What has been taken of the bounds.
-#[derive(Default)]
-struct Spent {
-    nodes: usize,
-    /// In texts that are YAML themselves; those of the file are counted by themselves, for the
-    /// file has all that is in its texts as well.
-    marks: usize,
-    /// Values and bytes of text that are kept for aliases, and that aliases have repeated.
-    kept: (usize, usize),
-    repeated: (usize, usize),
-    /// Nothing more is read once there was too much.
-    all: bool,
-}
-
 impl<'t> Reading<'t> {
     /// `blanks` are those that were put into the file's text, as [`Lines`] has them.
     pub fn new(text: &'t str, blanks: &'t HashMap<usize, usize>) -> Self {
@@ -186,43 +148,9 @@ impl<'t> Reading<'t> {
     pub fn count(&mut self, values: usize, at: Position) -> Result<(), YamlError> {
         self.spent.nodes += values;
         if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
-            return Err(YamlError::TooMuch(bounds(at)));
+            return Err(YamlError::TooMuch(exceeded(at)));
         }
         Ok(())
-    }
-}
-
-/// The lines of a file, each found at once.
-pub struct Lines<'t> {
-    text: &'t str,
-    starts: Vec<usize>,
-    /// The lines that have a blank more than the file's, and in which column.
-    blanks: &'t HashMap<usize, usize>,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &'t str, blanks: &'t HashMap<usize, usize>) -> Self {
-        let ends = || text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let mut starts = Vec::with_capacity(ends().count() + 1);
-        starts.push(0);
-        starts.extend(ends().map(|(end, _)| end + 1));
-        Self { text, starts, blanks }
-    }
-
-    /// A line without its end, counted from 1.
-    pub fn line(&self, number: usize) -> Option<&'t str> {
-        self.from(number)?.lines().next()
-    }
-
-    /// The place in the file of a place in the text.
-    fn in_file(&self, at: Position) -> Position {
-        let is_before = self.blanks.get(&at.line).is_some_and(|blank| *blank < at.column);
-        Position { column: at.column - usize::from(is_before), ..at }
-    }
-
-    /// All from a line on.
-    fn from(&self, number: usize) -> Option<&'t str> {
-        self.text.get(*self.starts.get(number.checked_sub(1)?)?..)
     }
 }
 
@@ -314,12 +242,12 @@ impl<'b> Builder<'b> {
 
     fn node(&mut self, event: Event<'b>, at: Position, depth: usize) -> Result<Node, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(YamlError::Content(bounds(at)));
+            return Err(YamlError::Content(exceeded(at)));
         }
         // What an alias stands for is counted below.
         self.spent.nodes += usize::from(!matches!(event, Event::Alias(_)));
         if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
-            return Err(YamlError::TooMuch(bounds(at)));
+            return Err(YamlError::TooMuch(exceeded(at)));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (self.scalar(&text, style, at), anchor),
@@ -436,51 +364,6 @@ impl<'b> Builder<'b> {
 fn indents(lines: &Lines<'_>, first_line: usize, text: &str) -> Vec<usize> {
     let in_file = lines.from(first_line).unwrap_or_default().lines();
     in_file.zip(text.lines()).map(|(whole, line)| whole.len().saturating_sub(line.len())).collect()
-}
-
-/// Commas, colons, quotes and brackets.
-fn marks(text: &str) -> usize {
-    text.bytes().filter(|byte| MARKS.contains(byte)).count()
-}
-
-/// Whether the parser can be given a text with so many.
-fn check_marks(marks: usize, at: Position) -> Result<(), YamlError> {
-    if marks > MAX_MARKS {
-        return Err(YamlError::TooMuch(bounds(at)));
-    }
-    Ok(())
-}
-
-/// A copy, if all copies together stay within the bounds.
-fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, YamlError> {
-    let (nodes, text) = size(node);
-    *sum = (sum.0 + nodes, sum.1 + text);
-    if sum.0 > MAX_NODES || sum.1 > MAX_COPIED {
-        return Err(YamlError::TooMuch(bounds(at)));
-    }
-    Ok(node.clone())
-}
-
-fn bounds(at: Position) -> Note {
-    let message = format!(
-        "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values or {MAX_MARKS} commas, colons, quotes and brackets, or too much text by aliases"
-    );
-    Note { at, message }
-}
-
-/// How many values a tree has, and how many bytes of text.
-fn size(node: &Node) -> (usize, usize) {
-    let sum = |(nodes, text): (usize, usize), (more, longer): (usize, usize)| {
-        (nodes + more, text + longer)
-    };
-    match &node.value {
-        Value::Null => (1, 0),
-        Value::Scalar(scalar) => (1, scalar.text.len()),
-        Value::Sequence(items) => items.iter().map(size).fold((1, 0), sum),
-        Value::Mapping(pairs) => {
-            pairs.iter().map(|(key, node)| sum(size(node), (0, key.name.len()))).fold((1, 0), sum)
-        }
-    }
 }
 
 #[cfg(test)]
