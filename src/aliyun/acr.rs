@@ -202,7 +202,8 @@ pub fn instance_named(
         let answer: Answer<InstancePage> = rpc::call(network, endpoint, &action, Some(caller))?;
         let page = answer.value;
         if let Some(id) = page.id_of(name) {
-            return Ok(InstanceId::parse(&echo::line(id, &caller.secrets())));
+            let id = Some(id).filter(|id| echo::is_clear(id, &caller.secrets()));
+            return Ok(id.and_then(InstanceId::parse));
         }
         let count = page.instances.map_or(0, |instances| instances.len());
         seen += count;

@@ -21,6 +21,13 @@ const MAX_READ: usize = 64 * 1024;
 /// So many characters of a secret one after another are not printed.
 const TELLING: usize = 12;
 
+/// And so many where the letters alone are compared; `AccessKeySecret` is a word that a message may
+/// have, and a secret made up for a trial as well.
+const TELLING_LETTERS: usize = 16;
+
+/// No service issues a secret as short as this; such a one would be found in words by chance.
+const TOO_SHORT: usize = 5;
+
 /// In the place of a secret, or of a whole line with one that cannot be taken out.
 const WITHHELD: &str = "[secret]";
 
@@ -52,12 +59,19 @@ pub fn word(text: &str, secrets: &[&Secret]) -> String {
     word
 }
 
+/// Whether a name that decides something says nothing of the secrets. A short one, which has no parts
+/// that would tell it, is no reason not to use the name.
+#[must_use]
+pub fn is_clear(name: &str, secrets: &[&Secret]) -> bool {
+    !tells(name, secrets)
+}
+
 /// What a text is without what it has in common with a secret, as it is or percent-encoded: a
 /// service may quote a secret's beginning alone.
 fn without(text: &str, secrets: &[&Secret]) -> String {
     let mut text = text.to_owned();
     let mut forms: Vec<Zeroizing<Vec<char>>> = Vec::new();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    for secret in secrets.iter().filter(|secret| secret.expose().len() > TOO_SHORT) {
         let once = Zeroizing::new(percent_encode(secret.expose()));
         let twice = Zeroizing::new(percent_encode(&once));
         for form in [&**twice, &**once, secret.expose()] {
@@ -96,8 +110,9 @@ fn tells(text: &str, secrets: &[&Secret]) -> bool {
     let twice = unescaped(&once);
     let texts = [text, &once, &twice].map(letters);
     let parts: HashSet<&[u8]> =
-        texts.iter().flat_map(|text| text.as_bytes().windows(TELLING)).collect();
-    let told = |form: &String| form.as_bytes().windows(TELLING).any(|part| parts.contains(part));
+        texts.iter().flat_map(|text| text.as_bytes().windows(TELLING_LETTERS)).collect();
+    let told =
+        |form: &String| form.as_bytes().windows(TELLING_LETTERS).any(|part| parts.contains(part));
     !parts.is_empty() && secrets.iter().any(|secret| forms(secret).iter().any(told))
 }
 
@@ -167,11 +182,21 @@ mod tests {
         }
         for (text, printed) in [
             ("CAISbeginning+of/a", "[secret]"),
-            ("CAIS.beg%in ning", "[secret]"),
+            ("CAIS.beg%in ning+of/a", "[secret]"),
             ("CAISbeginni", "CAISbeginni"),
         ] {
             assert_eq!(word(text, &[&token]), printed);
         }
+    }
+
+    #[test]
+    fn a_short_secret_is_not_found_in_words_by_chance() {
+        let (short, longer) = (Secret::new("miss"), Secret::new("registry"));
+        assert_eq!(word("NoPermission", &[&short]), "NoPermission");
+        assert_eq!(line("no registry", &[&short, &longer]), "no [secret]");
+        assert!(is_clear("cri-registry-permission", &[&short, &longer]));
+        let long = Secret::new("MadeUp3pullTk9Dw");
+        assert!(!is_clear("cri-madeup3pulltk9dw", &[&long]));
     }
 
     #[test]

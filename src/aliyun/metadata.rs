@@ -168,7 +168,7 @@ impl<'a> Metadata<'a> {
 
     /// Whether a name says nothing of the token: names are printed.
     fn is_clear(&self, name: &str) -> bool {
-        echo::line(name, self.sent().as_slice()) == name
+        echo::is_clear(name, self.sent().as_slice())
     }
 
     fn text(&self, hop: Hop, path: &str, absent: &str) -> Result<String, MetadataError> {
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn neither_a_code_nor_a_name_is_a_secret() {
-        let token = Secret::new("made-up-token-22");
+        let token = Secret::new("made-up-metadata-token-22");
         let body = |code: &str| {
             format!(
                 r#"{{"Code":"{code}","AccessKeySecret":"made-up-secret-1","SecurityToken":"made-up-token-1"}}"#
@@ -329,6 +329,6 @@ mod tests {
         let metadata = Metadata::new(network, ADDRESS, false, Patience::BRIEF);
         assert!(metadata.is_clear(token.expose()));
         metadata.token.set(Some(token)).unwrap();
-        assert!(!metadata.is_clear("made-up-token-22") && metadata.is_clear("acr-puller"));
+        assert!(!metadata.is_clear("made-up-metadata-token-22") && metadata.is_clear("acr-puller"));
     }
 }
