@@ -228,7 +228,8 @@ missed() {
       bins=1
       # A link to the program is lost with it.
       for f in "$R$v"/*; do
-        if readlink -f "$f" | grep -qxF -f "$tmp/going" && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
+        # busybox's grep finds everything in an empty list.
+        if [ -s "$tmp/going" ] && readlink -f "$f" | grep -qxF -f "$tmp/going" && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
       done
       ;;
     esac
