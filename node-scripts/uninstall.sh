@@ -178,7 +178,7 @@ unit_files() {
 written() {
   unit_files | while read -r f; do sed '/^[[:space:]]*[#;]/d' "$R$f"; done >"$tmp/unit"
   {
-    awk '{ l = l $0 } sub(/\\$/, "", l) { next } sub(/^ExecStart=/, "", l) { e = l; l = "" } { print l; l = "" } END { print e }' "$tmp/unit"
+    awk '{ l = l $0 } sub(/\\$/, " ", l) { next } sub(/^ExecStart=/, "", l) { e = l; l = "" } { print l; l = "" } END { print e }' "$tmp/unit"
     for f in $(sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$tmp/unit") $ACK; do [ ! -f "$R$f" ] || sed '/^[[:space:]]*#/d' "$R$f"; done
   } | values
 }

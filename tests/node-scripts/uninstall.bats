@@ -152,6 +152,11 @@ also_set_by_others() {
     kubelet_starts
 }
 
+@test "flags of ours that others have set in lines that go on: refused as well" {
+    refused_running_or_not 'sed -i "s|^ExecStart=/.*|&\\\\\n$flag-config=/$kconf\\\\\n$flag-bin-dir=/opt/$name/bin|" "$ROOT/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"' \
+        "without /$kconf"
+}
+
 @test "flags that only the kubelet itself can tell, since they are put together: all is put back" {
     node ack
     install_all
