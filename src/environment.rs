@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 
+/// How the names of the vendor's variables begin.
+pub const VENDORS: &str = "ALIBABA_CLOUD_";
+
 /// A snapshot of the process environment.
 ///
 /// The kubelet hands on its own environment plus the `env` of its provider configuration;
@@ -54,7 +57,7 @@ impl Environment {
             .0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_"))
+            .filter(|(name, _)| name.starts_with(VENDORS))
             .map(|(name, value)| match self.get(name) {
                 Some(_) if temporary && KEY.contains(&name) => (name, "temporary"),
                 _ => (name, value),

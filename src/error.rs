@@ -18,7 +18,7 @@ use crate::aliyun::Hop;
 use crate::aliyun::call::{CallError, Last};
 use crate::aliyun::refusal::Refusal;
 use crate::duration;
-use crate::registry::is_port;
+use crate::registry::without_port;
 use crate::remedy::{self, Facts};
 use crate::tls::CLOCK_SAYS;
 
@@ -213,8 +213,7 @@ fn no_answer_hint(hop: Hop, host: &str, detail: &str) -> String {
         "something on the way breaks connections: a proxy, a filter, a wrong address".to_owned()
     } else if detail.contains("through the proxy") {
         // An item with a port would except nothing.
-        let name = host.rsplit_once(':').filter(|(_, port)| is_port(port));
-        let name = name.map_or(host, |(name, _)| name);
+        let name = without_port(host);
         format!("see that the proxy can be reached, or name {name} in NO_PROXY")
     } else {
         unreachable_hint(hop, host)

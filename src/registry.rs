@@ -79,10 +79,10 @@ pub fn region_in_name(host: &str) -> Option<Region> {
     RegistryHost::parse(without_port(host)).map(|form| form.region().clone())
 }
 
-/// The name in `NAME:PORT`.
+/// The name in `NAME:PORT`, or the address.
 #[must_use]
 pub fn without_port(host: &str) -> &str {
-    host.split_once(':').map_or(host, |(name, _)| name)
+    host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name)
 }
 
 /// A host name with or without a port, as images have it.

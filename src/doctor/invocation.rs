@@ -9,11 +9,10 @@ use crate::config::{Config, PATH_VARIABLE, SYSTEM_PATH};
 use crate::doctor::kubelet_process::Kubelet;
 use crate::doctor::provider_config::Provider;
 use crate::doctor::report::Station;
-use crate::environment::Environment;
+use crate::environment::{Environment, VENDORS};
 
 /// Variables that decide who asks, where and how, beside the vendor's own.
 const ROUTES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"];
-const VENDORS: &str = "ALIBABA_CLOUD_";
 
 /// Those whose value is no secret, whatever it is.
 const PUBLIC: [&str; 11] = [

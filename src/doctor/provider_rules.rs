@@ -91,9 +91,7 @@ impl Provider {
                         "write it as HOST[:PORT][/PATH], with `*` in the host alone: {NO_START}"
                     ),
                 );
-            } else if !is_ours {
-                // What others miss is theirs.
-            } else if pattern.contains("://") || path.contains('*') {
+            } else if is_ours && (pattern.contains("://") || path.contains('*')) {
                 station.warn(
                     format!("{file}:{}: `{pattern}` in matchImages never matches", self.line_of("matchImages")),
                     "write it without a scheme, and without `*` behind the host: a path is a prefix as it is",

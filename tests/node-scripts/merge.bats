@@ -127,16 +127,23 @@ other_providers() {
     cmp "$here/configs/ecr.yaml" "$ROOT/etc/elsewhere.yaml"
 }
 
-@test "both scripts read JSON in the same way" {
-    sed -n '/^json() {/,/^}/p' "$scripts/install.sh" >"$BATS_TEST_TMPDIR/json"
-    [ -s "$BATS_TEST_TMPDIR/json" ]
-    diff "$BATS_TEST_TMPDIR/json" <(sed -n '/^json() {/,/^}/p' "$scripts/uninstall.sh")
+# same FUNCTION SCRIPT...: they have it word for word, for each has to work alone on a node.
+same() {
+    local function=$1 script first=''
+    shift
+    for script; do
+        sed -n "/^$function() {.*}\$/{p;q;}; /^$function() {/,/^}/p" "$scripts/$script.sh" >"$BATS_TEST_TMPDIR/$script"
+        [ -s "$BATS_TEST_TMPDIR/$script" ]
+        diff "$BATS_TEST_TMPDIR/${first:=$script}" "$BATS_TEST_TMPDIR/$script"
+    done
 }
 
-@test "all scripts take the same process for the kubelet" {
-    sed -n '/^is_kubelet() {/,/^}/p' "$scripts/install.sh" >"$BATS_TEST_TMPDIR/kubelet"
-    [ -s "$BATS_TEST_TMPDIR/kubelet" ]
-    for other in uninstall verify; do
-        diff "$BATS_TEST_TMPDIR/kubelet" <(sed -n '/^is_kubelet() {/,/^}/p' "$scripts/$other.sh")
-    done
+@test "all scripts read JSON in the same way" {
+    same json install uninstall
+    same is_json install uninstall verify
+}
+
+@test "all scripts take the same process for the kubelet, and the same files for its unit" {
+    same is_kubelet install uninstall verify
+    same unit_files install uninstall
 }

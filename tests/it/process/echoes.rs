@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::thread;
 
 use base64::Engine;
@@ -12,7 +11,6 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard::{self, ACCESS_KEY_SECRET};
 
-use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
 
 const PASSWORD: &str = "MadeUpPassword0123456789abcdef";
@@ -51,20 +49,9 @@ fn told(status: u16, content_type: &str, body: &Json) -> String {
     );
     fs::write(node.config(), text).unwrap();
     let run = |arguments: &[&str]| {
-        let mut child = Command::new(PROGRAM)
-            .arg("--config")
-            .arg(node.config())
-            .args(arguments)
-            .env_clear()
-            .env("ACR_CREDENTIAL_PROVIDER_LOG", "debug")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // `doctor` reads none.
-        let _ = child.stdin.take().unwrap().write_all(&request(ACME));
-        child.wait_with_output().unwrap()
+        let mut exec = node.exec(arguments);
+        exec.config_env = vec![("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "debug".to_owned())];
+        exec.run(&request(ACME)).unwrap()
     };
     let mut told = run(&[]).stderr;
     let (_, _, trace) = node
