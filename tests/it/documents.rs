@@ -56,6 +56,30 @@ pub fn blocks(language: &str) -> Vec<Block> {
     blocks.filter(|block| block.language == language).collect()
 }
 
+/// What stands for the reader's own values in the pages, and what the samples or the tests have.
+const PLACEHOLDERS: [(&str, &str); 8] = [
+    ("<account A>", "1000000000000001"),
+    ("<account B>", "2000000000000002"),
+    ("KubernetesWorkerRole-…", "KubernetesWorkerRole-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
+    ("<cluster id>", "c0000000000000000000000000000000a"),
+    (
+        "<the OIDC provider's URL>",
+        "https://oidc-ack-cn-hangzhou.oss-cn-hangzhou.aliyuncs.com/c0000000000000000000000000000000a",
+    ),
+    ("cri-xxxxxxxxxxxxxxxx", "cri-acmeprod00000001"),
+    ("LTAI5tXXXXXXXXXXXXXXXXXX", "LTAI5tImagePullerOfB0001"),
+    ("XXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"),
+];
+
+/// The blocks of one language in all pages, with values in the reader's place.
+pub fn filled_in(language: &str) -> Vec<Block> {
+    let fill = |block: Block| {
+        let text = PLACEHOLDERS.iter().fold(block.text, |text, (from, to)| text.replace(from, to));
+        Block { text, ..block }
+    };
+    blocks(language).into_iter().map(fill).collect()
+}
+
 impl Document {
     pub fn blocks(&self) -> Vec<Block> {
         let mut found = Vec::new();

@@ -12,7 +12,7 @@ use aliyun_acr_credential_provider::remedy::{self, ACCESS_KEY_OWNER, Facts, REME
 use serde_json::Value as Json;
 
 use crate::TESTS;
-use crate::documents::{Block, blocks, document};
+use crate::documents::{Block, document, filled_in};
 
 const BEGIN: &str = "<!-- errors: written from src/remedy.rs by a test -->\n";
 const END: &str = "<!-- end of errors -->";
@@ -82,29 +82,20 @@ fn every_error_can_be_met() {
     }
 }
 
-/// Puts something of the right form where a reader puts what is theirs.
-fn filled(text: &str) -> String {
-    let mut parts = text.split('<');
-    let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |text, part| {
-        text + "1000000000000001" + part.split_once('>').map_or(part, |(_, rest)| rest)
-    })
-}
-
 /// Whoever copies one, in any language, has something that is read.
 #[test]
 fn configurations_and_policies_are_read() {
-    let configurations = blocks("yaml");
+    let configurations = filled_in("yaml");
     assert!(configurations.len() >= 8, "{}", configurations.len());
     for Block { path, text, .. } in configurations {
-        let config = Config::resolve(None, &filled(&text), false, &Environment::default());
+        let config = Config::resolve(None, &text, false, &Environment::default());
         let config = config.unwrap_or_else(|error| panic!("{path}: {error}\n{text}"));
         assert_eq!(config.warnings, Vec::<String>::new(), "{path}: {text}");
     }
-    let policies: Vec<Json> = blocks("json")
+    let policies: Vec<Json> = filled_in("json")
         .iter()
         .map(|Block { path, text, .. }| {
-            serde_json::from_str(&filled(text)).unwrap_or_else(|e| panic!("{path}: {e}\n{text}"))
+            serde_json::from_str(text).unwrap_or_else(|e| panic!("{path}: {e}\n{text}"))
         })
         .collect();
     let pull = policies.iter().filter(|policy| policy.to_string().contains("cr:PullRepository"));

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use super::{Block, blocks, document, root};
+use super::{Block, blocks, document, filled_in, root};
 use crate::{PROGRAM, copied};
 
 const NAME: &str = "aliyun-acr-credential-provider";
@@ -143,11 +144,9 @@ fn the_block_that_installs_installs() {
         found.next().unwrap().text
     };
     copied(PROGRAM, dist.join(format!("{NAME}-linux-amd64")));
-    let config = of("yaml", "acr-registry-info")
-        .replace("<account B>", "2000000000000002")
-        .replace("cri-xxxxxxxxxxxxxxxx", "cri-acmeprod00000001");
-    fs::write(folder.join("config.yaml"), config).unwrap();
-    std::os::unix::fs::symlink(root().join("node-scripts"), folder.join("node-scripts")).unwrap();
+    let config = filled_in("yaml").into_iter().find(|block| block.path == readme.path).unwrap();
+    fs::write(folder.join("config.yaml"), config.text).unwrap();
+    symlink(root().join("node-scripts"), folder.join("node-scripts")).unwrap();
     let block = of("sh", "install.sh")
         .replace("node-scripts/verify.sh\n", "")
         .replace("install.sh ", "install.sh --root tree --kubelet-version 1.30 ");
@@ -171,6 +170,33 @@ fn the_block_that_installs_installs() {
     let (success, text) = run("node-scripts/uninstall.sh --root tree");
     assert!(success, "{text}");
     assert!(!tree.join(format!("opt/{NAME}")).exists(), "{text}");
+}
+
+/// What the page of an identity says of its configuration is what is seen.
+#[test]
+fn the_configurations_of_identities_are_well() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents-config");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("config.yaml");
+    let mut seen = 0;
+    for block in filled_in("yaml") {
+        if !block.path.starts_with("docs/identities/") {
+            continue;
+        }
+        seen += 1;
+        fs::write(&path, &block.text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let arguments = ["--config", path.to_str().unwrap(), "doctor", "--config-only"];
+        let output = Command::new(PROGRAM).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}: {text}", block.path);
+        let page = document(&block.path).text;
+        let all_is_well = text.lines().last() == Some("All is well.");
+        let warned = page.contains("A warning reminds you of the AccessKey.");
+        assert!(all_is_well != warned, "{}: {text}", block.path);
+    }
+    assert!(seen >= 5, "only {seen} configurations");
 }
 
 #[test]

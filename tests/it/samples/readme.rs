@@ -3,28 +3,7 @@
 use serde_json::Value;
 
 use super::{SAMPLES, identities, sample};
-use crate::documents::{Block, all, blocks};
-
-/// What stands for the reader's own values in the pages, and in the samples.
-const PLACEHOLDERS: [(&str, &str); 5] = [
-    ("<account A>", "1000000000000001"),
-    ("<account B>", "2000000000000002"),
-    ("KubernetesWorkerRole-…", "KubernetesWorkerRole-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
-    ("<cluster id>", "c0000000000000000000000000000000a"),
-    (
-        "<the OIDC provider's URL>",
-        "https://oidc-ack-cn-hangzhou.oss-cn-hangzhou.aliyuncs.com/c0000000000000000000000000000000a",
-    ),
-];
-
-/// The blocks of one language, with what stands in the samples in the reader's place.
-fn filled_in(language: &str) -> Vec<Block> {
-    let fill = |block: Block| {
-        let text = PLACEHOLDERS.iter().fold(block.text, |text, (from, to)| text.replace(from, to));
-        Block { text, ..block }
-    };
-    blocks(language).into_iter().map(fill).collect()
-}
+use crate::documents::{Block, all, filled_in};
 
 #[test]
 fn every_sample_is_named() {
