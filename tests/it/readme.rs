@@ -14,8 +14,8 @@ use serde_json::Value as Json;
 use crate::TESTS;
 use crate::documents::{Block, document, filled_in};
 
-const BEGIN: &str = "<!-- errors: written from src/remedy.rs by a test -->\n";
-const END: &str = "<!-- end of errors -->";
+const BEGIN: &str = "<!-- errors:begin -->\n";
+const END: &str = "<!-- errors:end -->";
 
 /// With `BLESS=1` the table is written instead of compared.
 #[test]
