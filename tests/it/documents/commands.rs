@@ -62,6 +62,16 @@ fn all_commands() -> Vec<(String, Vec<String>)> {
     blocks("sh").into_iter().flat_map(of).collect()
 }
 
+/// A quote or a bracket that is open would leave a reader with a prompt that waits.
+#[test]
+fn every_block_is_shell() {
+    for block in blocks("sh") {
+        let read = Command::new("sh").args(["-nc", &block.text]).output().unwrap();
+        let wrong = String::from_utf8_lossy(&read.stderr);
+        assert!(read.status.success(), "{}: {wrong}\n{}", block.path, block.text);
+    }
+}
+
 #[test]
 fn files_of_ours_are_there() {
     let (dist, mut seen) = (dist(), 0);
