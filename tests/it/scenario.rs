@@ -5,98 +5,20 @@
 //! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
 //! a good client never does.
 
+mod description;
 mod diagnosed;
+mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::Deserialize;
-use simulation::cloud::{Cloud, Description, SecretKind};
-use simulation::kubelet::{Credential, Exec, Exit, Outcome};
+use simulation::cloud::{Cloud, Description};
+use simulation::kubelet::Exec;
 
 use crate::{PROGRAM, TESTS};
-
-/// `scenario.yaml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Scenario {
-    /// What is shown, in a sentence or two.
-    about: String,
-    /// Arguments in place of `--config <the folder's config.yaml>`.
-    #[serde(default)]
-    args: Option<Vec<String>>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    /// Mode of the configuration file, octal; 600 if left out.
-    #[serde(default)]
-    config_mode: Option<String>,
-    /// Written to `${dir}/token` before the run.
-    #[serde(default)]
-    token_file: Option<Token>,
-    /// Put into the request for `${token}`.
-    #[serde(default)]
-    pod_token: Option<Token>,
-    expect: Expect,
-}
-
-/// A service account token as the simulated cluster issues it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Token {
-    #[serde(default = "provider")]
-    provider: String,
-    /// `namespace/name`.
-    service_account: String,
-    #[serde(default)]
-    audience: Option<String>,
-    #[serde(default)]
-    issuer: Option<String>,
-    /// Seconds.
-    #[serde(default)]
-    life: Option<i64>,
-    /// Seconds.
-    #[serde(default)]
-    issued_ago: Option<i64>,
-}
-
-fn provider() -> String {
-    "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expect {
-    exit: u8,
-    /// `Registry` with a login, or `Image` for a host that is not ours.
-    #[serde(default)]
-    cache_key_type: Option<String>,
-    /// In Go's form; up to three seconds less is right as well, for the time that the run took.
-    #[serde(default)]
-    cache_duration: Option<String>,
-    /// The only key of `auth`; none for `auth: null`.
-    #[serde(default)]
-    auth: Option<String>,
-    #[serde(default)]
-    user: Option<String>,
-    /// `<instance>/<repository>` that the login pulls.
-    #[serde(default)]
-    pulls: Option<String>,
-    /// `<instance>/<repository>` that it does not pull.
-    #[serde(default)]
-    does_not_pull: Option<String>,
-    /// `<account>/<region>/<repository>` that it pulls.
-    #[serde(default)]
-    pulls_personal: Option<String>,
-    /// The run takes no longer than this many seconds; bounds on a busy machine, not figures.
-    #[serde(default)]
-    within: Option<u64>,
-    /// The calls are not compared, for scenarios in which their number is up to chance.
-    #[serde(default)]
-    any_calls: bool,
-}
+use description::{Scenario, Token};
 
 struct Run {
     folder: PathBuf,
@@ -319,132 +241,6 @@ impl Run {
             _ if by_chance && before == "within" => "<time>".to_owned(),
             _ if by_chance && before.parse::<i64>().is_ok() => word.replace("try", "tries"),
             _ => word.to_owned(),
-        }
-    }
-
-    fn check_exit(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if outcome.exit != Exit::Code(i32::from(expect.exit)) {
-            wrong.push(format!("exit {}, expected {}", outcome.exit, expect.exit));
-        }
-        if let Some(seconds) = expect.within
-            && outcome.duration > Duration::from_secs(seconds)
-        {
-            wrong.push(format!("took {:.1?}, expected at most {seconds} s", outcome.duration));
-        }
-    }
-
-    fn check_answer(&self, request: &str, outcome: &Outcome, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if expect.exit != 0 {
-            if !outcome.stdout.is_empty() {
-                wrong.push("stdout is not empty though there is no answer".to_owned());
-            }
-            let lines = outcome
-                .stderr_text()
-                .lines()
-                .take_while(|line| !line.starts_with("warning: "))
-                .count();
-            if lines > 5 {
-                wrong.push(format!("{lines} lines of error, expected at most five"));
-            }
-            return;
-        }
-        let version =
-            serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
-        let answer = match outcome.answer(version.as_str().unwrap()) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                return wrong.push(format!("the kubelet does not accept the answer: {failure:?}"));
-            }
-        };
-        let key_type = format!("{:?}", answer.cache_key_type);
-        if Some(&key_type) != expect.cache_key_type.as_ref() {
-            wrong.push(format!("cacheKeyType {key_type}, expected {:?}", expect.cache_key_type));
-        }
-        let nanoseconds =
-            answer.cache_duration.map_or(-1, simulation::kubelet::GoDuration::nanoseconds);
-        let most = expect
-            .cache_duration
-            .as_deref()
-            .map_or(0, |text| simulation::kubelet::GoDuration::parse(text).unwrap().nanoseconds());
-        if nanoseconds > most || nanoseconds < most - 3_000_000_000 {
-            wrong.push(format!(
-                "cacheDuration {:?}, expected {:?}",
-                answer.cache_duration, expect.cache_duration
-            ));
-        }
-        let auth = answer.auth.unwrap_or_default();
-        if auth.keys().collect::<Vec<_>>() != expect.auth.iter().collect::<Vec<_>>() {
-            wrong.push(format!("auth for {:?}, expected {:?}", auth.keys(), expect.auth));
-        }
-        for login in auth.values() {
-            self.check_login(login, wrong);
-        }
-    }
-
-    fn check_login(&self, login: &Credential, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if expect.user.as_ref().is_some_and(|user| *user != login.username) {
-            wrong.push(format!("user name {}, expected {:?}", login.username, expect.user));
-        }
-        let pull = |place: &str| {
-            let (instance, repository) = place.split_once('/').expect("instance/repository");
-            self.cloud.login_allows_pull(&login.username, &login.password, instance, repository)
-        };
-        if let Some(place) = &expect.pulls
-            && let Err(refused) = pull(place)
-        {
-            wrong.push(format!("the login does not pull {place}: {refused:?}"));
-        }
-        if let Some(place) = &expect.does_not_pull
-            && pull(place).is_ok()
-        {
-            wrong.push(format!("the login pulls {place}"));
-        }
-        if let Some(place) = &expect.pulls_personal {
-            let [account, region, repository] = place.splitn(3, '/').collect::<Vec<_>>()[..] else {
-                panic!("account/region/repository")
-            };
-            let (user, password) = (&login.username, &login.password);
-            if let Err(refused) =
-                self.cloud.login_allows_personal_pull(user, password, account, region, repository)
-            {
-                wrong.push(format!("the login does not pull {place}: {refused:?}"));
-            }
-        }
-    }
-
-    fn check_secrets(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
-        for leak in self.cloud.leaks(&outcome.stderr_text()) {
-            wrong.push(format!("stderr gives away {:?} of {}", leak.secret.kind, leak.secret.of));
-        }
-        for leak in self.cloud.leaks(&String::from_utf8_lossy(&outcome.stdout)) {
-            if leak.secret.kind != SecretKind::RegistryPassword {
-                wrong.push(format!(
-                    "stdout gives away {:?} of {}",
-                    leak.secret.kind, leak.secret.of
-                ));
-            }
-        }
-        wrong.extend(
-            self.cloud.violations().iter().map(|violation| format!("violation: {violation}")),
-        );
-    }
-
-    fn compare(&self, file: &str, is: &str, wrong: &mut Vec<String>) {
-        let path = self.folder.join(file);
-        if std::env::var_os("BLESS").is_some() {
-            if is.is_empty() {
-                let _ = fs::remove_file(&path);
-            } else {
-                fs::write(&path, format!("{is}\n")).unwrap();
-            }
-            return;
-        }
-        let expected = fs::read_to_string(&path).unwrap_or_default();
-        if is != expected.trim_end() {
-            wrong.push(format!("{file} is\n{is}\n  expected\n{}", expected.trim_end()));
         }
     }
 }

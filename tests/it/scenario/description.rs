@@ -1,0 +1,83 @@
+//! `scenario.yaml`: what is given and what is expected.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scenario {
+    /// What is shown, in a sentence or two.
+    pub(super) about: String,
+    /// Arguments in place of `--config <the folder's config.yaml>`.
+    #[serde(default)]
+    pub(super) args: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    /// Mode of the configuration file, octal; 600 if left out.
+    #[serde(default)]
+    pub(super) config_mode: Option<String>,
+    /// Written to `${dir}/token` before the run.
+    #[serde(default)]
+    pub(super) token_file: Option<Token>,
+    /// Put into the request for `${token}`.
+    #[serde(default)]
+    pub(super) pod_token: Option<Token>,
+    pub(super) expect: Expect,
+}
+
+/// A service account token as the simulated cluster issues it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Token {
+    #[serde(default = "provider")]
+    pub(super) provider: String,
+    /// `namespace/name`.
+    pub(super) service_account: String,
+    #[serde(default)]
+    pub(super) audience: Option<String>,
+    #[serde(default)]
+    pub(super) issuer: Option<String>,
+    /// Seconds.
+    #[serde(default)]
+    pub(super) life: Option<i64>,
+    /// Seconds.
+    #[serde(default)]
+    pub(super) issued_ago: Option<i64>,
+}
+
+fn provider() -> String {
+    "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    pub(super) exit: u8,
+    /// `Registry` with a login, or `Image` for a host that is not ours.
+    #[serde(default)]
+    pub(super) cache_key_type: Option<String>,
+    /// In Go's form; up to three seconds less is right as well, for the time that the run took.
+    #[serde(default)]
+    pub(super) cache_duration: Option<String>,
+    /// The only key of `auth`; none for `auth: null`.
+    #[serde(default)]
+    pub(super) auth: Option<String>,
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    /// `<instance>/<repository>` that the login pulls.
+    #[serde(default)]
+    pub(super) pulls: Option<String>,
+    /// `<instance>/<repository>` that it does not pull.
+    #[serde(default)]
+    pub(super) does_not_pull: Option<String>,
+    /// `<account>/<region>/<repository>` that it pulls.
+    #[serde(default)]
+    pub(super) pulls_personal: Option<String>,
+    /// The run takes no longer than this many seconds; bounds on a busy machine, not figures.
+    #[serde(default)]
+    pub(super) within: Option<u64>,
+    /// The calls are not compared, for scenarios in which their number is up to chance.
+    #[serde(default)]
+    pub(super) any_calls: bool,
+}
