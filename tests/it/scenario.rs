@@ -5,6 +5,7 @@
 //! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
 //! a good client never does.
 
+mod configuration;
 mod description;
 mod diagnosed;
 mod verdict;
@@ -15,16 +16,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use simulation::cloud::{Cloud, Description};
-use simulation::kubelet::Exec;
+use simulation::kubelet::{Exec, encode_request};
 
 use crate::{PROGRAM, TESTS};
 use description::{Scenario, Token};
 
-struct Run {
+/// What the kubelet asks for where a scenario names no other image.
+const IMAGE: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
+
+pub struct Run {
     folder: PathBuf,
     scenario: Scenario,
+    /// The text of the configuration file, if there is one.
+    config: Option<String>,
+    /// What stderr must be, in place of `stderr.txt`.
+    stderr: Option<String>,
     cloud: Cloud,
-    /// Those with a `cr` endpoint of their own (`cr-per-region` in `cloud.yaml`), `${cr:<region>}`.
+    /// Those with a `cr` endpoint of their own (`cr-per-region` of the cloud), `${cr:<region>}`.
     regions: Vec<String>,
     /// Scratch space, `${dir}` in all files.
     dir: PathBuf,
@@ -87,18 +95,23 @@ fn in_parallel(
 
 impl Run {
     /// `place` is the folder beside the test that the scratch space is in.
-    fn prepare(folder: &Path, place: &str) -> Self {
+    pub fn prepare(folder: &Path, place: &str) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(folder.join("scenario.yaml"))
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let scenario: Scenario =
             serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(!scenario.about.trim().is_empty(), "{name} says what it is about");
-        let overlay = fs::read_to_string(folder.join("cloud.yaml")).unwrap_or_default();
-        let world = match overlay.trim() {
-            "" => Description::standard(),
-            overlay => {
-                Description::standard().overlaid(overlay).unwrap_or_else(|e| panic!("{name}: {e}"))
+        let config = fs::read_to_string(folder.join("config.yaml")).ok();
+        assert!(config.is_none() || scenario.config.is_none(), "{name} has one configuration");
+        let changes = !scenario.entry.is_empty() || !scenario.settings.is_empty();
+        assert!(!changes || scenario.config.is_some(), "{name} changes a standard configuration");
+        let standard = |name: &String| configuration::standard(name, &scenario);
+        let config = config.or_else(|| scenario.config.as_ref().map(standard));
+        let world = match &scenario.cloud {
+            None => Description::standard(),
+            Some(different) => {
+                Description::standard().merged(different).unwrap_or_else(|e| panic!("{name}: {e}"))
             }
         };
         let cloud = Cloud::start(&world).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -108,11 +121,31 @@ impl Run {
         let instances = world.accounts.values().flat_map(|account| account.instances.values());
         let regions: BTreeSet<String> = instances.map(|instance| instance.region.clone()).collect();
         let regions = regions.into_iter().filter(|_| world.cr_per_region).collect();
-        Self { folder: folder.to_owned(), scenario, cloud, regions, dir }
+        let (folder, stderr) = (folder.to_owned(), None);
+        Self { folder, scenario, config, stderr, cloud, regions, dir }
+    }
+
+    /// The same with another configuration file, which may warn, and for another image.
+    pub fn with(
+        mut self,
+        config: &str,
+        mode: Option<&str>,
+        warning: Option<&str>,
+        image: Option<&str>,
+    ) -> Self {
+        self.config = Some(config.to_owned());
+        self.scenario.config_mode = mode.map(str::to_owned);
+        let warning = warning.map(|warning| format!("warning: <dir>/config.yaml:{warning}"));
+        self.stderr = Some(warning.unwrap_or_default());
+        if let Some(image) = image {
+            self.scenario.image = Some(image.to_owned());
+            self.scenario.expect.auth = image.split('/').next().map(str::to_owned);
+        }
+        self
     }
 
     /// Runs the program; what is wrong comes back.
-    fn go(&self) -> Vec<String> {
+    pub fn go(&self) -> Vec<String> {
         let (exec, request) = self.exec();
         let outcome = exec.run(request.as_bytes()).unwrap();
         let mut wrong = Vec::new();
@@ -128,9 +161,6 @@ impl Run {
 
     /// The program, its surroundings prepared, and the request for it.
     fn exec(&self) -> (Exec, String) {
-        let request = fs::read_to_string(self.folder.join("request.json")).unwrap_or_default();
-        let pod_token = self.scenario.pod_token.as_ref().map(|token| self.mint(token));
-        let request = self.filled(&request).replace("${token}", &pod_token.unwrap_or_default());
         if let Some(token) = &self.scenario.token_file {
             fs::write(self.dir.join("token"), self.mint(token) + "\n").unwrap();
         }
@@ -145,17 +175,30 @@ impl Run {
             .iter()
             .map(|(name, value)| (name.clone(), self.filled(value)))
             .collect();
-        (exec, request)
+        (exec, self.request())
+    }
+
+    /// As a kubelet of today writes it, unless the folder has another one.
+    fn request(&self) -> String {
+        let Scenario { image, annotations, pod_token, .. } = &self.scenario;
+        let token = pod_token.as_ref().map(|token| self.mint(token));
+        let Ok(request) = fs::read_to_string(self.folder.join("request.json")) else {
+            let version = "credentialprovider.kubelet.k8s.io/v1";
+            let image = image.as_deref().unwrap_or(IMAGE);
+            let request = encode_request(version, image, token.as_deref(), annotations);
+            return String::from_utf8(request).unwrap();
+        };
+        let said_twice = image.is_some() || token.is_some() || !annotations.is_empty();
+        assert!(!said_twice, "{}: request.json has it all", self.folder.display());
+        request
     }
 
     fn arguments(&self) -> Vec<String> {
         let given = self.scenario.args.as_ref();
         let given = given.map(|args| args.iter().map(|arg| self.filled(arg)).collect());
-        let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else {
-            return given.unwrap_or_default();
-        };
+        let Some(config) = &self.config else { return given.unwrap_or_default() };
         let path = self.dir.join("config.yaml");
-        let config = with_own_cache(&config);
+        let config = configuration::with_own_cache(config);
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
         let mode = u32::from_str_radix(mode, 8).unwrap();
@@ -243,18 +286,4 @@ impl Run {
             _ => word.to_owned(),
         }
     }
-}
-
-/// Each run has a cache of its own. Where `credential-provider` comes last, as it mostly does, the
-/// setting goes behind it; other scenarios say it themselves if they get as far as the cache.
-fn with_own_cache(config: &str) -> String {
-    let top = |line: &&str| line.starts_with(|c: char| c.is_ascii_alphabetic());
-    let last = config.lines().rfind(top);
-    let comes_last = last.is_some_and(|line| line.starts_with("credential-provider:"));
-    if config.contains("cacheDir") || !comes_last {
-        return config.to_owned();
-    }
-    let blanks = config.lines().last().map_or(0, |line| line.len() - line.trim_start().len());
-    let indent = " ".repeat(blanks.min(2));
-    format!("{}\n{indent}cacheDir: ${{dir}}/own-cache\n", config.trim_end())
 }

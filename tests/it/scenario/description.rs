@@ -3,13 +3,32 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scenario {
     /// What is shown, in a sentence or two.
     pub(super) about: String,
-    /// Arguments in place of `--config <the folder's config.yaml>`.
+    /// What the kubelet asks for, if it is not the standard image.
+    #[serde(default)]
+    pub(super) image: Option<String>,
+    /// Those of the pod's service account.
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
+    /// The service account token that the kubelet gives for the pod.
+    #[serde(default)]
+    pub(super) pod_token: Option<Token>,
+    /// The name of a standard configuration, in place of `config.yaml`.
+    #[serde(default)]
+    pub(super) config: Option<String>,
+    /// What is different in its entry; null removes a key.
+    #[serde(default)]
+    pub(super) entry: BTreeMap<String, Json>,
+    /// What is different in its `credential-provider`; null removes a key.
+    #[serde(default)]
+    pub(super) settings: BTreeMap<String, Json>,
+    /// Arguments in place of `--config <the configuration file>`.
     #[serde(default)]
     pub(super) args: Option<Vec<String>>,
     #[serde(default)]
@@ -20,9 +39,9 @@ pub(super) struct Scenario {
     /// Written to `${dir}/token` before the run.
     #[serde(default)]
     pub(super) token_file: Option<Token>,
-    /// Put into the request for `${token}`.
+    /// What is different in the cloud from the standard world, as a JSON merge patch.
     #[serde(default)]
-    pub(super) pod_token: Option<Token>,
+    pub(super) cloud: Option<Json>,
     pub(super) expect: Expect,
 }
 

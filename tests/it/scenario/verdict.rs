@@ -121,16 +121,17 @@ impl Run {
 
     pub(super) fn compare(&self, file: &str, is: &str, wrong: &mut Vec<String>) {
         let path = self.folder.join(file);
-        if std::env::var_os("BLESS").is_some() {
+        let expected = match &self.stderr {
+            Some(stderr) if file == "stderr.txt" => stderr.clone(),
+            _ => fs::read_to_string(&path).unwrap_or_default(),
+        };
+        if self.stderr.is_none() && std::env::var_os("BLESS").is_some() {
             if is.is_empty() {
                 let _ = fs::remove_file(&path);
             } else {
                 fs::write(&path, format!("{is}\n")).unwrap();
             }
-            return;
-        }
-        let expected = fs::read_to_string(&path).unwrap_or_default();
-        if is != expected.trim_end() {
+        } else if is != expected.trim_end() {
             wrong.push(format!("{file} is\n{is}\n  expected\n{}", expected.trim_end()));
         }
     }
