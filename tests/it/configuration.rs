@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use simulation::kubelet::{Exec, Exit, Outcome, encode_request};
 
-use crate::scenario::Run;
+use crate::scenario::{Run, in_parallel};
 use crate::{PROGRAM, TESTS};
 
 #[derive(Deserialize)]
@@ -46,9 +47,15 @@ struct Accepted {
     image: Option<String>,
 }
 
-fn cases<Case: for<'a> Deserialize<'a>>(name: &str) -> Vec<Case> {
-    let text = fs::read_to_string(format!("{TESTS}/configurations/{name}.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
+/// The rows of a table, numbered, by what they are about.
+fn cases<Case: DeserializeOwned>(
+    table: &str,
+    about: impl Fn(&Case) -> &str,
+) -> Vec<(String, (usize, Case))> {
+    let text = fs::read_to_string(format!("{TESTS}/configurations/{table}.yaml")).unwrap();
+    let cases: Vec<Case> = serde_saphyr::from_str(&text).unwrap();
+    let named = |(number, case)| (about(&case).to_owned(), (number, case));
+    cases.into_iter().enumerate().map(named).collect()
 }
 
 /// A file for one case.
@@ -80,9 +87,8 @@ fn doctor(path: &str) -> Outcome {
 
 #[test]
 fn refused() {
-    let mut wrong = Vec::new();
-    for (number, case) in cases::<Refused>("refused").iter().enumerate() {
-        let path = written("refused", number, &case.config, case.mode.as_deref());
+    let wrong = in_parallel(cases("refused", |case: &Refused| &case.about), |(number, case)| {
+        let path = written("refused", *number, &case.config, case.mode.as_deref());
         let outcome = pull(&path);
         let stderr = outcome.stderr_text();
         let error = format!("error: configuration {path}:{}", case.error);
@@ -96,57 +102,55 @@ fn refused() {
         let said = stderr.starts_with(&error) && also && last.starts_with("hint: ");
         let lines = stderr.lines().count();
         let silent = outcome.stdout.is_empty() && !stderr.contains("hunter2");
+        let mut wrong = Vec::new();
         if outcome.exit != Exit::Code(2) || !said || !silent || lines > 5 {
-            wrong.push(format!(
-                "{}:\n{stderr}expected\n{error}\n{}\n",
-                case.about,
-                case.also.join("\n")
-            ));
+            wrong.push(format!("{stderr}expected\n{error}\n{}\n", case.also.join("\n")));
         }
         let report = doctor(&path);
         let text = String::from_utf8_lossy(&report.stdout).into_owned();
         if report.exit != Exit::Code(2) || text.contains("hunter2") {
-            wrong.push(format!("{}: doctor says\n{text}", case.about));
+            wrong.push(format!("doctor says\n{text}"));
         }
-    }
+        wrong
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn accepted() {
-    let mut wrong = Vec::new();
-    for (number, case) in cases::<Accepted>("accepted").iter().enumerate() {
-        if case.scenario.is_some() {
-            wrong.extend(as_in_a_scenario(number, case));
-            continue;
+    let wrong = in_parallel(cases("accepted", |case: &Accepted| &case.about), |(number, case)| {
+        if let Some(scenario) = &case.scenario {
+            return as_in_a_scenario(scenario, *number, case);
         }
-        let path = written("accepted", number, &case.config, case.mode.as_deref());
+        let path = written("accepted", *number, &case.config, case.mode.as_deref());
         let outcome = pull(&path);
         let stderr = outcome.stderr_text();
         let said = match &case.warning {
             Some(warning) => stderr == format!("warning: {path}:{warning}\n"),
             None => stderr.is_empty(),
         };
+        let mut wrong = Vec::new();
         if outcome.exit != Exit::Code(0) || !said {
-            wrong.push(format!("{}: {}\n{stderr}", case.about, outcome.exit));
+            wrong.push(format!("{}\n{stderr}", outcome.exit));
         }
         let report = doctor(&path);
         if report.exit != Exit::Code(0) {
-            let text = String::from_utf8_lossy(&report.stdout).into_owned();
-            wrong.push(format!("{}: doctor says\n{text}", case.about));
+            wrong.push(format!("doctor says\n{}", String::from_utf8_lossy(&report.stdout)));
         }
-    }
+        wrong
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn as_in_a_scenario(number: usize, case: &Accepted) -> Option<String> {
-    let folder = Path::new(TESTS).join("scenarios").join(case.scenario.as_ref()?);
+fn as_in_a_scenario(scenario: &str, number: usize, case: &Accepted) -> Vec<String> {
+    let folder = Path::new(TESTS).join("scenarios").join(scenario);
     let run = || {
         let run = Run::prepare(&folder, &format!("configurations/{number}"));
-        run.with(&case.config, case.mode.as_deref(), case.warning.as_deref(), case.image.as_deref())
+        let (mode, warning) = (case.mode.as_deref(), case.warning.as_deref());
+        run.with(&case.config, mode, warning, case.image.as_deref())
     };
     let mut wrong = run().go();
     wrong.extend(run().diagnosed(true));
     wrong.extend(run().diagnosed(false));
-    (!wrong.is_empty()).then(|| format!("{}:\n{}", case.about, wrong.join("\n")))
+    wrong
 }

@@ -13,7 +13,9 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::panic::RefUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use simulation::cloud::{Cloud, Description};
 use simulation::kubelet::{Exec, encode_request};
@@ -55,33 +57,33 @@ fn scenarios() {
 }
 
 /// All folders, or those whose name contains `SCENARIO`.
-fn folders() -> Vec<PathBuf> {
+fn folders() -> Vec<(String, PathBuf)> {
     let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = fs::read_dir(format!("{TESTS}/scenarios"))
+    let mut folders: Vec<(String, PathBuf)> = fs::read_dir(format!("{TESTS}/scenarios"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path))
+        .filter(|(name, path)| path.is_dir() && name.contains(&only))
         .collect();
     folders.sort();
     assert!(!folders.is_empty(), "no scenario is named like `{only}`");
     folders
 }
 
-/// Most of a run is waiting, so more of them at a time than there are cores. What is wrong in a
-/// folder comes back.
-fn in_parallel(
-    folders: Vec<PathBuf>,
-    run: impl Fn(&Path) -> Vec<String> + Sync + std::panic::RefUnwindSafe,
+/// Most of a run is waiting, so more of them at a time than there are cores. What is wrong comes
+/// back, with the name of the case.
+pub fn in_parallel<Case: Send + Sync + RefUnwindSafe>(
+    cases: Vec<(String, Case)>,
+    run: impl Fn(&Case) -> Vec<String> + Sync + RefUnwindSafe,
 ) -> Vec<String> {
-    let queue = std::sync::Mutex::new(folders.into_iter());
-    let failures = std::sync::Mutex::new(Vec::new());
+    let queue = Mutex::new(cases.into_iter());
+    let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 loop {
-                    let Some(folder) = queue.lock().unwrap().next() else { return };
-                    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-                    let wrong = std::panic::catch_unwind(|| run(&folder))
+                    let Some((name, case)) = queue.lock().unwrap().next() else { return };
+                    let wrong = std::panic::catch_unwind(|| run(&case))
                         .unwrap_or_else(|_| vec!["the test itself panicked, see above".to_owned()]);
                     if !wrong.is_empty() {
                         failures.lock().unwrap().push(format!("{name}:\n  {}", wrong.join("\n  ")));
