@@ -10,8 +10,8 @@ use std::fs;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::freshness::Rules;
-use aliyun_acr_credential_provider::retry::{Pauses, Reason};
+use aliyun_acr_credential_provider::cache::freshness::Rules;
+use aliyun_acr_credential_provider::net::retry::{Pauses, Reason};
 
 use crate::TESTS;
 use service::Window;

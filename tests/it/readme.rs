@@ -6,8 +6,10 @@ use std::fs;
 use aliyun_acr_credential_provider::aliyun::Hop;
 use aliyun_acr_credential_provider::aliyun::refusal::Refusal;
 use aliyun_acr_credential_provider::config::Config;
-use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::remedy::{self, ACCESS_KEY_OWNER, Facts, REMEDIES};
+use aliyun_acr_credential_provider::failure::service_codes::{
+    self, ACCESS_KEY_OWNER, Facts, REMEDIES,
+};
+use aliyun_acr_credential_provider::system::environment::Environment;
 
 use serde_json::Value as Json;
 
@@ -71,7 +73,7 @@ fn every_error_can_be_met() {
         let facts = Facts { caller, ..Facts::default() };
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };
         for hop in hops {
-            let found = remedy::find(*hop, &refusal, &facts).unwrap();
+            let found = service_codes::find(*hop, &refusal, &facts).unwrap();
             assert!(
                 std::ptr::eq(found, remedy),
                 "{} at {hop} is taken for {}",
