@@ -59,7 +59,7 @@ fn shown(arguments: &[String]) -> Result<(), Failure> {
         Some(image) => stage.one(image)?,
         None => stage.every_identity()?,
     }
-    stage.next_steps();
+    next_steps();
     if stay {
         stage.stay()?;
     }
@@ -229,13 +229,6 @@ impl Stage {
         text
     }
 
-    fn next_steps(&self) {
-        println!("Next, an image of your choice:\n");
-        println!("  cargo run --example local-cloud -- {NEXT_IMAGE}\n");
-        println!("or leave the cloud running, for runs of the program by hand:\n");
-        println!("  cargo run --example local-cloud -- --stay\n");
-    }
-
     fn stay(&self) -> Result<(), Failure> {
         let identity = &IDENTITIES[0];
         let request = encode_request(V1, identity.image, None, &BTreeMap::new());
@@ -259,25 +252,28 @@ impl Drop for Stage {
     }
 }
 
+fn next_steps() {
+    println!("Next, an image of your choice:\n");
+    println!("  cargo run --example local-cloud -- {NEXT_IMAGE}\n");
+    println!("or leave the cloud running, for runs of the program by hand:\n");
+    println!("  cargo run --example local-cloud -- --stay\n");
+}
+
 /// The login of an answer that the kubelet accepts.
 fn answer(outcome: &Outcome) -> Result<Credential, Failure> {
     println!("answer (stdout; {} after {:.0?}):", outcome.exit, outcome.duration);
     let stderr = outcome.stderr_text();
-    match outcome.answer(V1) {
-        Ok(answer) => {
-            println!("{}", indented(&pretty(&outcome.stdout)?));
-            if !stderr.is_empty() {
-                println!("stderr:\n{}", indented(&stderr));
-            }
-            let login = answer.auth.unwrap_or_default().into_values().next();
-            login.ok_or_else(|| "the answer has no login; no entry covers this image".into())
-        }
-        Err(_) => {
-            println!("  nothing\n\nstderr:\n{}", indented(&stderr));
-            let first = stderr.lines().next().unwrap_or("nothing on stderr").to_owned();
-            Err(format!("{}: {first}", outcome.exit).into())
-        }
+    let Ok(answer) = outcome.answer(V1) else {
+        println!("  nothing\n\nstderr:\n{}", indented(&stderr));
+        let first = stderr.lines().next().unwrap_or("nothing on stderr");
+        return Err(format!("{}: {first}", outcome.exit).into());
+    };
+    println!("{}", indented(&pretty(&outcome.stdout)?));
+    if !stderr.is_empty() {
+        println!("stderr:\n{}", indented(&stderr));
     }
+    let login = answer.auth.unwrap_or_default().into_values().next();
+    login.ok_or_else(|| "the answer has no login; no entry covers this image".into())
 }
 
 /// JSON over several lines, with the service account token cut short.
@@ -291,7 +287,7 @@ fn pretty(json: &[u8]) -> Result<String, Failure> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
 }
 
 /// A file that only its owner can read. The program asks for that if the file has an AccessKey.
