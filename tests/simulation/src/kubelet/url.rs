@@ -58,19 +58,9 @@ pub(super) struct Url {
     pub path: Vec<u8>,
 }
 
-/// keyring.go `ParseSchemelessURL`, which is all that configuration validation asks of a pattern.
-pub(super) fn parse_schemeless(text: &str) -> Result<Url, BadUrl> {
-    parse(text)
-}
-
-/// keyring.go `Add`: keys of `auth` may have one of two schemes, in lower case.
-pub(super) fn parse_key(text: &str) -> Result<Url, BadUrl> {
-    let schemeless = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    parse(schemeless.unwrap_or(text))
-}
-
+/// keyring.go `ParseSchemelessURL`, which is all that configuration validation asks of a pattern:
 /// `url.Parse("https://" + text)`.
-fn parse(text: &str) -> Result<Url, BadUrl> {
+pub(super) fn parse_schemeless(text: &str) -> Result<Url, BadUrl> {
     let (rest, fragment) = text.split_once('#').unwrap_or((text, ""));
     if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(bad(text, "invalid control character in URL"));
@@ -267,14 +257,6 @@ mod tests {
         assert!(parse_schemeless("k[8s.io").is_ok());
         assert!(urls_match("k[8s.io", "k8s.io/a").is_err());
         assert_eq!(urls_match("k[8s.io", "a.b.c/a"), Ok(false));
-    }
-
-    #[test]
-    fn host_and_path_are_separated() {
-        let parsed = parse_key("http://u:p@reg.io:5000/v1/?q#f").unwrap();
-        assert_eq!(parsed, Url { host: "reg.io:5000".to_owned(), path: b"/v1/".to_vec() });
-        let parsed = parse_key("HTTPS://reg.io").unwrap();
-        assert_eq!(parsed, Url { host: "HTTPS:".to_owned(), path: b"//reg.io".to_vec() });
     }
 
     #[test]

@@ -299,7 +299,7 @@ fn refusals_read_as_in_the_log() {
     );
     assert_eq!(
         decode("{} x").unwrap_err().to_string(),
-        "error reading GVK from response: byte 3: text after the value"
+        "error reading GVK from response: trailing characters at line 1 column 4"
     );
     assert_eq!(
         decode("{}").unwrap_err().to_string(),
