@@ -44,10 +44,24 @@ const REWRITE_TRIES: u32 = 5;
 /// Fetching may have this part of the deadline while something old is still good.
 const RENEWAL_SHARE: u32 = 3;
 
+/// What a run may do with the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A pull: the directory is made if need be, and uses are noted.
+    Pull,
+    /// A renewal ahead of time: as a pull, but it is not a use.
+    Ahead,
+    /// A pull that only takes what is there.
+    Glance,
+    /// Nothing is changed.
+    Look,
+}
+
 /// The cache of one run. Without a directory it keeps nothing and nobody waits.
 pub struct Cache<'a> {
     /// None where nothing is kept.
     directory: Option<PathBuf>,
+    access: Access,
     /// Opened when first needed: a request for a foreign host leaves no trace.
     store: OnceCell<Option<Store>>,
     scope: Scope,
@@ -60,50 +74,30 @@ pub struct Cache<'a> {
     has_shared_a_failure: Cell<bool>,
     /// Something that an earlier run had learnt was used.
     remembered: Cell<bool>,
-    /// A pull has asked, not a renewal ahead of time.
-    by_pull: bool,
 }
 
 impl<'a> Cache<'a> {
-    /// The cache in a directory, which is made if need be. One that cannot be used is told, and
-    /// then nothing is kept.
+    /// The cache in a directory. A directory that cannot be used is reported, and then nothing is
+    /// kept.
     #[must_use]
-    pub fn new(directory: PathBuf, scope: Scope, by_pull: bool, journal: &'a Journal) -> Self {
-        Self { directory: Some(directory), by_pull, ..Self::over(None, scope, journal) }
+    pub fn new(directory: PathBuf, scope: Scope, access: Access, journal: &'a Journal) -> Self {
+        Self { directory: Some(directory), scope, access, ..Self::off(journal) }
     }
 
     /// No cache.
     #[must_use]
     pub fn off(journal: &'a Journal) -> Self {
-        Self::over(None, Scope::new(&[], &[]), journal)
-    }
-
-    fn over(store: Option<Store>, scope: Scope, journal: &'a Journal) -> Self {
         Self {
             directory: None,
-            store: store.map_or_else(OnceCell::new, |store| OnceCell::from(Some(store))),
-            scope,
+            access: Access::Look,
+            store: OnceCell::new(),
+            scope: Scope::new(&[], &[]),
             journal,
             started: clock::since_boot(),
             not_before: Cell::new(Duration::ZERO),
             has_shared_a_failure: Cell::new(false),
             remembered: Cell::new(false),
-            by_pull: true,
         }
-    }
-
-    /// Only looks: a directory that is not there, or not to be used, is none.
-    #[must_use]
-    pub fn at_a_glance(path: &Path, scope: Scope, journal: &'a Journal) -> Option<Self> {
-        let store = Store::open(path).ok()??;
-        Some(Self::over(Some(store), scope, journal))
-    }
-
-    /// Only looks, and leaves everything as it is. None if there is nothing to look at.
-    #[must_use]
-    pub fn looked_at(path: &Path, scope: Scope, journal: &'a Journal) -> Option<Self> {
-        let store = Store::look(path).ok()??;
-        Some(Self { by_pull: false, ..Self::over(Some(store), scope, journal) })
     }
 
     /// From now on nothing that is there already is believed. False if nothing of it has been used.
@@ -135,7 +129,7 @@ impl<'a> Cache<'a> {
         if !(believed && fresh && now < kept.until) {
             return None;
         }
-        if self.by_pull && key.kind == Kind::Login && now.saturating_sub(kept.used) >= USE_NOTED {
+        if self.is_use() && key.kind == Kind::Login && now.saturating_sub(kept.used) >= USE_NOTED {
             contents.touch(now);
         }
         if kept.since < self.started && key.kind != Kind::Login {
@@ -248,29 +242,34 @@ impl<'a> Cache<'a> {
         self.store().is_some()
     }
 
-    /// The directory, made if need be.
+    fn is_use(&self) -> bool {
+        matches!(self.access, Access::Pull | Access::Glance)
+    }
+
+    /// The directory, made if need be and allowed.
     fn store(&self) -> Option<&Store> {
-        let directory = self.directory.as_ref();
-        self.open(|| directory.map(|directory| Store::make(directory).map(Some)))
+        match self.access {
+            Access::Pull | Access::Ahead => self.open(|path| Store::make(path).map(Some)),
+            Access::Glance | Access::Look => self.there(),
+        }
     }
 
-    /// The directory if it is there: looking leaves no trace.
+    /// The directory if it is there.
     fn there(&self) -> Option<&Store> {
-        let directory = self.directory.as_ref();
-        self.open(|| directory.map(|directory| Store::open(directory)))
+        match self.access {
+            Access::Look => self.open(Store::look),
+            _ => self.open(Store::open),
+        }
     }
 
-    fn open(
-        &self,
-        open: impl FnOnce() -> Option<Result<Option<Store>, Unusable>>,
-    ) -> Option<&Store> {
+    fn open(&self, open: impl FnOnce(&Path) -> Result<Option<Store>, Unusable>) -> Option<&Store> {
         if self.store.get().is_none() {
-            let found = match open()? {
+            let path = self.directory.as_deref()?;
+            let found = match open(path) {
                 Ok(None) => return None,
                 Ok(found) => found,
                 Err(why) => {
-                    let place = self.directory.as_deref().unwrap_or(Path::new("")).display();
-                    self.journal.warn(format!("the cache `{place}` is not used: {why}"));
+                    self.journal.warn(format!("the cache `{}` is not used: {why}", path.display()));
                     None
                 }
             };
@@ -310,7 +309,7 @@ impl<'a> Cache<'a> {
     ) -> Made<T> {
         let now = clock::since_boot();
         let used = match store.read(name) {
-            Ok(Some(before)) if !self.by_pull => before.used,
+            Ok(Some(before)) if !self.is_use() => before.used,
             _ => now,
         };
         let Made { value, fresh_until, until } = made;

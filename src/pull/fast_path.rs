@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cache::{self, Cache, Scope};
+use crate::cache::{self, Access, Cache, Scope};
 use crate::config::{CacheDir, Source};
 use crate::kubelet::exec_api::Request;
 use crate::pull::pipeline;
@@ -42,7 +42,7 @@ pub fn answer(
     let journal = Journal::default();
     let directory =
         directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
-    let cache = Cache::at_a_glance(&directory, scope.clone(), &journal)?;
+    let cache = Cache::new(directory, scope.clone(), Access::Glance, &journal);
     pipeline::from_cache(request, &cache)
 }
 
