@@ -17,7 +17,6 @@ use aliyun_acr_credential_provider::kubelet::go_duration;
 use aliyun_acr_credential_provider::system::environment::Environment;
 use aliyun_acr_credential_provider::system::log::Journal;
 use aliyun_acr_credential_provider::kubelet::exec_api::{self, Request};
-use aliyun_acr_credential_provider::pull::pipeline;
 use aliyun_acr_credential_provider::pull::fast_path;
 use aliyun_acr_credential_provider::pull::run_history;
 use libfuzzer_sys::fuzz_target;
@@ -95,7 +94,7 @@ fuzz_target!(|input: &[u8]| {
     let login = body(login);
     let begun = since_boot();
     let cache = Cache::new(place.directory.clone(), scope(), Access::Glance, &journal);
-    if let Some(answer) = pipeline::from_cache(&place.request, &cache) {
+    if let Some(answer) = fast_path::from_cache(&place.request, &cache) {
         let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
         assert_eq!(answer["cacheKeyType"], "Registry");
         let auth = answer["auth"].as_object().expect("auth");

@@ -6,9 +6,9 @@ use crate::app::session::{Process, Session};
 use crate::cache::Access;
 use crate::failure::configuration::failure as bad_configuration;
 use crate::failure::{Exit, Failure};
+use crate::kubelet::exec_api::Pod;
 use crate::pull::due::{self, Outcome};
-use crate::pull::identity::Pod;
-use crate::pull::pipeline::{login, note};
+use crate::pull::pipeline::login;
 use crate::secret::Secret;
 
 /// Renews what is due.
@@ -35,9 +35,7 @@ pub fn run(process: Process<'_>, config: Option<&Path>) -> Result<Secret, Failur
     for host in due::due(cache) {
         let deadline = session.deadline_from_now();
         let node = session.node(&deadline, cache);
-        let pod = Pod::default();
-        let served = login(&host, &pod, config, &node, cache);
-        note(&host, &pod, &served, &node, cache);
+        let served = login(&host, Pod::default(), config, &node, cache);
         let result = served.and_then(|served| match served.and_then(|served| served.stale) {
             Some(failure) => Err(failure.for_host(&host)),
             None => Ok(()),
