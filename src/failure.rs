@@ -9,6 +9,7 @@
 //! The kubelet folds these lines into one log entry (`plugin.go`, `ExecPlugin`), so there are at
 //! most five and the first is enough to act on.
 
+pub mod configuration;
 pub mod service_codes;
 
 use std::fmt;

@@ -32,7 +32,7 @@ const IDENTITY_VARIABLES: [&str; 5] = [
 
 /// The station for a configuration that can be used, or not.
 #[must_use]
-pub fn station(result: &Result<Config, ConfigError>, environment: &Environment) -> Station {
+pub fn station(result: Result<&Config, &ConfigError>, environment: &Environment) -> Station {
     match result {
         Ok(config) => usable(config, environment),
         Err(error) => unusable(error, environment),

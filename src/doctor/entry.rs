@@ -3,23 +3,19 @@
 use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, Scope};
 use crate::doctor::report::{Report, Station, Status};
+use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
-use crate::pull::selection::{self, Claim};
 
-/// Adds the station. None if the host is not ours, an error if that cannot be known.
-pub fn station<'c>(
-    config: &'c Config,
+/// Adds the station. The target is none if the host is not ours, an error if that cannot be known.
+pub fn station(
+    target: Result<Option<&Target<'_>>, &Failure>,
+    config: &Config,
     lookup: &Lookup<'_, '_>,
     report: &mut Report,
-) -> Result<Option<Target<'c>>, ()> {
+) {
     let host = lookup.host;
     let mut station = Station::new("entry");
-    let claim = selection::claim(&config.entries, host, lookup.form, || lookup.node.region());
-    let target = claim.and_then(|claim| match claim {
-        Claim::None => Ok(None),
-        claim => lookup.target(claim),
-    });
-    match &target {
+    match target {
         Ok(Some(target)) => {
             let instance = target.instance.as_ref();
             let instance = instance.map_or("Personal Edition".to_owned(), ToString::to_string);
@@ -41,12 +37,11 @@ pub fn station<'c>(
         }
         Err(failure) => station.fail(failure),
     }
-    if let Ok(answers) = &target {
+    if let Ok(answers) = target {
         let answers = answers.iter().map(|target| target.entry).collect::<Vec<_>>();
         tell_others(config, &answers, lookup, &mut station);
     }
     report.add(station);
-    target.map_err(|_| ())
 }
 
 /// The keys of an entry, for they are what matters for the image.

@@ -8,23 +8,8 @@ use crate::failure::{Exit, Failure};
 use crate::kubelet::provider_config::Provider;
 use crate::pull::identity::ROLE_NAME_ANNOTATION;
 use crate::pull::image;
-use crate::pull::node::Node;
 use crate::pull::registry_instance::{Lookup, Target};
 use crate::pull::selection::{self, Claim};
-
-/// The names of the entries that may answer, if each of them requires a pod's token; none where
-/// doctor can go the way itself. Without this a node that is set up well would look broken.
-pub(super) fn alone<'c>(
-    host: &str,
-    form: Option<&RegistryHost>,
-    config: &'c Config,
-    node: &Node<'_>,
-) -> Option<Claim<'c>> {
-    let claim = selection::claim(&config.entries, host, form, || node.region()).ok()?;
-    let entries = claim.entries();
-    let pods_alone = entries.iter().all(|entry| entry.identity.requires_pod_tokens());
-    (!entries.is_empty() && pods_alone).then_some(claim)
-}
 
 /// The stations of a pull that nobody but a pod can make: what needs no login is looked at.
 pub(super) fn stations(
