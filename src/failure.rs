@@ -10,6 +10,7 @@
 //! most five and the first is enough to act on.
 
 mod configuration;
+pub mod facts;
 mod of_call;
 mod out_of_time;
 pub mod service_codes;
@@ -38,6 +39,16 @@ pub enum Exit {
     OutOfTime = 6,
 }
 
+/// What a service named when it denied a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Denied {
+    /// The trust policy of the role that is assumed.
+    ByTrust,
+    /// The policies of the one who asks.
+    ByPermission,
+    Unknown,
+}
+
 /// No answer, and why. Holds no secret, so that it can be kept for others who ask the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
@@ -45,16 +56,13 @@ pub struct Failure {
     pub message: String,
     pub causes: Vec<String>,
     pub hint: Option<String>,
-    /// The service's own code, if it refused with one.
+    /// What denied the call, if the service denied it.
     #[serde(default)]
-    pub code: Option<String>,
-    /// Which kind of policy denied, if the service told.
-    #[serde(default)]
-    pub denied_by: Option<String>,
+    pub denied: Option<Denied>,
     /// The key of an entry whose value is in question.
     #[serde(default)]
     pub key: Option<String>,
-    /// It says nothing of what the caller may do: the same call may well succeed later.
+    /// It says nothing of what the caller may do: the same call may succeed later.
     pub may_pass: bool,
 }
 
@@ -66,8 +74,7 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
-            code: None,
-            denied_by: None,
+            denied: None,
             key: None,
             may_pass: false,
         }

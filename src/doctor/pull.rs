@@ -190,7 +190,7 @@ fn who(entry: &Entry, identity: &Identity) -> String {
         IdentitySource::WorkerRole => format!("{owner}, from the instance metadata"),
         IdentitySource::Oidc(oidc) => {
             let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-            let arn = arn.unwrap_or(owner);
+            let arn = arn.map_or_else(|| owner.to_string(), Clone::clone);
             let seconds = match entry.role {
                 Some(_) => crate::aliyun::sts::MIN_DURATION,
                 None => entry.expire_duration,

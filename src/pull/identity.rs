@@ -6,12 +6,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::aliyun::Credentials;
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{Region, RoleArn, is_role_name};
+use crate::aliyun::owner::Owner;
+pub use crate::aliyun::sts::AUDIENCE;
 use crate::aliyun::sts::{self, About, SessionRequest};
-use crate::aliyun::{Credentials, Hop};
 use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
-use crate::failure::service_codes::{ACCESS_KEY_OWNER, Facts};
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::jwt::Claims;
 use crate::pull::node::Node;
@@ -23,9 +25,6 @@ mod pod;
 
 use pod::Admitted;
 pub use pod::{Pod, admit_to_one};
-
-/// The audience that tokens for Alibaba Cloud are made for.
-pub const AUDIENCE: &str = "sts.aliyuncs.com";
 
 /// The annotation by which a service account names its role; a name, not an ARN.
 pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name";
@@ -55,11 +54,11 @@ impl<'a> Requester<'a, '_> {
     }
 }
 
-/// Credentials, and how to call their owner in a message.
+/// Credentials, and whose they are.
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub credentials: Credentials,
-    pub owner: String,
+    pub owner: Owner,
     /// When the pod's token ends; no answer may outlive it.
     pub ends: Option<Timestamp>,
     /// What the service said of the session, if it was just made.
@@ -114,7 +113,7 @@ pub fn establish(
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(Identity {
             credentials: credentials.clone(),
-            owner: format!("{ACCESS_KEY_OWNER} {}", masked(&credentials.access_key_id)),
+            owner: Owner::of_access_key(&credentials.access_key_id),
             ends: None,
             about: None,
         }),
@@ -146,7 +145,7 @@ fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     };
     let credentials =
         metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
-    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None, about: None })
+    Ok(Identity { credentials, owner: Owner::WorkerRole(role), ends: None, about: None })
 }
 
 fn from_token_file(
@@ -180,13 +179,8 @@ fn exchange(
         policy: first.policy,
         external_id: None,
     };
-    let facts = Facts {
-        role: Some(role.to_string()),
-        subject: jwt::claims(token.expose()).and_then(|claims| claims.subject),
-        provider: Some(oidc.provider.to_string()),
-        ..Facts::default()
-    };
-    let hop = Hop::AssumeRoleWithOidc;
+    let subject = jwt::claims(token.expose()).and_then(|claims| claims.subject);
+    let facts = Facts::assume_role_with_oidc(role, &oidc.provider, subject);
     let session = sts::assume_role_with_oidc(
         &requester.node.network,
         requester.sts(entry)?,
@@ -194,11 +188,9 @@ fn exchange(
         token,
         &request,
     )
-    .map_err(|error| {
-        Failure::of_call(Exit::Identity, hop, &format!("{hop} of {role}"), &error, &facts)
-    })?;
+    .map_err(|error| Failure::of_call(&facts, &error))?;
     let about = Some(session.about);
-    Ok(Identity { credentials: session.credentials, owner: role.to_string(), ends: None, about })
+    Ok(Identity { credentials: session.credentials, owner: role.into(), ends: None, about })
 }
 
 /// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.
@@ -235,12 +227,6 @@ fn read_token(path: &Path) -> Result<Secret, Failure> {
 #[must_use]
 pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
     jwt::claims(read_token(&oidc.token_file).ok()?.expose())
-}
-
-/// Enough of an `AccessKey` id to tell which one it is.
-fn masked(id: &str) -> String {
-    let tail: Vec<char> = id.chars().rev().take(4).collect();
-    format!("…{}", tail.into_iter().rev().collect::<String>())
 }
 
 #[cfg(test)]
@@ -301,11 +287,5 @@ mod tests {
                 "worker role"
             ]
         );
-    }
-
-    #[test]
-    fn an_access_key_is_told_by_its_end() {
-        assert_eq!(masked("LTAI5tFakeFakeFakeFake01"), "…ke01");
-        assert_eq!(masked("x"), "…x");
     }
 }
