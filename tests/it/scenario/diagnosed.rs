@@ -1,8 +1,8 @@
-//! `doctor --image` in every scenario: it ends as the pull does, says why, gives away nothing and
-//! leaves nothing behind.
+//! `doctor --image` in every scenario: it ends as the pull does, says why, gives away no secret and
+//! leaves no file behind.
 //!
-//! Left out are requests that are wrong in themselves, which `doctor` does not read, and the exit
-//! code where a pod's token decides, which `doctor` does not have.
+//! `doctor` does not read requests, so malformed requests are left out. It does not have a pod's
+//! token, so the exit code is not compared where the token decides.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::{Run, folders, in_parallel};
 use crate::schema;
 
-/// What a run may be told to be worth, as the contract lists them.
+/// The exit codes of the contract.
 const EXITS: [i32; 7] = [0, 1, 2, 3, 4, 5, 6];
 
 #[test]

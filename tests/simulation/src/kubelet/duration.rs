@@ -23,7 +23,7 @@ impl GoDuration {
     }
 
     /// `time.ParseDuration`: an optional sign, then `0` or a run of decimal numbers with a unit
-    /// each. No blanks, no unit larger than the hour, and no number without a unit but `0`.
+    /// each. No spaces, no unit larger than the hour, and no number without a unit but `0`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, mut rest) = match text.strip_prefix('-') {

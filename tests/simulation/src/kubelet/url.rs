@@ -10,7 +10,7 @@ use std::net::Ipv6Addr;
 
 use super::glob::Glob;
 
-/// A pattern or target that is no URL, or a host label that is no glob. In `matchImages` the former
+/// A pattern or target that is not a URL, or a host label that is not a glob. In `matchImages` the former
 /// keeps the kubelet from starting; the latter is not looked for there and never matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BadUrl {
