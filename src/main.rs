@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -18,7 +19,8 @@ use aliyun_acr_credential_provider::cache::{Cache, Scope};
 use aliyun_acr_credential_provider::config::{
     Config, ConfigError, Scope as Hosts, Settings, Source,
 };
-use aliyun_acr_credential_provider::doctor::report::{Report, Station};
+use aliyun_acr_credential_provider::doctor::kubelet::Look;
+use aliyun_acr_credential_provider::doctor::report::{Check, Name, Report};
 use aliyun_acr_credential_provider::doctor::{self, configuration, pull};
 use aliyun_acr_credential_provider::failure::{Exit, Failure};
 use aliyun_acr_credential_provider::kubelet::exec_api::{self, RequestError};
@@ -211,46 +213,58 @@ fn refresh(
     }
 }
 
-/// Looks at everything that a pull would meet.
+/// Looks at everything that a pull would meet, as the kubelet runs the program.
 fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environment) -> Done {
     // What would be a warning of a pull is in the report.
     let journal = &Journal::default();
     let mut report = Report::default();
-    let found = Source::find(config, environment, user_file);
+    let root = options.root.as_deref().unwrap_or(Path::new("/"));
+    let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
+    let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
+    let environment = invocation.as_ref().map_or(environment, |found| &found.environment);
+    let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
+    let found = Source::find(asked.as_deref(), environment, user_file);
     let scope = found.as_ref().ok().and_then(|source| scope(source.as_ref(), environment));
     let config = found.and_then(|source| Config::of(source, environment));
-    report.add(configuration::station(&config, environment));
-    if options.config_only {
-        return told(&report, options, environment);
-    }
-    let asked: Vec<String> = options.image.clone().into_iter().collect();
     let hosts: Vec<String> = config.as_ref().map_or_else(|_| Vec::new(), named_hosts);
-    let root = options.root.as_deref().unwrap_or(Path::new("/"));
-    let images = [asked.as_slice(), &hosts].concat();
-    let kubelet = doctor::kubelet::look(root, &images, config.as_ref().ok(), environment);
+    let pulls: Vec<String> = options.image.clone().map_or(hosts.clone(), |image| vec![image]);
+    let Some(look) = look else {
+        report.add(configuration::check(&config, environment));
+        return told(&report, options, environment);
+    };
+    let images = [options.image.clone().into_iter().collect(), hosts].concat();
+    report.add(look.check(&images, config.as_ref().ok()));
+    report.add(configuration::check(&config, environment));
     if let Ok(config) = &config {
-        let pulls = if asked.is_empty() { &hosts } else { &asked };
         let parts = Parts::new(config, environment, journal);
-        for image in pulls {
+        for image in &pulls {
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
-            let sends_tokens = kubelet.with_tokens.contains(image);
+            let sends_tokens = look.sends_tokens(image);
             pull::image(image, options.oss.as_deref(), sends_tokens, config, &node, &mut report);
         }
         if pulls.is_empty() {
-            report.add(Station::unfollowed("entry", "no host is configured by name: give --image"));
+            report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
         }
         let kept = config.settings.cache_dir.as_ref();
         let directory = kept.and_then(|dir| fast_path::directory(dir, environment, is_root()));
         let cache = directory.as_deref().zip(scope);
         let cache = cache.and_then(|(path, scope)| Cache::looked_at(path, scope, journal));
         let place = doctor::cache::place(kept.is_some(), directory.as_deref(), is_root());
-        report.add(doctor::cache::station(place, cache.as_ref()));
-        report.add(doctor::run_history::station(place, cache.as_ref()));
-        report.images.clone_from(pulls);
+        report.add(doctor::cache::check(place, cache.as_ref()));
+        report.add(doctor::run_history::check(place, cache.as_ref()));
+        report.images = pulls;
     }
-    report.add(kubelet.station);
     told(&report, options, environment)
+}
+
+/// The configuration that a provider's arguments name, or why there is no answer with them.
+fn provider_arguments(arguments: &[String]) -> Result<Option<PathBuf>, String> {
+    match arguments::parse(arguments.iter().map(OsString::from)) {
+        Ok(Command::Provide { config }) => Ok(config),
+        Ok(_) => Err("the program answers no request with these".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The hosts that entries name.
@@ -264,7 +278,7 @@ fn named_hosts(config: &Config) -> Vec<String> {
 
 fn told(report: &Report, options: &DoctorOptions, environment: &Environment) -> Done {
     let colour = io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
-    let text = if options.json { report.json() } else { report.text(colour) };
+    let text = if options.json { report.json() } else { report.text(colour, options.verbose) };
     Done { text: Secret::new(text), exit: report.exit() }
 }
 

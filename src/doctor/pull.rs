@@ -1,11 +1,11 @@
-//! The way of one pull, station by station, by the same code that a pull runs.
+//! The way of one pull, check by check, by the same code that a pull runs.
 
 use std::time::Duration;
 
 use crate::aliyun::registry_host::{RegistryHost, region_in_name};
 use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource};
-use crate::doctor::report::{Report, Station};
+use crate::doctor::report::{Check, Name, Report};
 use crate::doctor::{endpoints, entry, oss, pods, registry, remedy};
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::{Identity, Pod, Requester};
@@ -20,11 +20,18 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Stations of a pull, in their order.
-const ORDER: [&str; 8] =
-    ["entry", "identity", "endpoints", "clock", "role", "token", "registry", "storage"];
+/// Check of a pull, in their order.
+const ORDER: [Name; 7] = [
+    Name::Entry,
+    Name::Identity,
+    Name::Endpoints,
+    Name::Clock,
+    Name::Role,
+    Name::Token,
+    Name::Registry,
+];
 
-/// Adds the stations of a pull of an image. `oss` is the bucket that its layers come from, or
+/// Adds the checks of a pull of an image. `oss` is the bucket that its layers come from, or
 /// `auto`; `sends_tokens` says whether the kubelet asks for it with a pod's token.
 pub fn image(
     image: &str,
@@ -34,25 +41,25 @@ pub fn image(
     node: &Node<'_>,
     report: &mut Report,
 ) {
-    let mut stations = Report::default();
+    let mut checks = Report::default();
     match image::registry_host(image) {
         Ok(host) => {
-            walk(host, oss, sends_tokens, config, node, &mut stations);
-            for station in &mut stations.stations {
-                station.host = Some(host.to_owned());
+            walk(host, oss, sends_tokens, config, node, &mut checks);
+            for check in &mut checks.checks {
+                check.host = Some(host.to_owned());
             }
         }
         Err(error) => {
-            let mut station = Station::new("image");
+            let mut check = Check::new(Name::Image);
             let failure = Failure::new(Exit::Usage, error.to_string());
-            station.fail(&failure.hint("give the image as a pod names it: HOST/NAMESPACE/NAME"));
-            stations.add(station);
+            check.fail(&failure.hint("give the image as a pod names it: HOST/NAMESPACE/NAME"));
+            checks.add(check);
         }
     }
-    report.stations.extend(stations.stations);
+    report.checks.extend(checks.checks);
 }
 
-/// Adds the stations of a pull from a host. Nothing is kept, and nothing kept is believed.
+/// Adds the checks of a pull from a host. Nothing is kept, and nothing kept is believed.
 fn walk(
     host: &str,
     oss: Option<&str>,
@@ -70,11 +77,11 @@ fn walk(
     let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
 
     if let Some(claim) = pods::alone(host, form.as_ref(), config, node) {
-        pods::stations(&claim, oss, config, &lookup, report);
+        pods::checks(&claim, oss, config, &lookup, report);
         clock(node, report);
         return in_order(report);
     }
-    let target = entry::station(config, &lookup, report);
+    let target = entry::check(config, &lookup, report);
     let why = match target {
         Err(()) => "not reached: a pull ends at `entry`".to_owned(),
         Ok(None) => "not reached: a pull is answered with no login".to_owned(),
@@ -86,23 +93,23 @@ fn walk(
                 sessions: &sessions,
                 sends_tokens,
             };
-            let ended = pull.login(config, report).err().unwrap_or_default();
-            report.add(endpoints::station(target.entry, &lookup));
+            let ended = pull.login(config, report).err().unwrap_or(Name::Token);
+            report.add(endpoints::check(target.entry, &lookup));
             clock(node, report);
-            report.add(registry::station(host, &target, node));
-            report.stations.extend(oss::station(oss, &target, &lookup));
-            format!("not reached: a pull ends at `{ended}`")
+            report.add(registry::check(host, &target, node));
+            report.checks.extend(oss::check(oss, &target, &lookup));
+            format!("not reached: a pull ends at `{}`", ended.text())
         }
     };
-    let known: Vec<&str> = report.stations.iter().map(|station| station.name).collect();
-    for name in ORDER.into_iter().filter(|name| !known.contains(name) && *name != "storage") {
-        report.add(Station::skipped(name, why.clone()));
+    let known: Vec<Name> = report.checks.iter().map(|check| check.name).collect();
+    for name in ORDER.into_iter().filter(|name| !known.contains(name)) {
+        report.add(Check::skipped(name, why.clone()));
     }
     in_order(report);
 }
 
 fn in_order(report: &mut Report) {
-    report.stations.sort_by_key(|station| ORDER.iter().position(|name| *name == station.name));
+    report.checks.sort_by_key(|check| check.name);
 }
 
 struct PullFrom<'a, 'n> {
@@ -114,8 +121,8 @@ struct PullFrom<'a, 'n> {
 }
 
 impl PullFrom<'_, '_> {
-    /// Who asks, as which role, and what comes of it. The error is the station that failed.
-    fn login(&self, config: &Config, report: &mut Report) -> Result<(), &'static str> {
+    /// Who asks, as which role, and what comes of it. The error is the check that failed.
+    fn login(&self, config: &Config, report: &mut Report) -> Result<(), Name> {
         let Self { host, target, lookup, sessions, sends_tokens } = *self;
         let node = lookup.node;
         let pull = Purpose::Pull(target.instance.as_ref());
@@ -125,27 +132,27 @@ impl PullFrom<'_, '_> {
             && target.entry.identity.takes_pod_tokens()
         {
             pods::without_token(failure, report);
-            return Err("identity");
+            return Err(Name::Identity);
         }
         let mut at = |name, failure: &Failure, caller: Option<&Identity>| {
-            let mut station = Station::new(name);
-            station.fail(failure);
-            station.remedies.extend(remedy::exact(failure, caller, target, config, node));
-            report.add(station);
+            let mut check = Check::new(name);
+            check.fail(failure);
+            check.also(remedy::exact(failure, caller, target, config, node));
+            report.add(check);
             name
         };
-        let identity = identity.map_err(|failure| at("identity", &failure, None))?;
+        let identity = identity.map_err(|failure| at(Name::Identity, &failure, None))?;
         let session = sessions.session(target.entry, pull);
         let told = (who(target.entry, &identity), hop(target.entry, session.as_ref().ok()));
-        let session = session.map_err(|failure| at("role", &failure, Some(&identity)));
+        let session = session.map_err(|failure| at(Name::Role, &failure, Some(&identity)));
         let token = session.and_then(|session| {
             node.cr(|| lookup.region(target.entry))
                 .and_then(|cr| registry_token::fetch(node, cr, &session, target, host))
                 .map(|(login, left)| (login.user_in_words(&session.credentials), left.as_secs()))
-                .map_err(|failure| at("token", &failure, Some(&session)))
+                .map_err(|failure| at(Name::Token, &failure, Some(&session)))
         });
         let (who, role) = told;
-        report.add(well("identity", who));
+        report.add(well(Name::Identity, who));
         if let Some(role) = role {
             report.add(role);
         }
@@ -153,26 +160,26 @@ impl PullFrom<'_, '_> {
         // By the services' clock, as the end of the role's session is.
         let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
         let ends = ends.unwrap_or_default();
-        report.add(well("token", format!("user {user}, good for {seconds} s, until {ends}")));
+        report.add(well(Name::Token, format!("user {user}, good for {seconds} s, until {ends}")));
         Ok(())
     }
 }
 
-fn well(name: &'static str, detail: String) -> Station {
-    let mut station = Station::new(name);
-    station.tell(detail);
-    station
+fn well(name: Name, detail: String) -> Check {
+    let mut check = Check::new(name);
+    check.detail(detail);
+    check
 }
 
 /// The assumed role, its length and end; none if it failed.
-fn hop(entry: &Entry, session: Option<&Identity>) -> Option<Station> {
+fn hop(entry: &Entry, session: Option<&Identity>) -> Option<Check> {
     let Some(role) = &entry.role else {
-        return Some(Station::skipped("role", "the entry assumes none"));
+        return Some(Check::skipped(Name::Role, "the entry assumes none"));
     };
     let session = session?;
     let arn = session.about.as_ref().and_then(|about| about.arn.clone());
     let arn = arn.unwrap_or_else(|| role.arn.to_string());
-    Some(well("role", format!("{arn}{}", life(entry.expire_duration, session))))
+    Some(well(Name::Role, format!("{arn}{}", life(entry.expire_duration, session))))
 }
 
 fn life(seconds: u32, session: &Identity) -> String {
@@ -203,23 +210,23 @@ fn who(entry: &Entry, identity: &Identity) -> String {
 
 fn clock(node: &Node<'_>, report: &mut Report) {
     let Some(off) = node.network.clock.seen() else {
-        return report.add(Station::skipped("clock", "no service has told its time"));
+        return report.add(Check::skipped(Name::Clock, "no service has told its time"));
     };
-    let mut station = Station::new("clock");
+    let mut check = Check::new(Name::Clock);
     let by = match off {
         0 => "the same as".to_owned(),
         ..0 => format!("{} s ahead of", -off),
         _ => format!("{off} s behind"),
     };
     if off.abs() <= CLOCK_ODD {
-        station.tell(format!("{by} the service's"));
+        check.detail(format!("{by} the service's"));
     } else {
         let refused =
             if off.abs() > CLOCK_REFUSED { ": requests are refused at first" } else { "" };
-        station.warn(
+        check.warn(
             format!("this machine's is {by} the service's{refused}"),
             "see that time synchronisation (chrony or ntpd) runs on this node",
         );
     }
-    report.add(station);
+    report.add(check);
 }
