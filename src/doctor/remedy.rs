@@ -23,7 +23,9 @@ pub fn exact(
 ) -> Vec<String> {
     let mut remedies: Vec<String> = line(failure, target, config).into_iter().collect();
     if failure.exit == Exit::Identity && configuration::pods_alone(target.entry) {
-        remedies.push("doctor has no pod's token, as a static pod has none; with one ask by hand: put it into the request as serviceAccountToken".to_owned());
+        remedies.push(
+            "to try a pod's token by hand, put it into a request as serviceAccountToken".to_owned(),
+        );
     }
     if let Some(denied) = failure.denied {
         remedies.extend(match failure.exit {
@@ -44,9 +46,9 @@ fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<Strin
     entry.written.at?;
     let place = configuration::place(config, entry, key);
     Some(if entry.written.has(key) {
-        format!("the line to look at: {place}{key}")
+        format!("compare {place}{key}")
     } else {
-        format!("the line to look at: {place}{} has no {key}", entry.name)
+        format!("compare {place}{} has no {key}", entry.name)
     })
 }
 
@@ -56,10 +58,7 @@ fn permission(caller: Option<&Identity>, policy: &Value) -> String {
 }
 
 fn trust(role: &str, policy: &Value) -> String {
-    format!(
-        "let the trust policy of {role} have this statement, beside those it has:\n{}",
-        ram_policy::text(policy)
-    )
+    format!("add this statement to the trust policy of {role}:\n{}", ram_policy::text(policy))
 }
 
 fn assume(

@@ -115,15 +115,15 @@ fn every_field_of_a_report_is_named() {
     let schema: Json = serde_json::from_str(&text).unwrap();
     let page = document("docs/troubleshooting.md").text;
     let of = |place: &str| schema.pointer(place).unwrap().as_object().unwrap().clone();
-    let station = "/properties/stations/items/properties";
-    let problem = "/properties/stations/items/properties/problems/items/properties";
-    for (name, _) in ["/properties", station, problem].into_iter().flat_map(of) {
+    let check = "/properties/checks/items/properties";
+    let problem = "/properties/checks/items/properties/problems/items/properties";
+    for (name, _) in ["/properties", check, problem].into_iter().flat_map(of) {
         let named = page.contains(&format!("`{name}`")) || page.contains(&format!("\"{name}\""));
         assert!(named, "{name}");
     }
-    let stations = schema.pointer(&format!("{station}/name/enum")).unwrap().as_array().unwrap();
-    for station in stations.iter().map(|name| name.as_str().unwrap()) {
-        let named = page.contains(&format!("| {station} |")) || station == "image";
-        assert!(named, "{station}");
+    let checks = schema.pointer(&format!("{check}/name/enum")).unwrap().as_array().unwrap();
+    for check in checks.iter().map(|name| name.as_str().unwrap()) {
+        let named = page.contains(&format!("| {check} |")) || check == "image";
+        assert!(named, "{check}");
     }
 }

@@ -93,15 +93,15 @@ fn document(text: &str, exit: i32) -> Vec<String> {
         Err(error) => return vec![format!("no JSON: {error}\n{text}")],
     };
     let mut wrong = schema::differences(&document);
-    let stations = document["stations"].as_array().unwrap();
-    let failed = |station: &&Json| station["status"] == "failed";
-    let first = stations.iter().find(failed);
+    let checks = document["checks"].as_array().unwrap();
+    let failed = |check: &&Json| check["status"] == "failed";
+    let first = checks.iter().find(failed);
     if document["exit"] != exit || (exit == 0) != first.is_none() {
-        wrong.push(format!("exit {exit} is not that of a failed station:\n{text}"));
+        wrong.push(format!("exit {exit} is not that of a failed check:\n{text}"));
     }
     if let Some(first) = first {
         if first["exit"] != exit {
-            wrong.push(format!("exit {exit} is not that of the first failed station:\n{text}"));
+            wrong.push(format!("exit {exit} is not that of the first failed check:\n{text}"));
         }
         if first["remedies"].as_array().is_none_or(Vec::is_empty) {
             wrong.push(format!("it fails without a remedy:\n{text}"));

@@ -91,9 +91,12 @@ fn check_user(user: &str) -> Result<(), &'static str> {
 }
 
 /// `parseHost`. Brackets around a whole host hold an IPv6 address, as newer Go releases insist.
-/// Those also refuse brackets elsewhere; a class inside a label (`k[a-z]s.example`) is let through
-/// here as in older ones, because the kubelet's rules for patterns speak of it.
+/// Those also refuse an opening bracket elsewhere, so a class inside a label (`k[a-z]s.example`) is
+/// not a URL to a current kubelet.
 fn parse_host(host: &str) -> Result<String, &'static str> {
+    if host.rfind('[').is_some_and(|position| position > 0) {
+        return Err("invalid IP-literal");
+    }
     let port = if let Some(rest) = host.strip_prefix('[') {
         let (address, port) = rest.rsplit_once(']').ok_or("missing ']' in host")?;
         let address = address.split_once("%25").map_or(address, |(address, _zone)| address);
@@ -211,7 +214,6 @@ mod tests {
             // Labels.
             ("kubernetes.io", "kubernetes.com", false),
             ("k*.io", "quay.io", false),
-            ("k[a-z]8s.io", "kx8s.io", true),
             ("K8s.io", "k8s.io", false),
             // What Go's URL parser makes of them.
             ("https://reg.io", "reg.io/a", false),
@@ -244,19 +246,13 @@ mod tests {
             "a b@reg.io",
             "reg.io#%z",
             "x[^a].io",
+            "k[a-z]8s.io",
             "{a}.io",
             "reg.io|x",
         ] {
             assert!(parse_schemeless(pattern).is_err(), "{pattern:?}");
             assert!(urls_match(pattern, "reg.io/a").is_err(), "{pattern:?}");
         }
-    }
-
-    #[test]
-    fn a_malformed_glob_is_an_error_of_matching_only() {
-        assert!(parse_schemeless("k[8s.io").is_ok());
-        assert!(urls_match("k[8s.io", "k8s.io/a").is_err());
-        assert_eq!(urls_match("k[8s.io", "a.b.c/a"), Ok(false));
     }
 
     #[test]
