@@ -7,7 +7,6 @@ use std::path::Path;
 
 use crate::app::session::{Found, Process};
 use crate::cache::Access;
-use crate::failure::configuration::failure as bad_configuration;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::{self, RequestError};
 use crate::pull::pipeline::provide;
@@ -25,12 +24,12 @@ pub fn run(process: Process<'_>, config: Option<&Path>) -> Result<Secret, Failur
     let request = read_stdin()?;
     let request = exec_api::read_request(&request)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let found = Found::find(process, config).map_err(|error| bad_configuration(&error))?;
+    let found = Found::find(process, config).map_err(|error| Failure::of_configuration(&error))?;
     if let Some(answer) = found.cached_answer(&request) {
         process.journal.debug("answered from the node's cache");
         return Ok(answer);
     }
-    let session = found.open(Access::Pull).map_err(|error| bad_configuration(&error))?;
+    let session = found.open(Access::Pull).map_err(|error| Failure::of_configuration(&error))?;
     let deadline = session.deadline(process.start);
     let node = session.node(&deadline, &session.cache);
     provide(&request, &session.config, &node, &session.cache)

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::app::session::{Process, Session};
 use crate::cache::Access;
-use crate::failure::configuration::failure as bad_configuration;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
 use crate::pull::due::{self, Outcome};
@@ -17,8 +16,8 @@ use crate::secret::Secret;
 ///
 /// When the configuration cannot be used, there is no cache, or a login could not be renewed.
 pub fn run(process: Process<'_>, config: Option<&Path>) -> Result<Secret, Failure> {
-    let session =
-        Session::open(process, config, Access::Ahead).map_err(|error| bad_configuration(&error))?;
+    let session = Session::open(process, config, Access::Ahead)
+        .map_err(|error| Failure::of_configuration(&error))?;
     let Session { config, cache, .. } = &session;
     if config.settings.cache_dir.is_none() {
         return Err(Failure::new(Exit::Usage, "there is nothing to refresh: the cache is off")

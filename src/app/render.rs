@@ -6,7 +6,6 @@ use crate::app::arguments::What;
 use crate::app::session::{Process, Session};
 use crate::cache::Access;
 use crate::failure::Failure;
-use crate::failure::configuration::failure as bad_configuration;
 use crate::render::{Pods, config_map, kubelet_config, ram_policy, rbac};
 use crate::secret::Secret;
 
@@ -22,8 +21,8 @@ pub fn run(
     options: &kubelet_config::Options,
     pods: &Pods,
 ) -> Result<Secret, Failure> {
-    let session =
-        Session::open(process, config, Access::Look).map_err(|error| bad_configuration(&error))?;
+    let session = Session::open(process, config, Access::Look)
+        .map_err(|error| Failure::of_configuration(&error))?;
     let config = &session.config;
     let text = match what {
         What::KubeletConfig => kubelet_config::render(config, options)?,

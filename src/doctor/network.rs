@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::doctor::report::Station;
 use crate::net::http::Routes;
+use crate::net::origin::Origin;
 use crate::net::tls;
 use crate::system::clock::{self, Deadline};
 
@@ -47,17 +48,19 @@ impl Probe {
     /// Resolves, connects and, for https, shakes hands, as far as it comes.
     #[must_use]
     pub fn of(url: &str, routes: &Routes) -> Self {
-        let Some((name, port, is_https)) = host_and_port(url) else {
-            let trouble = Some("it is no URL".to_owned());
+        let Some(origin) = Origin::of(url) else {
+            let trouble = Some("it is not a URL".to_owned());
             return Self { name: url.to_owned(), address: None, steps: Vec::new(), trouble };
         };
+        let name = origin.host.clone();
         let mut probe = Self { name, address: None, steps: Vec::new(), trouble: None };
-        match routes.proxy_for(&probe.name).filter(|_| is_https) {
-            None => probe.go(port, is_https, routes),
-            Some(address) => {
-                let proxy = host_and_port(address);
-                let proxy = proxy.map(|(name, port, _)| Self::of_proxy(name, port));
-                let told = proxy.as_ref().map_or("it is no URL".to_owned(), Self::told);
+        match routes.proxy_for(&origin) {
+            Ok(None) => probe.go(origin.port, origin.is_https, routes),
+            Err(error) => probe.trouble = Some(error.to_string()),
+            Ok(Some(address)) => {
+                let proxy = Origin::of(address.url());
+                let proxy = proxy.map(|origin| Self::of_proxy(origin.host, origin.port));
+                let told = proxy.as_ref().map_or("it is not a URL".to_owned(), Self::told);
                 let told = format!("through the proxy of HTTPS_PROXY ({told})");
                 match proxy {
                     Some(Self { trouble: None, .. }) => probe.steps.push(told),
@@ -159,20 +162,6 @@ fn in_vpc(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if v4.octets().first() == Some(&VPC_SERVICES))
 }
 
-/// Host, port, and whether it is https. User name and password of a proxy are left out.
-fn host_and_port(url: &str) -> Option<(String, u16, bool)> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let authority = rest.split(['/', '?']).next()?;
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let default = if scheme == "http" { 80 } else { 443 };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !authority.ends_with(']') => (host, port.parse().ok()?),
-        _ => (authority, default),
-    };
-    let host = host.trim_matches(['[', ']']);
-    (!host.is_empty()).then(|| (host.to_owned(), port, scheme == "https"))
-}
-
 /// The resolver knows no time limit, so it is left behind when it takes too long.
 fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
     let (sender, receiver) = mpsc::channel();
@@ -188,17 +177,6 @@ fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_of_urls() {
-        let at = |host: &str, port, https| Some((host.to_owned(), port, https));
-        assert_eq!(host_and_port("https://a.example/v2/"), at("a.example", 443, true));
-        assert_eq!(host_and_port("http://127.0.0.1:81"), at("127.0.0.1", 81, false));
-        assert_eq!(host_and_port("https://[::1]:8443/x"), at("::1", 8443, true));
-        assert_eq!(host_and_port("https://[::1]"), at("::1", 443, true));
-        assert_eq!(host_and_port("user:word@proxy:3128"), at("proxy", 3128, false));
-        assert_eq!(host_and_port("https:///v2/"), None);
-    }
 
     #[test]
     fn addresses_of_services_within_a_vpc() {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::failure::{Failure, visible};
+use crate::failure::Failure;
+use crate::system::text::one_line;
 
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -292,8 +293,4 @@ fn write(names: &str, station: &Station, colour: bool, text: &mut String) {
             let _ = writeln!(text, "{:26}{line}", "");
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(visible).collect()
 }

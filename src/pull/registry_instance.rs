@@ -8,7 +8,7 @@ use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::registry_host::{RegistryHost, region_in_name, without_port};
 use crate::aliyun::{Hop, acr, challenge};
 use crate::config::Entry;
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::Identity;
 use crate::pull::node::Node;
@@ -219,11 +219,5 @@ impl Lookup<'_, '_> {
 }
 
 fn failure(hop: Hop, what: &str, caller: &Identity, error: &CallError) -> Failure {
-    let subject = format!("{hop} of {what} by {}", caller.owner);
-    let facts = Facts {
-        caller: Some(caller.owner.clone()),
-        instance: Some(what.to_owned()),
-        ..Facts::default()
-    };
-    Failure::of_call(Exit::RegistryToken, hop, &subject, error, &facts)
+    Failure::of_call(&Facts::registry(hop, &caller.owner, Some(what), None), error)
 }

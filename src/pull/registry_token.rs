@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::ids::InstanceId;
 use crate::aliyun::{Credentials, Hop, acr, redact};
 use crate::cache::freshness::{self, Rules};
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api;
 use crate::pull::identity::Identity;
@@ -96,27 +97,20 @@ pub fn fetch(
             (Hop::PersonalTokens, acr::personal_token(&node.network, endpoint, &caller.credentials))
         }
     };
-    let of = instance.map_or_else(String::new, |instance| format!(" of {instance}"));
-    let subject = format!("{hop}{of} by {}", caller.owner);
-    let facts = Facts {
-        caller: Some(caller.owner.clone()),
-        instance: instance.map(ToString::to_string),
-        region: target.entry.region.as_ref().map(ToString::to_string),
-        ..Facts::default()
-    };
-    let login = login
-        .map_err(|error| Failure::of_call(Exit::RegistryToken, hop, &subject, &error, &facts))?;
+    let region = target.entry.region.as_ref();
+    let facts = Facts::registry(hop, &caller.owner, instance.map(InstanceId::as_str), region);
+    let login = login.map_err(|error| Failure::of_call(&facts, &error))?;
     if login.user_name.is_empty() || login.password.is_empty() {
         return Err(Failure::new(
             Exit::RegistryToken,
-            format!("{subject}: the answer has an empty user name or password"),
+            format!("the answer has an empty user name or password, in {}", facts.call()),
         )
-        .hint("try again; tell the vendor's support if it stays")
+        .hint("try again; if this lasts, ask the vendor's support")
         .passing());
     }
     let clock = node.network.clock;
     let left = left(&login, caller.ends, clock.now(), told_time(clock)).map_err(|end| {
-        Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
+        Failure::new(Exit::RegistryToken, format!("the login ended at {end}, before it was issued, in {}", facts.call()))
             .hint("check this machine's clock, and whether something between it and the service caches answers")
             .passing()
     })?;

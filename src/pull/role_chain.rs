@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aliyun::Credentials;
 use crate::aliyun::ids::InstanceId;
+use crate::aliyun::owner::Owner;
 use crate::aliyun::sts::{self, SessionRequest};
-use crate::aliyun::{Credentials, Hop};
 use crate::cache::freshness::Rules;
 use crate::cache::{Cache, Key, Made};
 use crate::config::{AssumedRole, Entry};
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::{self, FirstSession, Identity, Requester};
 use crate::pull::{login_key, shared};
@@ -52,7 +53,7 @@ struct KeptSession {
     access_key_secret: Secret,
     #[serde(serialize_with = "secret::expose")]
     security_token: Secret,
-    owner: String,
+    owner: Owner,
 }
 
 impl<'a, 'n> Sessions<'a, 'n> {
@@ -186,17 +187,11 @@ fn assume(
     caller: &Identity,
     requester: &Requester<'_, '_>,
 ) -> Result<Identity, Failure> {
-    let hop = Hop::AssumeRole;
-    let subject = format!("{hop} of {} by {}", request.role, caller.owner);
-    let facts = Facts {
-        role: Some(request.role.to_string()),
-        caller: Some(caller.owner.clone()),
-        ..Facts::default()
-    };
+    let facts = Facts::assume_role(request.role, &caller.owner);
     let network = &requester.node.network;
     let session = sts::assume_role(network, requester.sts(entry)?, &caller.credentials, request)
-        .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
-    let owner = request.role.to_string();
+        .map_err(|error| Failure::of_call(&facts, &error))?;
+    let owner = Owner::from(request.role);
     let about = Some(session.about);
     Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use crate::failure::visible;
+use crate::system::text::one_line;
 
 /// How much a reader wants to know; set by `ACR_CREDENTIAL_PROVIDER_LOG`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +110,7 @@ impl Journal {
 
     /// One entry is one line, whatever was put into it.
     fn add(&self, level: Level, line: &str) {
-        let line: String = line.chars().map(visible).collect();
+        let line = one_line(line);
         let mut lines = self.lines.borrow_mut();
         // A file that is not as it should be is met at every look.
         if level > Level::Warn || !lines.contains(&(level, line.clone())) {

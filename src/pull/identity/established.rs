@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::aliyun::Credentials;
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::Region;
+use crate::aliyun::owner::Owner;
 use crate::aliyun::sts::About;
 use crate::config::Entry;
 use crate::failure::Failure;
@@ -40,11 +41,11 @@ pub struct FirstSession<'a> {
     pub policy: Option<&'a str>,
 }
 
-/// Credentials, and how to call their owner in a message.
+/// Credentials, and whose they are.
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub credentials: Credentials,
-    pub owner: String,
+    pub owner: Owner,
     /// When the pod's token ends; no answer may outlive it.
     pub ends: Option<Timestamp>,
     /// What the service said of the session, if it was just made.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::aliyun::Hop;
 use crate::aliyun::ids::RoleArn;
 use crate::aliyun::sts::{self, SessionRequest};
 use crate::config::{Entry, Oidc, PodIdentity};
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
 use crate::pull::identity::established::{FirstSession, Identity, Requester};
@@ -48,7 +47,7 @@ pub(super) fn establish(
 /// For a report of one pull, whose first session lasts so many seconds.
 pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
     let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-    let arn = arn.unwrap_or(&identity.owner);
+    let arn = arn.map_or_else(|| identity.owner.to_string(), Clone::clone);
     format!("{arn}{}, for the token in {}", identity.life(seconds), oidc.token_file.display())
 }
 
@@ -89,13 +88,8 @@ fn exchange(
         policy: first.policy,
         external_id: None,
     };
-    let facts = Facts {
-        role: Some(role.to_string()),
-        subject: jwt::claims(token.expose()).and_then(|claims| claims.subject),
-        provider: Some(oidc.provider.to_string()),
-        ..Facts::default()
-    };
-    let hop = Hop::AssumeRoleWithOidc;
+    let subject = jwt::claims(token.expose()).and_then(|claims| claims.subject);
+    let facts = Facts::assume_role_with_oidc(role, &oidc.provider, subject);
     let session = sts::assume_role_with_oidc(
         &requester.node.network,
         requester.sts(entry)?,
@@ -103,11 +97,9 @@ fn exchange(
         token,
         &request,
     )
-    .map_err(|error| {
-        Failure::of_call(Exit::Identity, hop, &format!("{hop} of {role}"), &error, &facts)
-    })?;
+    .map_err(|error| Failure::of_call(&facts, &error))?;
     let about = Some(session.about);
-    Ok(Identity { credentials: session.credentials, owner: role.to_string(), ends: None, about })
+    Ok(Identity { credentials: session.credentials, owner: role.into(), ends: None, about })
 }
 
 /// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.

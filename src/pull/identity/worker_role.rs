@@ -1,6 +1,7 @@
 //! The role of the instance, from its metadata service.
 
 use crate::aliyun::ids::is_role_name;
+use crate::aliyun::owner::Owner;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::established::Identity;
 use crate::pull::node::Node;
@@ -25,7 +26,7 @@ pub(super) fn establish(node: &Node<'_>) -> Result<Identity, Failure> {
     };
     let credentials =
         metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
-    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None, about: None })
+    Ok(Identity { credentials, owner: Owner::WorkerRole(role), ends: None, about: None })
 }
 
 /// For a report of one pull.
