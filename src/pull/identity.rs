@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(
             all.each_ref().map(key),
             [
-                "AccessKey LTAI",
+                "AccessKey e6e6c1f46f607b1e2da2c17d10dffa32d5dfb717",
                 "OIDC acs:ram::1:role/own acs:ram::1:oidc-provider/p /t",
                 "worker role"
             ]

@@ -176,9 +176,19 @@ impl Lookup<'_, '_> {
     ) -> Result<Vec<String>, Failure> {
         let session = session(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
-        acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance).map_err(
-            |error| failure(Hop::ListInstanceEndpoint, instance.as_str(), &session, &error),
-        )
+        let hop = Hop::ListInstanceEndpoint;
+        let domains =
+            acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance)
+                .map_err(|error| failure(hop, instance.as_str(), &session, &error))?;
+        if domains.is_empty() {
+            let message = format!(
+                "the instance {instance} has no endpoint switched on ({hop} gives an empty list)"
+            );
+            return Err(Failure::new(Exit::RegistryToken, message).hint(
+                "switch on the Internet or the VPC endpoint of the instance in its console",
+            ));
+        }
+        Ok(domains)
     }
 
     fn named(
