@@ -1,4 +1,4 @@
-//! The way of one pull, check by check, by the same code that a pull runs.
+//! One pull, check by check, by the same code that a pull runs.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn walk(
     let target = entry::check(config, &lookup, report);
     let why = match target {
         Err(()) => "not reached: a pull ends at `entry`".to_owned(),
-        Ok(None) => "not reached: a pull is answered with no login".to_owned(),
+        Ok(None) => "not reached: the pull gets no login from this program".to_owned(),
         Ok(Some(target)) => {
             let pull = PullFrom {
                 host,
@@ -143,7 +143,7 @@ impl PullFrom<'_, '_> {
         };
         let identity = identity.map_err(|failure| at(Name::Identity, &failure, None))?;
         let session = sessions.session(target.entry, pull);
-        let told = (who(target.entry, &identity), hop(target.entry, session.as_ref().ok()));
+        let found = (who(target.entry, &identity), hop(target.entry, session.as_ref().ok()));
         let session = session.map_err(|failure| at(Name::Role, &failure, Some(&identity)));
         let token = session.and_then(|session| {
             node.cr(|| lookup.region(target.entry))
@@ -151,7 +151,7 @@ impl PullFrom<'_, '_> {
                 .map(|(login, left)| (login.user_in_words(&session.credentials), left.as_secs()))
                 .map_err(|failure| at(Name::Token, &failure, Some(&session)))
         });
-        let (who, role) = told;
+        let (who, role) = found;
         report.add(well(Name::Identity, who));
         if let Some(role) = role {
             report.add(role);
@@ -160,7 +160,7 @@ impl PullFrom<'_, '_> {
         // By the services' clock, as the end of the role's session is.
         let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
         let ends = ends.unwrap_or_default();
-        report.add(well(Name::Token, format!("user {user}, good for {seconds} s, until {ends}")));
+        report.add(well(Name::Token, format!("user {user}, valid for {seconds} s, until {ends}")));
         Ok(())
     }
 }
@@ -184,7 +184,7 @@ fn hop(entry: &Entry, session: Option<&Identity>) -> Option<Check> {
 
 fn life(seconds: u32, session: &Identity) -> String {
     let expires = session.about.as_ref().and_then(|about| about.expires.as_deref());
-    format!(" for {seconds} s, until {}", expires.unwrap_or("a time that was not told"))
+    format!(" for {seconds} s, until {}", expires.unwrap_or("an unknown time"))
 }
 
 fn who(entry: &Entry, identity: &Identity) -> String {
@@ -210,7 +210,7 @@ fn who(entry: &Entry, identity: &Identity) -> String {
 
 fn clock(node: &Node<'_>, report: &mut Report) {
     let Some(off) = node.network.clock.seen() else {
-        return report.add(Check::skipped(Name::Clock, "no service has told its time"));
+        return report.add(Check::skipped(Name::Clock, "no service reported its time"));
     };
     let mut check = Check::new(Name::Clock);
     let by = match off {
@@ -219,13 +219,13 @@ fn clock(node: &Node<'_>, report: &mut Report) {
         _ => format!("{off} s behind"),
     };
     if off.abs() <= CLOCK_ODD {
-        check.detail(format!("{by} the service's"));
+        check.detail(format!("this machine's clock is {by} the service's"));
     } else {
         let refused =
             if off.abs() > CLOCK_REFUSED { ": requests are refused at first" } else { "" };
         check.warn(
-            format!("this machine's is {by} the service's{refused}"),
-            "see that time synchronisation (chrony or ntpd) runs on this node",
+            format!("this machine's clock is {by} the service's{refused}"),
+            "start time synchronisation (chrony or ntpd) on this node",
         );
     }
     report.add(check);
