@@ -23,7 +23,7 @@ pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions)
     let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
     let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);
-    let process = Process { journal, environment, ..process };
+    let process = Process { environment, journal, ..process };
     let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
     let mut report = Report::default();
     let session = Session::open(process, asked.as_deref(), Access::Look);
