@@ -30,7 +30,7 @@ const IDENTITY_VARIABLES: [&str; 5] = [
 
 /// The check for a configuration that can be used, or not.
 #[must_use]
-pub fn check(result: &Result<Config, ConfigError>, environment: &Environment) -> Check {
+pub fn check(result: Result<&Config, &ConfigError>, environment: &Environment) -> Check {
     match result {
         Ok(config) => usable(config, environment),
         Err(error) => unusable(error, environment),

@@ -3,23 +3,19 @@
 use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, Scope};
 use crate::doctor::report::{Check, Name, Report};
+use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
-use crate::pull::selection::{self, Claim};
 
-/// Adds the check. None if the host is not ours, an error if that cannot be known.
-pub fn check<'c>(
-    config: &'c Config,
+/// Adds the check. The target is none if the host is not ours, an error if that cannot be known.
+pub fn check(
+    target: Result<Option<&Target<'_>>, &Failure>,
+    config: &Config,
     lookup: &Lookup<'_, '_>,
     report: &mut Report,
-) -> Result<Option<Target<'c>>, ()> {
+) {
     let host = lookup.host;
     let mut check = Check::new(Name::Entry);
-    let claim = selection::claim(&config.entries, host, lookup.form, || lookup.node.region());
-    let target = claim.and_then(|claim| match claim {
-        Claim::None => Ok(None),
-        claim => lookup.target(claim),
-    });
-    match &target {
+    match target {
         Ok(Some(target)) => {
             let instance = target.instance.as_ref();
             let instance = instance.map_or("Personal Edition".to_owned(), ToString::to_string);
@@ -44,12 +40,11 @@ pub fn check<'c>(
         }
         Err(failure) => check.fail(failure),
     }
-    if let Ok(answers) = &target {
+    if let Ok(answers) = target {
         let answers = answers.iter().map(|target| target.entry).collect::<Vec<_>>();
         add_others(config, &answers, lookup, &mut check);
     }
     report.add(check);
-    target.map_err(|_| ())
 }
 
 /// The entry whose `domains` have another host of the same instance: a second entry for the

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::doctor::report::Check;
 use crate::net::http::Routes;
+use crate::net::origin::Origin;
 use crate::net::tls;
 use crate::system::clock::{self, Deadline};
 
@@ -63,18 +64,20 @@ impl Probe {
     /// Resolves, connects and, for https, shakes hands, as far as it comes.
     #[must_use]
     pub fn of(url: &str, routes: &Routes) -> Self {
-        let Some((name, port, is_https)) = host_and_port(url) else {
+        let Some(origin) = Origin::of(url) else {
             return Self::new(url.to_owned(), Outcome::NotAUrl);
         };
-        let Some(proxy) = routes.proxy_for(&name).filter(|_| is_https) else {
-            return Self::direct(name, port, is_https.then_some(routes));
+        let proxy = match routes.proxy_for(&origin) {
+            Ok(None) => return Self::direct(origin, Some(routes)),
+            Ok(Some(proxy)) => Origin::of(proxy.url()),
+            Err(_) => None,
         };
-        let proxy = match host_and_port(proxy) {
-            Some((name, port, _)) => Self::direct(name, port, None),
+        let proxy = match proxy {
+            Some(proxy) => Self::direct(proxy, None),
             // It may hold a password.
             None => Self::new("HTTPS_PROXY".to_owned(), Outcome::NotAUrl),
         };
-        Self::new(name, Outcome::Proxy(Box::new(proxy)))
+        Self::new(origin.host, Outcome::Proxy(Box::new(proxy)))
     }
 
     fn new(name: String, outcome: Outcome) -> Self {
@@ -82,9 +85,9 @@ impl Probe {
     }
 
     /// `routes` say whom to trust, where there is to be TLS.
-    fn direct(name: String, port: u16, routes: Option<&Routes>) -> Self {
-        let mut probe = Self::new(name, Outcome::Reached);
-        if let Err(outcome) = probe.go(port, routes) {
+    fn direct(origin: Origin, routes: Option<&Routes>) -> Self {
+        let mut probe = Self::new(origin.host, Outcome::Reached);
+        if let Err(outcome) = probe.go(origin.port, routes.filter(|_| origin.is_https)) {
             probe.outcome = outcome;
         }
         probe
@@ -193,20 +196,6 @@ fn in_vpc(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if v4.octets().first() == Some(&VPC_SERVICES))
 }
 
-/// Host, port, and whether it is https. User name and password of a proxy are left out.
-fn host_and_port(url: &str) -> Option<(String, u16, bool)> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let authority = rest.split(['/', '?']).next()?;
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let default = if scheme == "http" { 80 } else { 443 };
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !authority.ends_with(']') => (host, port.parse().ok()?),
-        _ => (authority, default),
-    };
-    let host = host.trim_matches(['[', ']']);
-    (!host.is_empty()).then(|| (host.to_owned(), port, scheme == "https"))
-}
-
 /// The resolver knows no time limit, so it is left behind when it takes too long.
 fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
     let (sender, receiver) = mpsc::channel();
@@ -222,17 +211,6 @@ fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_of_urls() {
-        let at = |host: &str, port, https| Some((host.to_owned(), port, https));
-        assert_eq!(host_and_port("https://a.example/v2/"), at("a.example", 443, true));
-        assert_eq!(host_and_port("http://127.0.0.1:81"), at("127.0.0.1", 81, false));
-        assert_eq!(host_and_port("https://[::1]:8443/x"), at("::1", 8443, true));
-        assert_eq!(host_and_port("https://[::1]"), at("::1", 443, true));
-        assert_eq!(host_and_port("user:word@proxy:3128"), at("proxy", 3128, false));
-        assert_eq!(host_and_port("https:///v2/"), None);
-    }
 
     #[test]
     fn addresses_of_services_within_a_vpc() {

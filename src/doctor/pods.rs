@@ -1,27 +1,11 @@
 //! Hosts that pods alone get a login for, each with a token of its own.
 
-use crate::aliyun::registry_host::RegistryHost;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name, Report};
 use crate::doctor::{endpoints, entry, oss, registry};
 use crate::failure::Failure;
-use crate::pull::node::Node;
 use crate::pull::registry_instance::{Lookup, Target};
-use crate::pull::selection::{self, Claim};
-
-/// The names of the entries that may answer, if each of them requires a pod's token; none where
-/// doctor can go the way itself. Without this a node that is set up well would look broken.
-pub(super) fn alone<'c>(
-    host: &str,
-    form: Option<&RegistryHost>,
-    config: &'c Config,
-    node: &Node<'_>,
-) -> Option<Claim<'c>> {
-    let claim = selection::claim(&config.entries, host, form, || node.region()).ok()?;
-    let entries = claim.entries();
-    let pods_alone = entries.iter().all(|entry| entry.identity.requires_pod_tokens());
-    (!entries.is_empty() && pods_alone).then_some(claim)
-}
+use crate::pull::selection::Claim;
 
 /// The checks of a pull that nobody but a pod can make: only what needs no login.
 pub(super) fn checks(

@@ -1,26 +1,28 @@
-//! One pull, check by check, by the same code that a pull runs.
+//! One pull, for a person: the stages of [`Pull`] as they went, and what is around them.
 
 use std::time::Duration;
 
-use crate::aliyun::registry_host::{RegistryHost, region_in_name};
+use crate::aliyun::registry_host::RegistryHost;
 use crate::cache::Cache;
-use crate::config::{Config, Entry, IdentitySource};
+use crate::config::Config;
 use crate::doctor::report::{Check, Name, Report};
 use crate::doctor::{endpoints, entry, oss, pods, registry, remedy};
 use crate::failure::{Exit, Failure};
-use crate::pull::identity::{Identity, Pod, Requester};
+use crate::kubelet::exec_api::Pod;
+use crate::pull::identity::{self, Identity};
 use crate::pull::image;
 use crate::pull::node::Node;
+use crate::pull::pipeline::{Pull, Trail};
 use crate::pull::registry_instance::{Lookup, Target};
-use crate::pull::registry_token;
-use crate::pull::role_chain::{Purpose, Sessions};
+use crate::pull::registry_token::Served;
+use crate::pull::role_chain::Reached;
 
 /// More than this off, and services refuse the time stamp, in seconds.
 const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Check of a pull, in their order.
+/// Checks that every pull has, in their order.
 const ORDER: [Name; 7] = [
     Name::Entry,
     Name::Identity,
@@ -68,37 +70,27 @@ fn walk(
     node: &Node<'_>,
     report: &mut Report,
 ) {
-    let off = Cache::off(node.network.journal);
     let form = RegistryHost::parse(host);
-    let region = region_in_name(host);
-    let requester = Requester { pod: Pod::default(), node, registry_region: region.as_ref() };
-    let sessions = Sessions::new(requester, &off);
-    let find = |entry: &_| sessions.session(entry, Purpose::Find);
-    let lookup = Lookup { host, form: form.as_ref(), node, session: &find };
+    let lookup = Lookup { host, form: form.as_ref(), node };
+    let off = Cache::off(node.network.journal);
+    let trail = Pull { lookup, pod: Pod::default(), config, cache: &off }.walk();
 
-    if let Some(claim) = pods::alone(host, form.as_ref(), config, node) {
-        pods::checks(&claim, oss, config, &lookup, report);
+    if let Some(claim) = trail.claim.as_ref().filter(|_| !trail.is_admitted) {
+        pods::checks(claim, oss, config, &lookup, report);
         clock(node, report);
         return in_order(report);
     }
-    let target = entry::check(config, &lookup, report);
-    let why = match target {
-        Err(()) => "not reached: a pull ends at `entry`".to_owned(),
+    entry::check(trail.entry(), config, &lookup, report);
+    let why = match trail.entry() {
+        Err(_) => "not reached: a pull ends at `entry`".to_owned(),
         Ok(None) => "not reached: the pull gets no login from this program".to_owned(),
         Ok(Some(target)) => {
-            let pull = PullFrom {
-                host,
-                target: &target,
-                lookup: &lookup,
-                sessions: &sessions,
-                sends_tokens,
-            };
-            let ended = pull.login(config, report).err().unwrap_or(Name::Token);
+            let ended = login(&trail, target, sends_tokens, config, node, report);
             report.add(endpoints::check(target.entry, &lookup));
             clock(node, report);
-            report.add(registry::check(host, &target, node));
-            report.checks.extend(oss::check(oss, &target, &lookup));
-            format!("not reached: a pull ends at `{}`", ended.text())
+            report.add(registry::check(host, target, node));
+            report.checks.extend(oss::check(oss, target, &lookup));
+            format!("not reached: a pull ends at `{}`", ended.unwrap_or(Name::Token).text())
         }
     };
     let known: Vec<Name> = report.checks.iter().map(|check| check.name).collect();
@@ -112,100 +104,74 @@ fn in_order(report: &mut Report) {
     report.checks.sort_by_key(|check| check.name);
 }
 
-struct PullFrom<'a, 'n> {
-    host: &'a str,
-    target: &'a Target<'a>,
-    lookup: &'a Lookup<'a, 'n>,
-    sessions: &'a Sessions<'a, 'n>,
+/// Who asks, as which role, and the login. The result is the check that failed.
+fn login(
+    trail: &Trail<'_>,
+    target: &Target<'_>,
     sends_tokens: bool,
-}
-
-impl PullFrom<'_, '_> {
-    /// Who asks, as which role, and what comes of it. The error is the check that failed.
-    fn login(&self, config: &Config, report: &mut Report) -> Result<(), Name> {
-        let Self { host, target, lookup, sessions, sends_tokens } = *self;
-        let node = lookup.node;
-        let pull = Purpose::Pull(target.instance.as_ref());
-        let identity = sessions.identity(target.entry, pull);
-        if let Err(failure) = &identity
-            && sends_tokens
-            && target.entry.identity.takes_pod_tokens()
-        {
-            pods::without_token(failure, report);
-            return Err(Name::Identity);
+    config: &Config,
+    node: &Node<'_>,
+    report: &mut Report,
+) -> Option<Name> {
+    let entry = target.entry;
+    let Reached { identity, session } = &trail.sessions;
+    if let (None, Err(failure)) = (identity, &trail.outcome)
+        && sends_tokens
+        && entry.identity.takes_pod_tokens()
+    {
+        pods::without_token(failure, report);
+        return Some(Name::Identity);
+    }
+    if let Some(identity) = identity {
+        report.add(well(Name::Identity, identity::report(entry, identity)));
+    }
+    match (&entry.role, session) {
+        (None, Some(_)) => report.add(Check::skipped(Name::Role, "the entry assumes none")),
+        (Some(role), Some(session)) => {
+            let arn = session.about.as_ref().and_then(|about| about.arn.clone());
+            let arn = arn.unwrap_or_else(|| role.arn.to_string());
+            report.add(well(Name::Role, format!("{arn}{}", session.life(entry.expire_duration))));
         }
-        let mut at = |name, failure: &Failure, caller: Option<&Identity>| {
+        (_, None) => {}
+    }
+    match (&trail.outcome, session) {
+        (Ok(Some(served)), Some(session)) => {
+            report.add(token(served, session, trail.may_be_kept, node));
+            None
+        }
+        (Ok(_), _) => None,
+        (Err(failure), session) => {
+            let (name, caller) = match (identity, session) {
+                (None, _) => (Name::Identity, None),
+                (identity, None) => (Name::Role, identity.as_ref()),
+                (_, session) => (Name::Token, session.as_ref()),
+            };
             let mut check = Check::new(name);
             check.fail(failure);
             check.also(remedy::exact(failure, caller, target, config, node));
             report.add(check);
-            name
-        };
-        let identity = identity.map_err(|failure| at(Name::Identity, &failure, None))?;
-        let session = sessions.session(target.entry, pull);
-        let found = (who(target.entry, &identity), hop(target.entry, session.as_ref().ok()));
-        let session = session.map_err(|failure| at(Name::Role, &failure, Some(&identity)));
-        let token = session.and_then(|session| {
-            node.cr(|| lookup.region(target.entry))
-                .and_then(|cr| registry_token::fetch(node, cr, &session, target, host))
-                .map(|(login, left)| (login.user_in_words(&session.credentials), left.as_secs()))
-                .map_err(|failure| at(Name::Token, &failure, Some(&session)))
-        });
-        let (who, role) = found;
-        report.add(well(Name::Identity, who));
-        if let Some(role) = role {
-            report.add(role);
+            Some(name)
         }
-        let (user, seconds) = token?;
-        // By the services' clock, as the end of the role's session is.
-        let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
-        let ends = ends.unwrap_or_default();
-        report.add(well(Name::Token, format!("user {user}, valid for {seconds} s, until {ends}")));
-        Ok(())
     }
+}
+
+fn token(served: &Served, session: &Identity, may_be_kept: bool, node: &Node<'_>) -> Check {
+    let user = served.user_name_shown(&session.credentials);
+    let seconds = served.left.as_secs();
+    // By the services' clock, as the end of the role's session is.
+    let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
+    let ends = ends.unwrap_or_default();
+    let mut check = well(Name::Token, format!("user {user}, valid for {seconds} s, until {ends}"));
+    if !may_be_kept {
+        check.detail("not kept on the node: each pull asks the cloud");
+    }
+    check
 }
 
 fn well(name: Name, detail: String) -> Check {
     let mut check = Check::new(name);
     check.detail(detail);
     check
-}
-
-/// The assumed role, its length and end; none if it failed.
-fn hop(entry: &Entry, session: Option<&Identity>) -> Option<Check> {
-    let Some(role) = &entry.role else {
-        return Some(Check::skipped(Name::Role, "the entry assumes none"));
-    };
-    let session = session?;
-    let arn = session.about.as_ref().and_then(|about| about.arn.clone());
-    let arn = arn.unwrap_or_else(|| role.arn.to_string());
-    Some(well(Name::Role, format!("{arn}{}", life(entry.expire_duration, session))))
-}
-
-fn life(seconds: u32, session: &Identity) -> String {
-    let expires = session.about.as_ref().and_then(|about| about.expires.as_deref());
-    format!(" for {seconds} s, until {}", expires.unwrap_or("an unknown time"))
-}
-
-fn who(entry: &Entry, identity: &Identity) -> String {
-    let owner = &identity.owner;
-    match &entry.identity {
-        IdentitySource::AccessKey(_) if entry.written.at.is_none() => {
-            format!("{owner}, from the environment")
-        }
-        IdentitySource::AccessKey(_) => format!("{owner}, from the configuration"),
-        IdentitySource::WorkerRole => format!("{owner}, from the instance metadata"),
-        IdentitySource::Oidc(oidc) => {
-            let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-            let arn = arn.unwrap_or(owner);
-            let seconds = match entry.role {
-                Some(_) => crate::aliyun::sts::MIN_DURATION,
-                None => entry.expire_duration,
-            };
-            let life = life(seconds, identity);
-            format!("{arn}{life}, for the token in {}", oidc.token_file.display())
-        }
-    }
 }
 
 fn clock(node: &Node<'_>, report: &mut Report) {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure, visible};
+use crate::failure::{Exit, Failure};
+use crate::system::text::one_line;
 
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
 const VERSION: u32 = 2;
@@ -400,8 +401,4 @@ fn cut(text: &str, most: usize) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(visible).collect()
 }
