@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::PROGRAM;
 use crate::kubelet::versions::Release;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
 
@@ -104,8 +105,6 @@ impl UsageError {
         Self { hint: hint.to_owned(), ..self }
     }
 }
-
-pub use crate::{PROGRAM, VERSION};
 
 pub const HELP: &str = "\
 Kubelet credential provider for Alibaba Cloud Container Registry (ACR).

@@ -1,4 +1,4 @@
-//! One pull, check by check, by the same code that a pull runs.
+//! One pull, for a person: the stages of [`Pull`] as they went, and what is around them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Check of a pull, in their order.
+/// Checks that every pull has, in their order.
 const ORDER: [Name; 7] = [
     Name::Entry,
     Name::Identity,
