@@ -169,7 +169,7 @@ fn well(name: &'static str, detail: String) -> Station {
 
 fn clock(node: &Node<'_>, report: &mut Report) {
     let Some(off) = node.network.clock.seen() else {
-        return report.add(Station::skipped("clock", "no service has told its time"));
+        return report.add(Station::skipped("clock", "no service has reported its time"));
     };
     let mut station = Station::new("clock");
     let by = match off {
