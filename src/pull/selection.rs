@@ -54,7 +54,7 @@ pub fn claim<'c>(
         None => node_region().map(|own| own == *region),
     };
     match form {
-        Some(RegistryHost::Enterprise { name, region }) => {
+        Some(RegistryHost::Enterprise { name, region, .. }) => {
             let mut candidates = Vec::new();
             for entry in entries {
                 match entry.scope {
@@ -65,7 +65,7 @@ pub fn claim<'c>(
             }
             Ok(if candidates.is_empty() { Claim::None } else { Claim::ByInstance(candidates) })
         }
-        Some(RegistryHost::Personal { region }) => {
+        Some(RegistryHost::Personal { region, .. }) => {
             for entry in entries.iter().filter(|entry| entry.scope == Scope::Personal) {
                 if in_region(entry, region)? {
                     return Ok(Claim::Entry(entry));

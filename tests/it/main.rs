@@ -45,6 +45,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
+mod no_connection;
 mod node;
 mod pods;
 mod process;
