@@ -14,12 +14,12 @@ pub enum Claim<'c> {
     Entry(&'c Entry),
     /// One of these, if the instance behind the host is one of its instances.
     ByInstance(Vec<&'c Entry>),
-    /// Whoever has the instance of this name in the node's own account.
+    /// The instance of this name in the node's own account.
     ByName(&'c Entry, String),
 }
 
 impl<'c> Claim<'c> {
-    /// Every entry that may come to answer.
+    /// Every entry that may answer.
     #[must_use]
     pub fn entries(&self) -> Vec<&'c Entry> {
         match self {
