@@ -39,7 +39,9 @@ pub fn run(
 ) -> Result<Done, Failure> {
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
-        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", crate::VERSION)))),
+        Command::Version => {
+            Ok(Done::answered(Secret::new(format!("{}\n", crate::program::VERSION))))
+        }
         Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
         Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
         Command::Render { config, what, options, pods } => {
