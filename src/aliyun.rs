@@ -4,12 +4,14 @@
 pub mod acr;
 pub mod call;
 pub mod challenge;
-pub mod echo;
 pub mod endpoint;
-mod loose;
+pub mod ids;
+mod lenient_json;
 pub mod metadata;
-pub mod names;
+pub mod ram_policy;
+pub mod redact;
 pub mod refusal;
+pub mod registry_host;
 pub mod rpc;
 pub mod signature;
 pub mod sts;

@@ -8,9 +8,10 @@
 //! finds nothing of what was there before, and clears it away. Times are those of the clock that
 //! counts from the machine's start: nobody can set it, and another start is another scope.
 
+pub mod freshness;
 mod record;
+mod single_flight;
 pub mod store;
-mod turn;
 
 use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
@@ -22,13 +23,13 @@ use zeroize::Zeroizing;
 
 pub use record::{Kept, Key, Kind, Made, Scope};
 
+use crate::cache::freshness::Rules;
 use crate::cache::record::Record;
+use crate::cache::single_flight::{FAILED, FIRST_PAUSE};
 use crate::cache::store::{Contents, Lock, Store, Unusable};
-use crate::cache::turn::{FAILED, FIRST_PAUSE};
-use crate::clock::{self, Deadline};
-use crate::error::Failure;
-use crate::freshness::Rules;
-use crate::journal::Journal;
+use crate::failure::Failure;
+use crate::system::clock::{self, Deadline};
+use crate::system::log::Journal;
 
 /// A login that no pull has used for so long is not renewed ahead of time any more, and goes once
 /// it has ended.
@@ -145,7 +146,7 @@ impl<'a> Cache<'a> {
 
     /// What is kept, or else what `make` makes of it; `make` runs in one process at a time.
     ///
-    /// A failure is shared with those who wait, and for [`shared_failure`](crate::freshness::Rules::shared_failure) with those who come.
+    /// A failure is shared with those who wait, and for [`shared_failure`](crate::cache::freshness::Rules::shared_failure) with those who come.
     /// Where one that may pass stands in the way of renewing something that is still good, the old
     /// thing is the result, and says so.
     ///

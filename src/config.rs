@@ -3,16 +3,12 @@
 //! `file` knows what is written and where; here it becomes what the stations work with.
 //! Everything that can be wrong is found before any call is made.
 
-mod bounds;
+mod diagnostics;
 mod entry;
 pub mod file;
 mod identity;
 mod keys;
-mod lines;
-mod mistakes;
-mod notes;
 mod settings;
-mod slips;
 mod written;
 pub mod yaml;
 
@@ -27,12 +23,12 @@ pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 pub use written::Written;
 
+use crate::config::diagnostics::notes::{First, Notes, quotable};
 use crate::config::file::Section;
-use crate::config::notes::{First, Notes, quotable};
 use crate::config::yaml::Note;
-use crate::duration;
-use crate::environment::Environment;
-use crate::trusted_file::{self, Links};
+use crate::kubelet::go_duration;
+use crate::system::environment::Environment;
+use crate::system::trusted_file::{self, Links};
 
 /// Where the file is on a node.
 pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
@@ -224,7 +220,7 @@ fn expiring_threshold(top: &Section, notes: &mut Notes) -> Duration {
     let Some(written) = top.text("expiring-threshold", notes) else {
         return EXPIRING_THRESHOLD;
     };
-    duration::parse_go(&written.text).unwrap_or_else(|| {
+    go_duration::parse_go(&written.text).unwrap_or_else(|| {
         let message = format!(
             "`expiring-threshold` is `{}`; expected a duration such as 15m",
             quotable(&written.text)

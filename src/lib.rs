@@ -19,43 +19,20 @@
 
 #![forbid(unsafe_code)]
 
-pub mod cli;
+pub mod app;
+
 pub mod doctor;
-pub mod provide;
-pub mod refresh;
 pub mod render;
-pub mod shortcut;
-pub mod trace;
+
+pub mod pull;
 
 pub mod config;
-pub mod identity;
-pub mod image;
-pub mod instance;
 pub mod kubelet;
-pub mod registry;
-pub mod registry_token;
-pub mod role_chain;
-pub mod selection;
 
 pub mod aliyun;
 pub mod cache;
-pub mod http;
-pub mod node;
-pub mod retry;
-pub mod tls;
+pub mod net;
 
-pub mod error;
-pub mod journal;
-pub mod policies;
-pub mod remedy;
-
-pub mod clock;
-pub mod duration;
-pub mod environment;
-pub mod freshness;
-pub mod jwt;
-pub mod machine;
-pub mod match_images;
-pub mod random;
+pub mod failure;
 pub mod secret;
-pub mod trusted_file;
+pub mod system;

@@ -13,28 +13,28 @@ use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use aliyun_acr_credential_provider::aliyun::call::Network;
+use aliyun_acr_credential_provider::app::arguments::{self, Command, DoctorOptions, What};
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
-use aliyun_acr_credential_provider::cli::{self, Command, DoctorOptions, What};
-use aliyun_acr_credential_provider::clock::{self, Clock, Deadline};
 use aliyun_acr_credential_provider::config::{
     Config, ConfigError, Scope as Hosts, Settings, Source,
 };
 use aliyun_acr_credential_provider::doctor::report::{Report, Station};
-use aliyun_acr_credential_provider::doctor::{self, configuration, walk};
-use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::error::{Exit, Failure};
-use aliyun_acr_credential_provider::http::{Http, Routes};
-use aliyun_acr_credential_provider::identity::Pod;
-use aliyun_acr_credential_provider::journal::{Journal, Level};
-use aliyun_acr_credential_provider::kubelet::{self, RequestError};
-use aliyun_acr_credential_provider::machine::{self, Machine};
-use aliyun_acr_credential_provider::node::Node;
-use aliyun_acr_credential_provider::provide::{learnt, login, note, provide};
-use aliyun_acr_credential_provider::refresh::{self, Outcome};
+use aliyun_acr_credential_provider::doctor::{self, configuration, pull};
+use aliyun_acr_credential_provider::failure::{Exit, Failure};
+use aliyun_acr_credential_provider::kubelet::exec_api::{self, RequestError};
+use aliyun_acr_credential_provider::net::http::{Http, Routes};
+use aliyun_acr_credential_provider::net::tls::Trust;
+use aliyun_acr_credential_provider::pull::due::{self, Outcome};
+use aliyun_acr_credential_provider::pull::fast_path;
+use aliyun_acr_credential_provider::pull::identity::Pod;
+use aliyun_acr_credential_provider::pull::node::Node;
+use aliyun_acr_credential_provider::pull::pipeline::{learnt, login, note, provide};
 use aliyun_acr_credential_provider::render::{config_map, kubelet_config, ram_policy, rbac};
 use aliyun_acr_credential_provider::secret::Secret;
-use aliyun_acr_credential_provider::shortcut;
-use aliyun_acr_credential_provider::tls::Trust;
+use aliyun_acr_credential_provider::system::clock::{self, Clock, Deadline};
+use aliyun_acr_credential_provider::system::environment::Environment;
+use aliyun_acr_credential_provider::system::firmware::{self, Machine};
+use aliyun_acr_credential_provider::system::log::{Journal, Level};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getegid, geteuid, getgid, getuid, set_dumpable_behavior,
     setrlimit,
@@ -121,9 +121,9 @@ fn run(
 ) -> Result<Done, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the one reading of the arguments")]
     let arguments = std::env::args_os().skip(1);
-    match cli::parse(arguments).map_err(|error| usage(&error.to_string()))? {
-        Command::Help => Ok(Secret::new(cli::HELP).into()),
-        Command::Version => Ok(Secret::new(format!("{}\n", cli::VERSION)).into()),
+    match arguments::parse(arguments).map_err(|error| usage(&error.to_string()))? {
+        Command::Help => Ok(Secret::new(arguments::HELP).into()),
+        Command::Version => Ok(Secret::new(format!("{}\n", arguments::VERSION)).into()),
         Command::Provide { config } => {
             answer(start, config.as_deref(), environment, journal).map(Done::from)
         }
@@ -151,13 +151,13 @@ fn answer(
     journal: &Journal,
 ) -> Result<Secret, Failure> {
     let request = read_stdin()?;
-    let request = kubelet::read_request(&request)
+    let request = exec_api::read_request(&request)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let source = find(config, environment)?;
     let scope = scope(source.as_ref(), environment);
     if let Some(scope) = &scope
         && let Some(answer) =
-            shortcut::answer(&request, source.as_ref(), environment, is_root(), scope)
+            fast_path::answer(&request, source.as_ref(), environment, is_root(), scope)
     {
         journal.debug("answered from the node's cache");
         return Ok(answer);
@@ -192,7 +192,7 @@ fn refresh(
     cache.sweep();
     let parts = Parts::new(&config, environment, journal);
     let mut outcome = Outcome::default();
-    for host in refresh::due(&cache) {
+    for host in due::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
         let node = parts.node(&deadline, &cache);
         let pod = Pod::default();
@@ -235,18 +235,18 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
             let sends_tokens = kubelet.with_tokens.contains(image);
-            walk::image(image, options.oss.as_deref(), sends_tokens, config, &node, &mut report);
+            pull::image(image, options.oss.as_deref(), sends_tokens, config, &node, &mut report);
         }
         if pulls.is_empty() {
             report.add(Station::unfollowed("entry", "no host is configured by name: give --image"));
         }
         let kept = config.settings.cache_dir.as_ref();
-        let directory = kept.and_then(|dir| shortcut::directory(dir, environment, is_root()));
+        let directory = kept.and_then(|dir| fast_path::directory(dir, environment, is_root()));
         let cache = directory.as_deref().zip(scope);
         let cache = cache.and_then(|(path, scope)| Cache::looked_at(path, scope, journal));
         let place = doctor::cache::place(kept.is_some(), directory.as_deref(), is_root());
         report.add(doctor::cache::station(place, cache.as_ref()));
-        report.add(doctor::runs::station(place, cache.as_ref()));
+        report.add(doctor::run_history::station(place, cache.as_ref()));
         report.images.clone_from(pulls);
     }
     report.add(kubelet.station);
@@ -314,7 +314,7 @@ fn load(
 }
 
 fn scope(source: Option<&Source>, environment: &Environment) -> Option<Scope> {
-    Some(shortcut::scope(source, environment, &machine::boot_id()?))
+    Some(fast_path::scope(source, environment, &firmware::boot_id()?))
 }
 
 fn cache<'j>(
@@ -325,7 +325,7 @@ fn cache<'j>(
     journal: &'j Journal,
 ) -> Cache<'j> {
     let Some(configured) = &config.settings.cache_dir else { return Cache::off(journal) };
-    let directory = shortcut::directory(configured, environment, is_root());
+    let directory = fast_path::directory(configured, environment, is_root());
     match (directory, scope) {
         (Some(directory), Some(scope)) => Cache::new(directory, scope, by_pull, journal),
         (None, _) => {

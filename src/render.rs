@@ -7,7 +7,7 @@ pub mod kubelet_config;
 pub mod ram_policy;
 pub mod rbac;
 
-use crate::error::{Exit, Failure};
+use crate::failure::{Exit, Failure};
 
 /// The pods that are to pull as themselves, as the command line has them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

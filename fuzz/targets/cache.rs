@@ -12,14 +12,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::{Cache, Key, Kind, Made};
-use aliyun_acr_credential_provider::clock::since_boot;
-use aliyun_acr_credential_provider::duration;
-use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::journal::Journal;
-use aliyun_acr_credential_provider::kubelet::{self, Request};
-use aliyun_acr_credential_provider::provide;
-use aliyun_acr_credential_provider::shortcut;
-use aliyun_acr_credential_provider::trace;
+use aliyun_acr_credential_provider::system::clock::since_boot;
+use aliyun_acr_credential_provider::kubelet::go_duration;
+use aliyun_acr_credential_provider::system::environment::Environment;
+use aliyun_acr_credential_provider::system::log::Journal;
+use aliyun_acr_credential_provider::kubelet::exec_api::{self, Request};
+use aliyun_acr_credential_provider::pull::pipeline;
+use aliyun_acr_credential_provider::pull::fast_path;
+use aliyun_acr_credential_provider::pull::run_history;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -64,12 +64,12 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let request = format!(
         r#"{{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"{HOST}/a"}}"#
     );
-    let request = kubelet::read_request(request.as_bytes()).expect("a request");
+    let request = exec_api::read_request(request.as_bytes()).expect("a request");
     Place { directory, host, login, request }
 });
 
 fn scope() -> aliyun_acr_credential_provider::cache::Scope {
-    shortcut::scope(None, &Environment::default(), "boot")
+    fast_path::scope(None, &Environment::default(), "boot")
 }
 
 fn made(value: Value) -> Made<Value> {
@@ -96,7 +96,7 @@ fuzz_target!(|input: &[u8]| {
     let begun = since_boot();
     let cache =
         Cache::at_a_glance(&place.directory, scope(), &journal).expect("the cache is there");
-    if let Some(answer) = provide::from_cache(&place.request, &cache) {
+    if let Some(answer) = pipeline::from_cache(&place.request, &cache) {
         let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
         assert_eq!(answer["cacheKeyType"], "Registry");
         let auth = answer["auth"].as_object().expect("auth");
@@ -105,7 +105,7 @@ fuzz_target!(|input: &[u8]| {
                 && auth[HOST]["username"].is_string()
                 && auth[HOST]["password"].is_string()
         );
-        let told = answer["cacheDuration"].as_str().and_then(duration::parse_go);
+        let told = answer["cacheDuration"].as_str().and_then(go_duration::parse_go);
         let told = told.unwrap_or_else(|| panic!("{answer}"));
         if let Some(until) = login["until"].as_u64() {
             let left = Duration::from_millis(until).saturating_sub(begun);
@@ -116,7 +116,7 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     let _: Vec<_> = cache.logins::<Value>();
-    let _ = trace::runs(&cache);
+    let _ = run_history::runs(&cache);
     fs::write(&changed.0, &changed.1).expect("the cache can be written");
     assert!(other.0.is_file(), "nothing else was touched");
 });

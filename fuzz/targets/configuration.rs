@@ -5,8 +5,8 @@
 #![no_main]
 
 use aliyun_acr_credential_provider::config::{Config, ConfigError, Scope, yaml};
-use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::registry::is_host_and_port;
+use aliyun_acr_credential_provider::system::environment::Environment;
+use aliyun_acr_credential_provider::aliyun::registry_host::is_host_and_port;
 use aliyun_acr_credential_provider::render::config_map;
 use aliyun_acr_credential_provider::render::kubelet_config::{self, Options};
 use libfuzzer_sys::fuzz_target;

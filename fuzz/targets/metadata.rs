@@ -4,7 +4,7 @@
 #![no_main]
 
 use aliyun_acr_credential_provider::aliyun::metadata::{self, Kind};
-use aliyun_acr_credential_provider::jwt;
+use aliyun_acr_credential_provider::pull::identity::jwt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

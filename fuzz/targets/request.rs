@@ -4,12 +4,12 @@
 
 #![no_main]
 
-use aliyun_acr_credential_provider::kubelet::{self, RequestError};
+use aliyun_acr_credential_provider::kubelet::exec_api::{self, RequestError};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
 fuzz_target!(|text: &[u8]| {
-    match kubelet::read_request(text) {
+    match exec_api::read_request(text) {
         Ok(request) => {
             let text = std::str::from_utf8(text).expect("only text is taken");
             // What is skipped may be a number that this type does not hold.
@@ -28,7 +28,7 @@ fuzz_target!(|text: &[u8]| {
                 token,
                 sent["serviceAccountToken"].as_str().filter(|token| !token.is_empty())
             );
-            let answer = kubelet::response(&request, None);
+            let answer = exec_api::response(&request, None);
             let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
             let expected = json!({
                 "kind": "CredentialProviderResponse",

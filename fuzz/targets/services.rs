@@ -6,15 +6,13 @@
 
 #![no_main]
 
-use aliyun_acr_credential_provider::aliyun::acr::{
-    EnterpriseToken, InstanceEndpoints, InstancePage, Login, PersonalAnswer,
-};
+use aliyun_acr_credential_provider::aliyun::acr::{EnterpriseToken, InstanceEndpoints, InstancePage, Login, PersonalAnswer};
 use aliyun_acr_credential_provider::aliyun::call::Verdict;
 use aliyun_acr_credential_provider::aliyun::challenge::Challenge;
 use aliyun_acr_credential_provider::aliyun::refusal::{self, Sent};
 use aliyun_acr_credential_provider::aliyun::rpc::{self, Answer};
 use aliyun_acr_credential_provider::aliyun::sts::{Session, SessionAnswer};
-use aliyun_acr_credential_provider::http::Response;
+use aliyun_acr_credential_provider::net::http::Response;
 use aliyun_acr_credential_provider::secret::Secret;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

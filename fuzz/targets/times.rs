@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::duration::{format_go, parse_go};
-use aliyun_acr_credential_provider::http::http_date;
+use aliyun_acr_credential_provider::kubelet::go_duration::{format_go, parse_go};
+use aliyun_acr_credential_provider::net::http::http_date;
 use aliyun_acr_credential_provider::render::kubelet_config::Options;
 use libfuzzer_sys::fuzz_target;
 

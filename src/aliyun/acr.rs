@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer};
 
 use crate::aliyun::call::{CallError, Network, Patience};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::loose::Word;
-use crate::aliyun::names::InstanceId;
+use crate::aliyun::ids::InstanceId;
+use crate::aliyun::lenient_json::Word;
 use crate::aliyun::refusal::Sent;
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop, echo, signature};
-use crate::http::{Method, Request, Route};
-use crate::random;
+use crate::aliyun::{Credentials, Hop, redact, signature};
+use crate::net::http::{Method, Request, Route};
 use crate::secret::Secret;
+use crate::system::random;
 
 const ENTERPRISE_VERSION: &str = "2018-12-01";
 const PERSONAL_VERSION: &str = "2016-06-07";
@@ -202,7 +202,7 @@ pub fn instance_named(
         let answer: Answer<InstancePage> = rpc::call(network, endpoint, &action, Some(caller))?;
         let page = answer.value;
         if let Some(id) = page.id_of(name) {
-            let id = Some(id).filter(|id| echo::is_clear(id, &caller.secrets()));
+            let id = Some(id).filter(|id| redact::is_clear(id, &caller.secrets()));
             return Ok(id.and_then(InstanceId::parse));
         }
         let count = page.instances.map_or(0, |instances| instances.len());

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::aliyun::Hop;
 use crate::aliyun::endpoint::{Candidate, Endpoint};
 use crate::aliyun::refusal::Refusal;
-use crate::clock::{Clock, Deadline, instant};
-use crate::http::{Http, HttpError, Request, Response};
-use crate::journal::Journal;
-use crate::random;
-use crate::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
+use crate::net::http::{Http, HttpError, Request, Response};
+use crate::net::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
+use crate::system::clock::{Clock, Deadline, instant};
+use crate::system::log::Journal;
+use crate::system::random;
 
 /// What every call of a run shares.
 #[derive(Clone, Copy)]

@@ -6,8 +6,8 @@
 use crate::aliyun::Hop;
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::names::InstanceId;
-use crate::http::{Method, Request, Response, Route};
+use crate::aliyun::ids::InstanceId;
+use crate::net::http::{Method, Request, Response, Route};
 
 /// What a registry says of itself to somebody without credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::aliyun::names::Region;
+use crate::aliyun::ids::Region;
 
 /// Public STS hosts that are not `sts.<region>.aliyuncs.com`.
 const STS_PUBLIC_EXCEPTIONS: [(&str, &str); 2] =

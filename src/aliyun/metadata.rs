@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::names::{Region, is_account_id, is_role_name};
+use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::refusal::Refusal;
-use crate::aliyun::{Credentials, Hop, echo};
-use crate::http::{Method, Request, Response, Route};
+use crate::aliyun::{Credentials, Hop, redact};
+use crate::net::http::{Method, Request, Response, Route};
 use crate::secret::Secret;
 
 /// Where the service is on every instance.
@@ -168,7 +168,7 @@ impl<'a> Metadata<'a> {
 
     /// Whether a name says nothing of the token: names are printed.
     fn is_clear(&self, name: &str) -> bool {
-        echo::is_clear(name, self.sent().as_slice())
+        redact::is_clear(name, self.sent().as_slice())
     }
 
     fn text(&self, hop: Hop, path: &str, absent: &str) -> Result<String, MetadataError> {
@@ -264,7 +264,7 @@ pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, 
     if code != "Success" {
         let issued = document.access_key_secret.iter().chain(&document.security_token);
         let secrets: Vec<&Secret> = issued.chain(sent).collect();
-        return Err(Kind::NotSuccess(echo::line(&code, &secrets)));
+        return Err(Kind::NotSuccess(redact::line(&code, &secrets)));
     }
     let whole = (
         document.access_key_id.filter(|id| !id.is_empty()),
@@ -320,10 +320,13 @@ mod tests {
             };
             assert_eq!(told, "[secret]");
         }
-        let (http, clock) = (crate::http::Http::default(), crate::clock::Clock::default());
-        let deadline =
-            crate::clock::Deadline::new(crate::clock::instant(), std::time::Duration::ZERO);
-        let journal = crate::journal::Journal::default();
+        let (http, clock) =
+            (crate::net::http::Http::default(), crate::system::clock::Clock::default());
+        let deadline = crate::system::clock::Deadline::new(
+            crate::system::clock::instant(),
+            std::time::Duration::ZERO,
+        );
+        let journal = crate::system::log::Journal::default();
         let network =
             Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
         let metadata = Metadata::new(network, ADDRESS, false, Patience::BRIEF);

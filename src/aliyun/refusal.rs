@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::aliyun::echo;
-use crate::aliyun::loose::{Document, Word};
+use crate::aliyun::lenient_json::{Document, Word};
+use crate::aliyun::redact;
 use crate::secret::Secret;
 
 /// A refusal, safe to print.
@@ -161,7 +161,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     let secrets = envelope.secrets(sent);
     let message = envelope.message.as_deref().unwrap_or_default();
     let word = |text: &Option<String>| {
-        text.as_deref().map(|text| echo::word(text, &secrets)).filter(|word| !word.is_empty())
+        text.as_deref().map(|text| redact::word(text, &secrets)).filter(|word| !word.is_empty())
     };
     let code = word(&envelope.code);
     // By its code, and by its words should another code echo the same.
@@ -178,7 +178,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|_| echoes)
             .map(|ours| message.contains(ours)),
         message: (!echoes && !named)
-            .then(|| echo::line(message, &secrets))
+            .then(|| redact::line(message, &secrets))
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id,
@@ -190,7 +190,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
 #[must_use]
 pub fn request_id(body: &[u8], sent: &Sent<'_>) -> Option<String> {
     let envelope = Envelope::read(body)?;
-    let id = echo::word(envelope.request_id.as_deref()?, &envelope.secrets(sent));
+    let id = redact::word(envelope.request_id.as_deref()?, &envelope.secrets(sent));
     (!id.is_empty()).then_some(id)
 }
 
@@ -198,7 +198,7 @@ pub fn request_id(body: &[u8], sent: &Sent<'_>) -> Option<String> {
 #[must_use]
 pub fn content_type(said: Option<&str>, body: &[u8], sent: &Sent<'_>) -> String {
     let envelope = Envelope::read(body).unwrap_or_default();
-    echo::line(said.unwrap_or("no content type"), &envelope.secrets(sent))
+    redact::line(said.unwrap_or("no content type"), &envelope.secrets(sent))
 }
 
 fn xml(body: &[u8]) -> Option<Envelope> {

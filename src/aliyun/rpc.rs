@@ -9,9 +9,9 @@ use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::refusal::{self, Sent};
 use crate::aliyun::{Credentials, Hop, signature};
-use crate::http::{Method, Request, Response, Route};
-use crate::random;
+use crate::net::http::{Method, Request, Response, Route};
 use crate::secret::Secret;
+use crate::system::random;
 
 /// An action of a service, with its own parameters.
 pub struct Action<'a> {
@@ -198,9 +198,13 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_what_was_signed() {
-        let (http, clock) = (crate::http::Http::default(), crate::clock::Clock::default());
-        let deadline = crate::clock::Deadline::new(crate::clock::instant(), Duration::from_secs(1));
-        let journal = crate::journal::Journal::default();
+        let (http, clock) =
+            (crate::net::http::Http::default(), crate::system::clock::Clock::default());
+        let deadline = crate::system::clock::Deadline::new(
+            crate::system::clock::instant(),
+            Duration::from_secs(1),
+        );
+        let journal = crate::system::log::Journal::default();
         let network =
             Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
         let parameters = vec![("RoleArn", "acs:ram::1:role/a"), ("Policy", "{\"a\": \"*\"}")];

@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::loose::{Field, Word};
-use crate::aliyun::names::{OidcProviderArn, RoleArn};
+use crate::aliyun::ids::{OidcProviderArn, RoleArn};
+use crate::aliyun::lenient_json::{Field, Word};
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop, echo};
+use crate::aliyun::{Credentials, Hop, redact};
 use crate::secret::Secret;
 
 const VERSION: &str = "2015-04-01";
@@ -77,7 +77,7 @@ impl Session {
         let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =
             credentials;
         let secrets = [sent, &[&access_key_secret, &security_token]].concat();
-        let text = |text: &str| Some(echo::line(text, &secrets)).filter(|text| !text.is_empty());
+        let text = |text: &str| Some(redact::line(text, &secrets)).filter(|text| !text.is_empty());
         let about = About {
             arn: assumed_role_user.text("Arn").and_then(text),
             expires: expiration.text().and_then(text),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use crate::cache::store::{PLACE, hex};
-use crate::clock;
-use crate::error::Failure;
+use crate::failure::Failure;
+use crate::system::clock;
 
 /// Whose configuration, and which: the first half of every name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! One entry of `acr-registry-info`: which hosts it covers, and who asks for their login.
 
-use crate::aliyun::names::{InstanceId, Region, RoleArn};
+use crate::aliyun::ids::{InstanceId, Region, RoleArn};
+use crate::aliyun::registry_host::{self, RegistryHost};
 use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
+use crate::config::diagnostics::notes::{Notes, quotable};
 use crate::config::file::{Section, Written};
 use crate::config::identity::{self, Context, IdentitySource, arn};
-use crate::config::notes::{Notes, quotable};
 use crate::config::settings::region;
 use crate::config::yaml::Position;
-use crate::registry::{self, RegistryHost};
 
 /// `expireDuration` when it is left out, in seconds; every role grants it.
 const EXPIRE_DURATION: u32 = 3600;
@@ -167,7 +167,7 @@ fn instances(section: &Section, notes: &mut Notes) -> Vec<InstanceId> {
 fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> {
     let mut domains = Vec::new();
     for Written { at, text } in section.list("domains", notes) {
-        if !registry::is_host_and_port(&text) {
+        if !registry_host::is_host_and_port(&text) {
             let message = format!(
                 "`domains` has `{}`; expected a host name, with a port if images have one",
                 quotable(&text)

@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::config::diagnostics::mistakes::{self, Mistake};
+use crate::config::diagnostics::notes::{MOST, Notes, quotable};
 use crate::config::keys::{
     ENDPOINT_KEYS, ENTRY_KEYS, IGNORED_KEYS, LIST_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS,
     TOP_KEYS,
 };
-use crate::config::mistakes::{self, Mistake};
-use crate::config::notes::{MOST, Notes, quotable};
 use crate::config::yaml::{Key, Lines, Node, Note, Position, Reading, Value, YamlError};
 
 /// Our own settings may stand inside `data` or beside it.

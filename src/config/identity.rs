@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::aliyun::Credentials;
-use crate::aliyun::names::{OidcProviderArn, RoleArn};
+use crate::aliyun::ids::{OidcProviderArn, RoleArn};
+use crate::config::diagnostics::notes::{Notes, quotable};
 use crate::config::file::{Section, Written};
-use crate::config::notes::{Notes, quotable};
 use crate::config::settings::Settings;
 use crate::config::yaml::Position;
-use crate::environment::Environment;
 use crate::secret::Secret;
+use crate::system::environment::Environment;
 
 /// What `tokenMode` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

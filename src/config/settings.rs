@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::aliyun::endpoint::Network;
+use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::metadata;
-use crate::aliyun::names::{Region, is_account_id, is_role_name};
+use crate::aliyun::registry_host::{is_host_and_port, is_port};
+use crate::config::diagnostics::notes::{Notes, quotable};
 use crate::config::file::{Section, Written};
-use crate::config::notes::{Notes, quotable};
-use crate::duration;
-use crate::registry::{is_host_and_port, is_port};
+use crate::kubelet::go_duration;
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
 const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token";
@@ -235,7 +235,7 @@ fn duration(
     let Some(written) = section.text(name, notes) else {
         return default;
     };
-    let Some(value) = duration::parse_go(&written.text) else {
+    let Some(value) = go_duration::parse_go(&written.text) else {
         notes.problem(
             written.at,
             format!("`{name}` is `{}`; expected a duration such as 25s", quotable(&written.text)),
@@ -243,7 +243,8 @@ fn duration(
         return default;
     };
     if !range.contains(&value) {
-        let bounds = [range.start(), range.end()].map(|bound| duration::format_go(bound.as_secs()));
+        let bounds =
+            [range.start(), range.end()].map(|bound| go_duration::format_go(bound.as_secs()));
         notes.problem(
             written.at,
             format!(

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use crate::config::bounds::{MAX_DEPTH, MAX_NODES, Spent, check_marks, counted, exceeded, marks};
-pub use crate::config::lines::{Lines, Position};
-use crate::config::notes::{Notes, quotable};
+use crate::config::diagnostics::bounds::{
+    MAX_DEPTH, MAX_NODES, Spent, check_marks, counted, exceeded, marks,
+};
+pub use crate::config::diagnostics::lines::{Lines, Position};
+use crate::config::diagnostics::notes::{Notes, quotable};
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
@@ -374,7 +376,7 @@ mod tests {
     #[test]
     fn a_long_block_takes_no_long_time() {
         let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 3));
-        let begun = crate::clock::instant();
+        let begun = crate::system::clock::instant();
         let (blanks, notes) = (HashMap::new(), &mut Notes::default());
         let mut reading = Reading::new(&source, &blanks);
         let document = reading.document(notes).unwrap().unwrap();

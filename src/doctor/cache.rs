@@ -6,9 +6,9 @@ use rustix::io::Errno;
 
 use crate::cache::Cache;
 use crate::cache::store::{Store, Unusable};
-use crate::clock;
 use crate::doctor::report::Station;
-use crate::registry_token::Login;
+use crate::pull::registry_token::Login;
+use crate::system::clock;
 
 const NAME: &str = "cache";
 

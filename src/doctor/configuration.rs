@@ -7,14 +7,14 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::aliyun::endpoint::Network;
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::yaml::{Note, Position};
 use crate::config::{
     Config, ConfigError, Entry, IdentitySource, MAX_FILE, PodIdentity, Scope, Source,
 };
 use crate::doctor::report::{Station, Status};
-use crate::environment::Environment;
-use crate::error::Exit;
-use crate::registry::RegistryHost;
+use crate::failure::Exit;
+use crate::system::environment::Environment;
 
 const NAME: &str = "configuration";
 

@@ -4,7 +4,7 @@ use crate::aliyun::metadata;
 use crate::config::{Entry, IdentitySource};
 use crate::doctor::network::Probe;
 use crate::doctor::report::Station;
-use crate::instance::Lookup;
+use crate::pull::registry_instance::Lookup;
 
 /// The station. Which of a service's hosts answers is known when the pull has been.
 #[must_use]

@@ -1,10 +1,10 @@
 //! Which entry an image meets, and why not the others.
 
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, Scope};
 use crate::doctor::report::{Report, Station, Status};
-use crate::instance::{Lookup, Target};
-use crate::registry::RegistryHost;
-use crate::selection::{self, Claim};
+use crate::pull::registry_instance::{Lookup, Target};
+use crate::pull::selection::{self, Claim};
 
 /// Adds the station. None if the host is not ours, an error if that cannot be known.
 pub fn station<'c>(

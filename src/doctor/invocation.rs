@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use crate::cli::{self, Command};
+use crate::app::arguments::{self, Command};
 use crate::config::{Config, PATH_VARIABLE, SYSTEM_PATH};
-use crate::doctor::kubelet_process::Kubelet;
-use crate::doctor::provider_config::Provider;
 use crate::doctor::report::Station;
-use crate::environment::{Environment, VENDORS};
+use crate::kubelet::process::Kubelet;
+use crate::kubelet::provider_config::Provider;
+use crate::system::environment::{Environment, VENDORS};
 
 /// Variables that decide who asks, where and how, beside the vendor's own.
 const ROUTES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"];
@@ -64,7 +64,7 @@ pub(super) fn check(
 ) {
     let (file, given) = (&provider.file, provider.arguments.join(" "));
     let line = provider.line_of("args");
-    let named = match cli::parse(provider.arguments.iter().map(OsString::from)) {
+    let named = match arguments::parse(provider.arguments.iter().map(OsString::from)) {
         Ok(Command::Provide { config }) => config,
         Ok(_) => {
             return station.warn(

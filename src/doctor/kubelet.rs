@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::doctor::invocation;
-use crate::doctor::kubelet_process::{Kubelet, running};
-use crate::doctor::modes;
 use crate::doctor::pods;
-use crate::doctor::provider_config::{self, Provider};
 use crate::doctor::report::Station;
-use crate::environment::Environment;
-use crate::match_images::matches;
+use crate::doctor::token_modes;
+use crate::kubelet::match_images::matches;
+use crate::kubelet::process::{Kubelet, running};
+use crate::kubelet::provider_config::{self, Provider};
+use crate::system::environment::Environment;
 
 const NAME: &str = "kubelet";
 pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
@@ -74,7 +74,7 @@ fn station(
         }
     };
     let folder = kubelet.path(&bin_dir);
-    let is_ours = |provider: &&Provider| modes::is_ours(provider, &folder);
+    let is_ours = |provider: &&Provider| token_modes::is_ours(provider, &folder);
     let (ours, others): (Vec<&Provider>, Vec<&Provider>) = providers.iter().partition(is_ours);
     if ours.is_empty() {
         none_is_ours(&file, &bin_dir, &providers, &kubelet, &mut station);
@@ -104,7 +104,7 @@ fn station(
         }
     }
     since_its_start(&ours, &kubelet, &mut station);
-    modes::apart(&ours, &others, &mut station);
+    token_modes::apart(&ours, &others, &mut station);
     station
 }
 

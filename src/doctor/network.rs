@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock::{self, Deadline};
 use crate::doctor::report::Station;
-use crate::http::Routes;
-use crate::tls;
+use crate::net::http::Routes;
+use crate::net::tls;
+use crate::system::clock::{self, Deadline};
 
 /// For a name, a connection and a handshake each; a pull gives them no more.
 const PATIENCE: Duration = Duration::from_secs(5);

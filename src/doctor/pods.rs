@@ -1,16 +1,16 @@
 //! Hosts that pods alone get a login for, each with a token of its own.
 
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, IdentitySource};
-use crate::doctor::provider_config::Provider;
 use crate::doctor::report::{Report, Station};
-use crate::doctor::{endpoints, entry, registry, storage};
-use crate::error::{Exit, Failure};
-use crate::identity::ROLE_NAME_ANNOTATION;
-use crate::image;
-use crate::instance::{Lookup, Target};
-use crate::node::Node;
-use crate::registry::RegistryHost;
-use crate::selection::{self, Claim};
+use crate::doctor::{endpoints, entry, oss, registry};
+use crate::failure::{Exit, Failure};
+use crate::kubelet::provider_config::Provider;
+use crate::pull::identity::ROLE_NAME_ANNOTATION;
+use crate::pull::image;
+use crate::pull::node::Node;
+use crate::pull::registry_instance::{Lookup, Target};
+use crate::pull::selection::{self, Claim};
 
 /// The names of the entries that may answer, if each of them requires a pod's token; none where
 /// doctor can go the way itself. Without this a node that is set up well would look broken.
@@ -58,7 +58,7 @@ pub(super) fn stations(
     };
     report.add(endpoints::station(target.entry, lookup));
     report.add(registry::station(host, &target, lookup.node));
-    report.stations.extend(storage::station(oss, &target, lookup));
+    report.stations.extend(oss::station(oss, &target, lookup));
 }
 
 /// Tells that there is no identity where the kubelet sends the tokens of pods, which need it not.

@@ -2,12 +2,12 @@
 //! version, and this program what the kubelet then sends.
 
 use crate::config::yaml::{self, Scalar};
-use crate::doctor::kubelet_process::Kubelet;
-use crate::doctor::provider_config::{Provider, SINCE, Tokens, get, text_of, unknown};
 use crate::doctor::report::Station;
-use crate::duration;
-use crate::identity::AUDIENCE;
-use crate::match_images::is_refused;
+use crate::kubelet::go_duration;
+use crate::kubelet::match_images::is_refused;
+use crate::kubelet::process::Kubelet;
+use crate::kubelet::provider_config::{Provider, SINCE, Tokens, get, text_of, unknown};
+use crate::pull::identity::AUDIENCE;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 
@@ -113,7 +113,7 @@ impl Provider {
             );
         };
         let duration = self.cache_duration.as_str();
-        if !duration.is_empty() && !duration::is_go(duration) {
+        if !duration.is_empty() && !go_duration::is_go(duration) {
             let what = format!(
                 "defaultCacheDuration is `{duration}`, which is no duration to the kubelet"
             );

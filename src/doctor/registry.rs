@@ -6,8 +6,8 @@ use crate::aliyun::call::Network;
 use crate::aliyun::challenge;
 use crate::doctor::network::{AUTHENTICATION_TAKEOVER, LOOK_AT_THE_NAME, Probe, question};
 use crate::doctor::report::Station;
-use crate::instance::Target;
-use crate::node::Node;
+use crate::pull::node::Node;
+use crate::pull::registry_instance::Target;
 
 #[must_use]
 pub fn station(host: &str, target: &Target<'_>, node: &Node<'_>) -> Station {

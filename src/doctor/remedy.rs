@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
+use crate::aliyun::ram_policy;
 use crate::config::{Config, IdentitySource};
 use crate::doctor::configuration;
-use crate::error::{Exit, Failure};
-use crate::identity::{self, Identity};
-use crate::instance::Target;
-use crate::node::Node;
-use crate::policies;
+use crate::failure::{Exit, Failure};
+use crate::pull::identity::{self, Identity};
+use crate::pull::node::Node;
+use crate::pull::registry_instance::Target;
 
 /// By what the service names them in a refusal: the trust policy of the role that is assumed, and
 /// the policies of the one who asks.
@@ -36,7 +36,7 @@ pub fn exact(
         remedies.extend(match failure.exit {
             Exit::Identity => oidc_trust(target).into_iter().collect(),
             Exit::AssumeRole => assume(failure, caller, target, node),
-            Exit::RegistryToken => vec![permission(caller, &policies::pull())],
+            Exit::RegistryToken => vec![permission(caller, &ram_policy::pull())],
             _ => Vec::new(),
         });
     }
@@ -62,13 +62,13 @@ fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<Strin
 
 fn permission(caller: Option<&Identity>, policy: &Value) -> String {
     let who = caller.map_or("the identity", |caller| caller.owner.as_str());
-    format!("attach this policy to {who}:\n{}", policies::text(policy))
+    format!("attach this policy to {who}:\n{}", ram_policy::text(policy))
 }
 
 fn trust(role: &str, policy: &Value) -> String {
     format!(
         "let the trust policy of {role} have this statement, beside those it has:\n{}",
-        policies::text(policy)
+        ram_policy::text(policy)
     )
 }
 
@@ -83,11 +83,11 @@ fn assume(
     let denied_by = failure.denied_by.as_deref();
     if denied_by != Some(PERMISSION) {
         let arn = caller_arn(caller, target, node);
-        let policy = policies::trust(&arn, role.external_id.as_deref());
+        let policy = ram_policy::trust(&arn, role.external_id.as_deref());
         remedies.push(trust(role.arn.as_str(), &policy));
     }
     if denied_by != Some(TRUST) {
-        remedies.push(permission(caller, &policies::assume(&[&role.arn])));
+        remedies.push(permission(caller, &ram_policy::assume(&[&role.arn])));
     }
     remedies
 }
@@ -95,7 +95,7 @@ fn assume(
 /// The ARN of who asks.
 fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
     let arn = match &target.entry.identity {
-        IdentitySource::AccessKey(_) => Some(policies::KEY_ACCOUNT.to_owned()),
+        IdentitySource::AccessKey(_) => Some(ram_policy::KEY_ACCOUNT.to_owned()),
         IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
         IdentitySource::WorkerRole => {
             let name = caller.and_then(|caller| caller.owner.rsplit(' ').next());
@@ -113,6 +113,6 @@ fn oidc_trust(target: &Target<'_>) -> Option<String> {
     let role = oidc.role.as_ref()?;
     let subjects: Vec<String> = claims.subject.into_iter().collect();
     let issuer = claims.issuer.unwrap_or_default();
-    let policy = policies::trust_oidc(&oidc.provider, &issuer, &subjects);
+    let policy = ram_policy::trust_oidc(&oidc.provider, &issuer, &subjects);
     Some(trust(role.as_str(), &policy))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::error::{Failure, visible};
+use crate::failure::{Failure, visible};
 
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -260,7 +260,7 @@ impl Report {
     pub fn json(&self) -> String {
         let document = Json {
             version: VERSION,
-            program: crate::cli::VERSION,
+            program: crate::app::arguments::VERSION,
             result: self.result(),
             exit: self.exit(),
             images: &self.images,

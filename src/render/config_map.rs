@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::aliyun::names::InstanceId;
+use crate::aliyun::ids::InstanceId;
 use crate::config::{Config, Entry, IdentitySource, Scope};
-use crate::duration::format_go;
-use crate::error::{Exit, Failure};
+use crate::failure::{Exit, Failure};
+use crate::kubelet::go_duration::format_go;
 use crate::render::quoted;
 
 /// Keys of an entry that the vendor's helper does not know.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
-use crate::error::{Exit, Failure};
-use crate::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
-use crate::match_images::overlap;
+use crate::failure::{Exit, Failure};
+use crate::kubelet::match_images::overlap;
+use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::render::{nobody_takes_tokens, quoted};
 
 const NAME: &str = "aliyun-acr-credential-provider";

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::aliyun::ram_policy;
 use crate::config::{Config, Entry, IdentitySource, PodIdentity};
-use crate::error::Failure;
-use crate::identity;
-use crate::policies;
+use crate::failure::Failure;
+use crate::pull::identity;
 use crate::render::{Pods, ServiceAccount, nobody_takes_tokens};
 
 /// Stands where the configuration does not tell an account or a name.
@@ -56,7 +56,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
             other.attach_to == attachment.attach_to && other.kind == attachment.kind
         };
         match all.iter_mut().find(same) {
-            Some(other) => policies::add(&mut other.policy, &attachment.policy),
+            Some(other) => ram_policy::add(&mut other.policy, &attachment.policy),
             None => all.push(attachment),
         }
     }
@@ -85,19 +85,19 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     let mut all: Vec<Attachment> =
         trusts.into_iter().map(|(role, policy)| Attachment::trust(role, policy)).collect();
     let Some(role) = &entry.role else {
-        all.extend::<Vec<Attachment>>(to_callers(&policies::pull()));
+        all.extend::<Vec<Attachment>>(to_callers(&ram_policy::pull()));
         return all;
     };
-    all.extend::<Vec<Attachment>>(to_callers(&policies::assume(&[&role.arn])));
+    all.extend::<Vec<Attachment>>(to_callers(&ram_policy::assume(&[&role.arn])));
     let arn = role.arn.as_str();
     if let IdentitySource::AccessKey(_) = entry.identity {
-        first.push(policies::KEY_ACCOUNT.to_owned());
+        first.push(ram_policy::KEY_ACCOUNT.to_owned());
     }
     if !first.is_empty() {
-        let trust = policies::trust(&first, role.external_id.as_deref());
+        let trust = ram_policy::trust(&first, role.external_id.as_deref());
         all.push(Attachment::trust(arn, trust));
     }
-    all.push(Attachment::permission(arn, policies::pull()));
+    all.push(Attachment::permission(arn, ram_policy::pull()));
     all
 }
 
@@ -110,7 +110,7 @@ pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
     let (file, issuer) = claims.map_or((None, None), |claims| (claims.subject, claims.issuer));
     let file = file.unwrap_or_else(|| TOKEN_SUBJECT.to_owned());
     let issuer = pods.issuer.clone().or(issuer).unwrap_or_default();
-    let policy = |subjects: &[String]| policies::trust_oidc(&oidc.provider, &issuer, subjects);
+    let policy = |subjects: &[String]| ram_policy::trust_oidc(&oidc.provider, &issuer, subjects);
     let named: Vec<String> = pods.accounts.iter().map(ServiceAccount::subject).collect();
     let any = if named.is_empty() { vec![POD_SUBJECT.to_owned()] } else { named.clone() };
     let mut all = Vec::new();

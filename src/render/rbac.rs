@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::aliyun;
 use crate::config::Config;
-use crate::error::Failure;
-use crate::identity::AUDIENCE;
-use crate::policies;
+use crate::failure::Failure;
+use crate::pull::identity::AUDIENCE;
 use crate::render::{Pods, ServiceAccount, nobody_takes_tokens, quoted, ram_policy};
 
 const NAME: &str = "acr-credential-provider-token-audience";
@@ -51,7 +51,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
         return Err(nobody_takes_tokens("service accounts need no trust policy"));
     }
     for (policy, roles) in trusts {
-        let policy = policies::text(&policy);
+        let policy = aliyun::ram_policy::text(&policy);
         let _ = writeln!(text, "#\n# Trust policy for RAM, of {}:", roles.join(", "));
         if !policy.contains("oidc:iss") {
             text += "# (with --issuer URL, the URL of the cluster's OIDC provider, it has oidc:iss as well)\n";

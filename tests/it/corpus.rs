@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 
-use aliyun_acr_credential_provider::registry::RegistryHost;
+use aliyun_acr_credential_provider::aliyun::registry_host::RegistryHost;
 use simulation::kubelet::{Exec, encode_request};
 
 use crate::{PROGRAM, TESTS};

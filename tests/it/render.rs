@@ -1,7 +1,7 @@
 //! What `render` writes, read by those it is for.
 
 use aliyun_acr_credential_provider::config::{Config, EntryKeys};
-use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::system::environment::Environment;
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, decode_config, urls_match};

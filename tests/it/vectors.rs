@@ -3,7 +3,7 @@
 use std::fs;
 
 use aliyun_acr_credential_provider::aliyun::endpoint::{Endpoint, Network};
-use aliyun_acr_credential_provider::aliyun::names::Region;
+use aliyun_acr_credential_provider::aliyun::ids::Region;
 use aliyun_acr_credential_provider::aliyun::signature;
 use serde_json::{Map, Value};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::aliyun::acr;
-use aliyun_acr_credential_provider::freshness::{self, Rules};
-use aliyun_acr_credential_provider::kubelet::{read_request, response};
-use aliyun_acr_credential_provider::registry_token::{Login, left};
+use aliyun_acr_credential_provider::cache::freshness::{self, Rules};
+use aliyun_acr_credential_provider::kubelet::exec_api::{read_request, response};
+use aliyun_acr_credential_provider::pull::registry_token::{Login, left};
 use aliyun_acr_credential_provider::secret::Secret;
 use jiff::Timestamp;
 use proptest::prelude::*;

@@ -1,12 +1,12 @@
 //! Which hosts are taken for the vendor's registries, and which entry is taken for a host.
 
-use aliyun_acr_credential_provider::aliyun::names::Region;
+use aliyun_acr_credential_provider::aliyun::ids::Region;
+use aliyun_acr_credential_provider::aliyun::registry_host::RegistryHost;
 use aliyun_acr_credential_provider::config::{Config, Entry};
-use aliyun_acr_credential_provider::environment::Environment;
-use aliyun_acr_credential_provider::error::{Exit, Failure};
-use aliyun_acr_credential_provider::image::registry_host;
-use aliyun_acr_credential_provider::registry::RegistryHost;
-use aliyun_acr_credential_provider::selection::{Claim, claim};
+use aliyun_acr_credential_provider::failure::{Exit, Failure};
+use aliyun_acr_credential_provider::pull::image::registry_host;
+use aliyun_acr_credential_provider::pull::selection::{Claim, claim};
+use aliyun_acr_credential_provider::system::environment::Environment;
 use proptest::prelude::*;
 use simulation::kubelet::{normalise_image, registry_of};
 

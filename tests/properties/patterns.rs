@@ -1,7 +1,7 @@
 //! `matchImages` as doctor reads it, against the simulated kubelet, which follows Go's URL parser and
 //! `filepath.Match` step by step.
 
-use aliyun_acr_credential_provider::match_images::{matches, overlap};
+use aliyun_acr_credential_provider::kubelet::match_images::{matches, overlap};
 use proptest::prelude::*;
 use simulation::kubelet::urls_match;
 

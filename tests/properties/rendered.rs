@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use aliyun_acr_credential_provider::aliyun::names::InstanceId;
+use aliyun_acr_credential_provider::aliyun::ids::InstanceId;
 use aliyun_acr_credential_provider::config::{Config, Entry, IdentitySource, Scope};
-use aliyun_acr_credential_provider::environment::Environment;
 use aliyun_acr_credential_provider::render::config_map;
 use aliyun_acr_credential_provider::render::kubelet_config::{self, Options};
+use aliyun_acr_credential_provider::system::environment::Environment;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use simulation::kubelet::{decode_config, urls_match};

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::freshness::cache_seconds;
-use aliyun_acr_credential_provider::retry::{MAX_TRIES, Next, Reason};
+use aliyun_acr_credential_provider::cache::freshness::cache_seconds;
+use aliyun_acr_credential_provider::net::retry::{MAX_TRIES, Next, Reason};
 
 use super::chance::Chance;
 use super::node::{Lives, Node, Origin, Pod, Run, Shared};

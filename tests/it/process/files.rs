@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::doctor::kubelet;
-use aliyun_acr_credential_provider::environment::Environment;
+use aliyun_acr_credential_provider::system::environment::Environment;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Outcome};

@@ -1,0 +1,256 @@
+//! What a service says, without the secrets that it may echo.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use zeroize::Zeroizing;
+
+use crate::aliyun::signature::percent_encode;
+use crate::secret::Secret;
+
+/// Longest line that is passed on, in characters.
+const MAX_LINE: usize = 300;
+/// Longest word that is passed on, in characters.
+const MAX_WORD: usize = 100;
+/// What stands behind so many characters is not looked at, and not passed on: a line that quotes
+/// the longest token comes to its end before.
+const MAX_READ: usize = 64 * 1024;
+
+/// So many characters of a secret one after another are not printed.
+const TELLING: usize = 12;
+
+/// And so many where the letters alone are compared; `AccessKeySecret` is a word that a message may
+/// have, and a secret made up for a trial as well.
+const TELLING_LETTERS: usize = 16;
+
+/// No service issues a secret as short as this; such a one would be found in words by chance.
+const TOO_SHORT: usize = 5;
+
+/// In the place of a secret, or of a whole line with one that cannot be taken out.
+const WITHHELD: &str = "[secret]";
+
+/// One line of at most `MAX_LINE` (300) characters without any of the secrets, nor a part of one.
+#[must_use]
+pub fn line(text: &str, secrets: &[&Secret]) -> String {
+    let text: String = text.chars().take(MAX_READ).collect();
+    let text = without(&text, secrets);
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    let line = if line.chars().count() > MAX_LINE {
+        line.chars().take(MAX_LINE).chain(['…']).collect()
+    } else {
+        line
+    };
+    if tells(&line, secrets) { WITHHELD.to_owned() } else { line }
+}
+
+/// A code or a request id as a plain word: anything else in it is left out. One with a part of a
+/// secret is withheld.
+#[must_use]
+pub fn word(text: &str, secrets: &[&Secret]) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let text: String = text.chars().take(MAX_LINE).collect();
+    let word: String = text.chars().filter(plain).take(MAX_WORD).collect();
+    if without(&word, secrets) != word || tells(&text, secrets) {
+        return WITHHELD.to_owned();
+    }
+    word
+}
+
+/// Whether a name that decides something says nothing of the secrets. A short one, which has no parts
+/// that would tell it, is no reason not to use the name.
+#[must_use]
+pub fn is_clear(name: &str, secrets: &[&Secret]) -> bool {
+    !tells(name, secrets)
+}
+
+/// What a text is without what it has in common with a secret, as it is or percent-encoded: a
+/// service may quote a secret's beginning alone.
+fn without(text: &str, secrets: &[&Secret]) -> String {
+    let mut text = text.to_owned();
+    let mut forms: Vec<Zeroizing<Vec<char>>> = Vec::new();
+    for secret in secrets.iter().filter(|secret| secret.expose().len() > TOO_SHORT) {
+        let once = Zeroizing::new(percent_encode(secret.expose()));
+        let twice = Zeroizing::new(percent_encode(&once));
+        for form in [&**twice, &**once, secret.expose()] {
+            // A short one has no parts that would tell it.
+            if form.len() <= TELLING {
+                text = text.replace(form, WITHHELD);
+            } else {
+                forms.push(Zeroizing::new(form.chars().collect()));
+            }
+        }
+    }
+    let parts: HashSet<&[char]> = forms.iter().flat_map(|form| form.windows(TELLING)).collect();
+    let characters: Vec<char> = text.chars().collect();
+    let mut cleaned = String::new();
+    // Up to where what has been seen is part of a secret.
+    let mut secret_until = 0;
+    for (at, character) in characters.iter().enumerate() {
+        let here = characters.get(at..at + TELLING).is_some_and(|part| parts.contains(part));
+        if here && at >= secret_until {
+            cleaned.push_str(WITHHELD);
+        }
+        if here {
+            secret_until = at + TELLING;
+        }
+        if at >= secret_until {
+            cleaned.push(*character);
+        }
+    }
+    cleaned
+}
+
+/// Whether a part of a secret is in a short text in any of the usual encodings, or with something between its
+/// characters. Letters and digits alone are compared, whatever their case.
+fn tells(text: &str, secrets: &[&Secret]) -> bool {
+    let once = unescaped(text);
+    let twice = unescaped(&once);
+    let texts = [text, &once, &twice].map(letters);
+    let parts: HashSet<&[u8]> =
+        texts.iter().flat_map(|text| text.as_bytes().windows(TELLING_LETTERS)).collect();
+    let told =
+        |form: &String| form.as_bytes().windows(TELLING_LETTERS).any(|part| parts.contains(part));
+    !parts.is_empty() && secrets.iter().any(|secret| forms(secret).iter().any(told))
+}
+
+/// The letters and digits of a secret: as it is, in hexadecimal and in decimal numbers, and in
+/// Base64 from each of the three places in which it can begin there.
+fn forms(secret: &Secret) -> Zeroizing<Vec<String>> {
+    let text = secret.expose();
+    let (mut hexadecimal, mut decimal) = (String::new(), String::new());
+    for byte in text.bytes() {
+        let _ = write!(hexadecimal, "{byte:02x}");
+        let _ = write!(decimal, "{byte}");
+    }
+    let base64 = |skipped| text.as_bytes().get(skipped..).map(|rest| BASE64_STANDARD.encode(rest));
+    let base64 = (0..3).filter_map(base64).map(letters);
+    Zeroizing::new([letters(text), hexadecimal, decimal].into_iter().chain(base64).collect())
+}
+
+fn letters(text: impl AsRef<str>) -> String {
+    let letters = text.as_ref().chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// A text with `%4d`, and what is like it in JSON, C and XML, as the characters they stand for.
+fn unescaped(text: &str) -> String {
+    let same = ["\\u00", "%u00", "\\x", "&#x"];
+    let text = same.iter().fold(text.to_ascii_lowercase(), |text, begin| text.replace(begin, "%"));
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (hexadecimal, rest) = part.split_at_checked(2).unwrap_or_default();
+        if let Ok(byte) = u8::from_str_radix(hexadecimal, 16) {
+            decoded.push(char::from(byte));
+            decoded.push_str(rest);
+        } else {
+            decoded.push('%');
+            decoded.push_str(part);
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_message_is_taken_out_in_every_encoding() {
+        let token = Secret::new("CAIS/se+t==");
+        let encoded = percent_encode(token.expose());
+        let text = format!("a {} b {encoded} c {} d", token.expose(), percent_encode(&encoded));
+        assert_eq!(line(&text, &[&token]), "a [secret] b [secret] c [secret] d");
+    }
+
+    #[test]
+    fn a_part_of_a_secret_is_taken_out_as_well() {
+        let token = Secret::new("CAISbeginning+of/a/long+token/and=its==end");
+        let encoded = percent_encode(token.expose());
+        for (text, printed) in [
+            ("`CAISbeginning+of/a…` is malformed", "`[secret]…` is malformed"),
+            ("it ends in /and=its==end.", "it ends in [secret]."),
+            (&format!("({encoded}{encoded})"), "([secret][secret])"),
+            (&format!("x{}", encoded.get(20..50).unwrap()), "x[secret]"),
+            ("CAISbeginni, token and its last", "CAISbeginni, token and its last"),
+            ("a long+token/a and CAISbeginning", "a [secret] and [secret]"),
+        ] {
+            assert_eq!(line(text, &[&token]), printed);
+        }
+        for (text, printed) in [
+            ("CAISbeginning+of/a", "[secret]"),
+            ("CAIS.beg%in ning+of/a", "[secret]"),
+            ("CAISbeginni", "CAISbeginni"),
+        ] {
+            assert_eq!(word(text, &[&token]), printed);
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_not_found_in_words_by_chance() {
+        let (short, longer) = (Secret::new("miss"), Secret::new("registry"));
+        assert_eq!(word("NoPermission", &[&short]), "NoPermission");
+        assert_eq!(line("no registry", &[&short, &longer]), "no [secret]");
+        assert!(is_clear("cri-registry-permission", &[&short, &longer]));
+        let long = Secret::new("MadeUp3pullTk9Dw");
+        assert!(!is_clear("cri-madeup3pulltk9dw", &[&long]));
+    }
+
+    #[test]
+    fn a_line_with_a_secret_in_another_form_is_withheld() {
+        let secret = Secret::new("MadeUp+3pullTk9Dw/Mv7Qz4Xc6Ln0");
+        let text = secret.expose();
+        let each = |form: &dyn Fn(u8) -> String| text.bytes().map(form).collect::<String>();
+        let pieces = |between: &str| {
+            let characters: Vec<char> = text.chars().collect();
+            let pieces: Vec<String> = characters.chunks(10).map(String::from_iter).collect();
+            pieces.join(between)
+        };
+        let upper = each(&|byte| format!("%{byte:02X}"));
+        for form in [
+            BASE64_STANDARD.encode(text),
+            BASE64_STANDARD.encode(format!("user:{text}")),
+            BASE64_STANDARD.encode(format!("a:{text}")).replace('+', "-").replace('/', "_"),
+            percent_encode(&BASE64_STANDARD.encode(text)),
+            percent_encode(text).replace("%2B", "%2b").to_lowercase(),
+            upper.to_lowercase(),
+            percent_encode(&upper),
+            upper,
+            each(&|byte| format!("{byte:02x}")),
+            each(&|byte| format!("{byte:02X}:")),
+            each(&|byte| format!("\\u{byte:04x}")),
+            each(&|byte| format!("\\x{byte:02x}")),
+            each(&|byte| format!("&#x{byte:x};")),
+            each(&|byte| format!("&#{byte};")),
+            each(&|byte| format!("{byte}, ")),
+            each(&|byte| {
+                if byte % 2 == 0 { char::from(byte).into() } else { format!("%{byte:x}") }
+            }),
+            pieces("\n"),
+            pieces("\r\n  "),
+            pieces("\u{200b}"),
+            pieces("|"),
+            each(&|byte| format!("{} ", char::from(byte))),
+        ] {
+            let printed = line(&format!("key {form} is bad"), &[&secret]);
+            assert_eq!(printed, WITHHELD, "{form}");
+            let printed = word(&format!("R-{form}"), &[&secret]);
+            assert_eq!(printed, WITHHELD, "{form}");
+        }
+        let harmless = "User not exist: MadeUp 100%, 50 %2, \\u4e2d, acs:ram::2000000000000002:role/x, BFCB5D51-0B4B-5C67-8B2F-6E1B8F9F0A11 7b9d6e4a";
+        assert_eq!(line(harmless, &[&secret]), harmless);
+    }
+
+    #[test]
+    fn however_long_a_message_and_a_secret_are_it_is_soon_read() {
+        let secret = Secret::new("MadeUp/0".repeat(2_500));
+        let begun = crate::system::clock::instant();
+        for text in ["x".repeat(1 << 20), "%".repeat(1 << 20), "MadeUp".repeat(170_000)] {
+            assert!(line(&text, &[&secret, &secret]).chars().count() <= MAX_LINE + 1);
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,5 @@
+//! The wire: the only files that know reqwest and rustls, and when to try again.
+
+pub mod http;
+pub mod retry;
+pub mod tls;

@@ -1,0 +1,15 @@
+//! From one image to one login: the stages in the order in which a pull meets them.
+
+pub mod fast_path;
+pub mod pipeline;
+
+pub mod identity;
+pub mod image;
+pub mod registry_instance;
+pub mod registry_token;
+pub mod role_chain;
+pub mod selection;
+
+pub mod due;
+pub mod node;
+pub mod run_history;

@@ -1,0 +1,88 @@
+//! The answer that costs next to nothing: a fresh login in the node's cache, found by the bytes
+//! of the configuration before anything in them is understood.
+//!
+//! Whatever is uncertain here is left to the whole way, which decides by the configuration itself.
+
+use std::path::{Path, PathBuf};
+
+use crate::cache::{self, Cache, Scope};
+use crate::config::{CacheDir, Source};
+use crate::kubelet::exec_api::Request;
+use crate::pull::pipeline;
+use crate::secret::Secret;
+use crate::system::environment::Environment;
+use crate::system::log::Journal;
+
+/// Everything that what is fetched depends on, beside the host: what is cached under one scope is
+/// never seen under another.
+#[must_use]
+pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) -> Scope {
+    let (path, text, open) = source.map_or((&b""[..], "", false), |source| {
+        (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
+    });
+    let identity = environment.fingerprint();
+    let present = [u8::from(source.is_some()), u8::from(open)];
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    Scope::new(
+        &[path, identity.as_bytes()],
+        &[version, boot_id.as_bytes(), &present, text.as_bytes(), identity.as_bytes()],
+    )
+}
+
+/// The whole answer, if the cache has a fresh login for the host.
+#[must_use]
+pub fn answer(
+    request: &Request,
+    source: Option<&Source>,
+    environment: &Environment,
+    is_root: bool,
+    scope: &Scope,
+) -> Option<Secret> {
+    // What is wrong with the cache is told by those who go the whole way.
+    let journal = Journal::default();
+    let directory =
+        directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
+    let cache = Cache::at_a_glance(&directory, scope.clone(), &journal)?;
+    pipeline::from_cache(request, &cache)
+}
+
+/// The directory that the configuration means.
+#[must_use]
+pub fn directory(
+    configured: &CacheDir,
+    environment: &Environment,
+    is_root: bool,
+) -> Option<PathBuf> {
+    match configured {
+        CacheDir::At(path) => Some(path.clone()),
+        CacheDir::Default => cache::default_directory(is_root, environment.get("XDG_RUNTIME_DIR")),
+    }
+}
+
+/// What `cacheDir` most likely is. A wrong guess finds nothing: only who has understood the very
+/// same bytes writes files of their scope, and writes them into the right place.
+fn guess(text: &str) -> Option<CacheDir> {
+    let Some((_, behind)) = text.split_once("cacheDir") else { return Some(CacheDir::Default) };
+    let value = behind.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
+    let value = value.trim_start_matches([' ', '"', '\'']);
+    let end = value.find([' ', '"', '\'', ',', '}', '#', '\\', '\n', '\r']).unwrap_or(value.len());
+    let path = Path::new(value.get(..end)?);
+    path.is_absolute().then(|| CacheDir::At(path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_what_is_written_plainly() {
+        let at = |path: &str| Some(CacheDir::At(PathBuf::from(path)));
+        assert_eq!(guess("acr-registry-info: []"), Some(CacheDir::Default));
+        assert_eq!(guess("credential-provider:\n  cacheDir: /a/b-c # x\n"), at("/a/b-c"));
+        assert_eq!(guess("credential-provider: {cacheDir: \"/a/b\", margin: 1s}"), at("/a/b"));
+        assert_eq!(guess("{\"cacheDir\": \"/a\"}"), at("/a"));
+        assert_eq!(guess("cacheDir: off"), None);
+        assert_eq!(guess("cacheDir: a/b"), None);
+        assert_eq!(guess("# cacheDir is left out"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! The registry's login, and how long the kubelet may keep it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::{Credentials, Hop, acr, redact};
+use crate::cache::freshness;
+use crate::failure::service_codes::Facts;
+use crate::failure::{Exit, Failure};
+use crate::pull::identity::Identity;
+use crate::pull::node::Node;
+use crate::pull::registry_instance::Target;
+use crate::secret::{self, Secret};
+use crate::system::clock::Clock;
+
+/// No login lives longer than the longest role session, in milliseconds.
+const LONGEST_LIFE: i64 = 43_200_000;
+/// How far that may be exceeded by rounding and the time an answer takes, in milliseconds.
+const SLACK: i64 = 60_000;
+
+/// What goes to the kubelet.
+#[derive(Debug)]
+pub struct RegistryToken {
+    pub user_name: String,
+    pub password: Secret,
+    /// Seconds that the kubelet may keep it.
+    pub cache_seconds: u64,
+}
+
+/// A login as it is kept, with what was configured for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Login {
+    user_name: String,
+    #[serde(serialize_with = "secret::expose")]
+    password: Secret,
+    /// Seconds.
+    expire_duration: u32,
+    /// What is kept back of its life.
+    margin: Duration,
+    /// The host it was first asked for.
+    pub host: String,
+}
+
+impl Login {
+    /// The user name for a report, with nothing in it of the password or of what it was asked with.
+    #[must_use]
+    pub fn user_in_words(&self, caller: &Credentials) -> String {
+        redact::line(&self.user_name, &[&caller.secrets()[..], &[&self.password]].concat())
+    }
+
+    /// What the kubelet is told of it while `left` of its life is left.
+    #[must_use]
+    pub fn token(self, left: Duration) -> RegistryToken {
+        let cache_seconds = freshness::cache_seconds(left, self.margin, self.expire_duration);
+        RegistryToken { user_name: self.user_name, password: self.password, cache_seconds }
+    }
+}
+
+/// Asks for the login of an instance, or of the Personal Edition registry. The second value is
+/// what it had left to live when the service issued it.
+///
+/// # Errors
+///
+/// With exit code 5, or 6 when time ran out; also for a login that has already ended.
+pub fn fetch(
+    node: &Node<'_>,
+    endpoint: &Endpoint,
+    caller: &Identity,
+    target: &Target<'_>,
+    host: &str,
+) -> Result<(Login, Duration), Failure> {
+    let instance = target.instance.as_ref();
+    let (hop, login) = match instance {
+        Some(instance) => (
+            Hop::GetAuthorizationToken,
+            acr::authorization_token(&node.network, endpoint, &caller.credentials, instance),
+        ),
+        None => {
+            (Hop::PersonalTokens, acr::personal_token(&node.network, endpoint, &caller.credentials))
+        }
+    };
+    let of = instance.map_or_else(String::new, |instance| format!(" of {instance}"));
+    let subject = format!("{hop}{of} by {}", caller.owner);
+    let facts = Facts {
+        caller: Some(caller.owner.clone()),
+        instance: instance.map(ToString::to_string),
+        region: target.entry.region.as_ref().map(ToString::to_string),
+        ..Facts::default()
+    };
+    let login = login
+        .map_err(|error| Failure::of_call(Exit::RegistryToken, hop, &subject, &error, &facts))?;
+    if login.user_name.is_empty() || login.password.is_empty() {
+        return Err(Failure::new(
+            Exit::RegistryToken,
+            format!("{subject}: the answer has an empty user name or password"),
+        )
+        .hint("try again; tell the vendor's support if it stays")
+        .passing());
+    }
+    let clock = node.network.clock;
+    let left = left(&login, caller.ends, clock.now(), told_time(clock)).map_err(|end| {
+        Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
+            .hint("check this machine's clock, and whether something between it and the service caches answers")
+            .passing()
+    })?;
+    let login = Login {
+        user_name: login.user_name,
+        password: login.password,
+        expire_duration: target.entry.expire_duration,
+        margin: node.settings.margin,
+        host: host.to_owned(),
+    };
+    Ok((login, left))
+}
+
+/// What a login had left to live when it was issued. `ends` is when the pod's own token does,
+/// `local` what this machine's clock says, `told` what an earlier answer of this run told.
+///
+/// # Errors
+///
+/// When it ended, if that was no later than it was issued.
+pub fn left(
+    login: &acr::Login,
+    ends: Option<Timestamp>,
+    local: Timestamp,
+    told: Option<Timestamp>,
+) -> Result<Duration, Timestamp> {
+    let end = ends.map_or(login.expires, |ends| ends.min(login.expires));
+    let now = match (ends, login.issued) {
+        // A bound that must not be exceeded goes by the later of two clocks that may be wrong.
+        (Some(_), None) => local.max(told.unwrap_or(local)),
+        _ => service_time(login, told).unwrap_or(local),
+    };
+    let left = u64::try_from(end.as_millisecond() - now.as_millisecond()).unwrap_or(0);
+    if left == 0 { Err(end) } else { Ok(Duration::from_millis(left)) }
+}
+
+/// What the service's clock said when it issued the login: as its answer tells, or else as an
+/// earlier one did.
+///
+/// None without a usable `Date`, and for one by which the login would outlive every possible
+/// session.
+fn service_time(login: &acr::Login, told: Option<Timestamp>) -> Option<Timestamp> {
+    let possible = |date: &Timestamp| {
+        login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
+    };
+    login.issued.or(told).filter(possible)
+}
+
+/// The time as the last answer with a `Date` has told it.
+fn told_time(clock: &Clock) -> Option<Timestamp> {
+    let ahead = clock.seen().map(SignedDuration::from_secs)?;
+    clock.local().checked_add(ahead).ok()
+}

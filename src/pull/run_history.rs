@@ -1,0 +1,85 @@
+//! What happened in the last runs that asked the cloud, or failed: the kubelet throws stderr away when a run
+//! succeeds, so this is where to look afterwards.
+//!
+//! A small file beside the cache. It may never fail or delay an answer: what cannot be written is
+//! left out, and an answer from the cache writes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Cache;
+use crate::failure::Failure;
+use crate::system::log::Journal;
+
+/// Runs that are remembered.
+const MOST: usize = 50;
+
+const NAME: &str = "trace";
+
+/// One run. No secret is in it: a failure's texts never hold one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// By this machine's wall clock, RFC 3339.
+    pub time: String,
+    pub host: String,
+    pub outcome: Outcome,
+    /// What a reader of the kubelet's log would have seen first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub hops: Vec<Hop>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// A login was fetched.
+    Fetched,
+    /// It could not be renewed, and the old one was handed out.
+    Stale,
+    /// The host is none of ours.
+    Foreign,
+    Failed,
+}
+
+/// One kind of call, and what all of them took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    pub name: String,
+    pub milliseconds: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_ids: Vec<String>,
+}
+
+impl Run {
+    #[must_use]
+    pub fn new(
+        time: String,
+        host: &str,
+        outcome: Outcome,
+        failure: Option<&Failure>,
+        journal: &Journal,
+    ) -> Self {
+        let hops = journal.take_hops().into_iter().map(|(name, time, request_ids)| Hop {
+            name: name.to_owned(),
+            milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            request_ids,
+        });
+        let message = failure.map(|failure| failure.message.clone());
+        Self { time, host: host.to_owned(), outcome, message, hops: hops.collect() }
+    }
+}
+
+/// Adds a run, if that can be done at once.
+pub fn add(cache: &Cache<'_>, run: Run) {
+    cache.rewrite(NAME, |mut runs: Vec<Run>| {
+        runs.push(run);
+        let superfluous = runs.len().saturating_sub(MOST);
+        runs.drain(..superfluous);
+        runs
+    });
+}
+
+/// The runs that are remembered, oldest first.
+#[must_use]
+pub fn runs(cache: &Cache<'_>) -> Vec<Run> {
+    cache.look(NAME).unwrap_or_default()
+}

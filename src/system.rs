@@ -1,0 +1,8 @@
+//! The machine below the program. Time, environment and randomness are read here and nowhere else.
+
+pub mod clock;
+pub mod environment;
+pub mod firmware;
+pub mod log;
+pub mod random;
+pub mod trusted_file;
