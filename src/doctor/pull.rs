@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::aliyun::registry_host::{RegistryHost, region_in_name};
+use crate::aliyun::sts::{About, MIN_DURATION};
 use crate::cache::Cache;
 use crate::config::{Config, Entry, IdentitySource};
 use crate::doctor::report::{Report, Station};
@@ -170,14 +171,14 @@ fn hop(entry: &Entry, session: Option<&Identity>) -> Option<Station> {
         return Some(Station::skipped("role", "the entry assumes none"));
     };
     let session = session?;
-    let arn = session.about.as_ref().and_then(|about| about.arn.clone());
+    let arn = session.about.as_ref().and_then(About::arn);
     let arn = arn.unwrap_or_else(|| role.arn.to_string());
     Some(well("role", format!("{arn}{}", life(entry.expire_duration, session))))
 }
 
 fn life(seconds: u32, session: &Identity) -> String {
-    let expires = session.about.as_ref().and_then(|about| about.expires.as_deref());
-    format!(" for {seconds} s, until {}", expires.unwrap_or("a time that was not told"))
+    let expires = session.about.as_ref().and_then(About::expires);
+    format!(" for {seconds} s, until {}", expires.as_deref().unwrap_or("a time that was not told"))
 }
 
 fn who(entry: &Entry, identity: &Identity) -> String {
@@ -189,10 +190,10 @@ fn who(entry: &Entry, identity: &Identity) -> String {
         IdentitySource::AccessKey(_) => format!("{owner}, from the configuration"),
         IdentitySource::WorkerRole => format!("{owner}, from the instance metadata"),
         IdentitySource::Oidc(oidc) => {
-            let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-            let arn = arn.unwrap_or(owner);
+            let arn = identity.about.as_ref().and_then(About::arn);
+            let arn = arn.as_ref().unwrap_or(owner);
             let seconds = match entry.role {
-                Some(_) => crate::aliyun::sts::MIN_DURATION,
+                Some(_) => MIN_DURATION,
                 None => entry.expire_duration,
             };
             let life = life(seconds, identity);
