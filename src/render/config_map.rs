@@ -17,7 +17,7 @@ const OURS: [&str; 5] =
 ///
 /// # Errors
 ///
-/// For a configuration with an `AccessKey`: a `ConfigMap` is no place for it.
+/// For a configuration with an `AccessKey`: an `AccessKey` does not belong in a `ConfigMap`.
 pub fn render(config: &Config) -> Result<String, Failure> {
     if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::AccessKey(_))) {
         return Err(Failure::new(

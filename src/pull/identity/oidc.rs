@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::aliyun::ids::RoleArn;
-use crate::aliyun::sts::{self, SessionRequest};
+use crate::aliyun::sts::{self, About, SessionRequest};
 use crate::config::{Entry, Oidc, PodIdentity};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
@@ -46,8 +46,8 @@ pub(super) fn establish(
 
 /// For a report of one pull, whose first session lasts so many seconds.
 pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
-    let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-    let arn = arn.map_or_else(|| identity.owner.to_string(), Clone::clone);
+    let arn = identity.about.as_ref().and_then(About::arn);
+    let arn = arn.unwrap_or_else(|| identity.owner.to_string());
     format!("{arn}{}, for the token in {}", identity.life(seconds), oidc.token_file.display())
 }
 
