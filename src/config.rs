@@ -26,8 +26,8 @@ pub use written::Written;
 use crate::config::diagnostics::notes::{First, Notes, quotable};
 use crate::config::file::Section;
 use crate::config::yaml::Note;
-use crate::kubelet::go_duration;
 use crate::system::environment::Environment;
+use crate::system::go_duration;
 use crate::system::trusted_file::{self, Links};
 
 /// Where the file is on a node.

@@ -10,7 +10,7 @@ use crate::aliyun::metadata;
 use crate::aliyun::registry_host::{is_host_and_port, is_port};
 use crate::config::diagnostics::notes::{Notes, quotable};
 use crate::config::file::{Section, Written};
-use crate::kubelet::go_duration;
+use crate::system::go_duration;
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
 const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token";

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::aliyun::ids::InstanceId;
 use crate::config::{Config, Entry, IdentitySource, Scope};
 use crate::failure::{Exit, Failure};
-use crate::kubelet::go_duration::format_go;
 use crate::render::quoted;
+use crate::system::go_duration::format_go;
 
 /// Keys of an entry that the vendor's helper does not know.
 const OURS: [&str; 5] =
