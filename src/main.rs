@@ -16,7 +16,7 @@ use aliyun_acr_credential_provider::aliyun::call::Network;
 use aliyun_acr_credential_provider::app::arguments::{self, Command, DoctorOptions, What};
 use aliyun_acr_credential_provider::cache::{Cache, Scope};
 use aliyun_acr_credential_provider::config::{
-    Config, ConfigError, Scope as Hosts, Settings, Source,
+    Config, ConfigError, Scope as Hosts, Source, variables,
 };
 use aliyun_acr_credential_provider::doctor::report::{Report, Station};
 use aliyun_acr_credential_provider::doctor::{self, configuration, pull};
@@ -164,7 +164,7 @@ fn answer(
     }
     let config = load(source, environment, journal)?;
     let cache = cache(&config, scope, true, environment, journal);
-    let parts = Parts::new(&config, environment, journal);
+    let parts = Parts::new(&config, journal);
     let deadline = Deadline::new(start, config.settings.timeout);
     provide(&request, &config, &parts.node(&deadline, &cache), &cache)
 }
@@ -190,7 +190,7 @@ fn refresh(
         return Ok(Secret::new("another refresh is under way\n"));
     }
     cache.sweep();
-    let parts = Parts::new(&config, environment, journal);
+    let parts = Parts::new(&config, journal);
     let mut outcome = Outcome::default();
     for host in due::due(&cache) {
         let deadline = Deadline::new(clock::instant(), config.settings.timeout);
@@ -230,7 +230,7 @@ fn doctor(config: Option<&Path>, options: &DoctorOptions, environment: &Environm
     let kubelet = doctor::kubelet::look(root, &images, config.as_ref().ok(), environment);
     if let Ok(config) = &config {
         let pulls = if asked.is_empty() { &hosts } else { &asked };
-        let parts = Parts::new(config, environment, journal);
+        let parts = Parts::new(config, journal);
         for image in pulls {
             let deadline = Deadline::new(clock::instant(), config.settings.timeout);
             let node = parts.node(&deadline, &Cache::off(journal));
@@ -263,7 +263,7 @@ fn named_hosts(config: &Config) -> Vec<String> {
 }
 
 fn told(report: &Report, options: &DoctorOptions, environment: &Environment) -> Done {
-    let colour = io::stdout().is_terminal() && environment.get("NO_COLOR").is_none();
+    let colour = io::stdout().is_terminal() && variables::allows_colour(environment);
     let text = if options.json { report.json() } else { report.text(colour) };
     Done { text: Secret::new(text), exit: report.exit() }
 }
@@ -271,23 +271,22 @@ fn told(report: &Report, options: &DoctorOptions, environment: &Environment) -> 
 /// What all logins of a run share.
 struct Parts<'a> {
     config: &'a Config,
-    environment: &'a Environment,
     journal: &'a Journal,
     http: Http,
     clock: Clock,
 }
 
 impl<'a> Parts<'a> {
-    fn new(config: &'a Config, environment: &'a Environment, journal: &'a Journal) -> Self {
-        let http = Http::new(routes(&config.settings, environment));
-        Self { config, environment, journal, http, clock: Clock::default() }
+    fn new(config: &'a Config, journal: &'a Journal) -> Self {
+        let http = Http::new(routes(config));
+        Self { config, journal, http, clock: Clock::default() }
     }
 
     fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
         let Self { http, clock, journal, .. } = self;
         let network = Network { http, clock, deadline, journal };
-        let (settings, environment) = (&self.config.settings, self.environment);
-        Node::new(network, settings, environment, Machine::read(), learnt(cache))
+        let Config { settings, variables, .. } = self.config;
+        Node::new(network, settings, variables, Machine::read(), learnt(cache))
     }
 }
 
@@ -368,18 +367,14 @@ fn usage(message: &str) -> Failure {
 fn bad_configuration(error: &ConfigError) -> Failure {
     let failure = Failure::new(Exit::Usage, error.to_string());
     match error {
-        ConfigError::Wrong { path, problems, more } => {
-            let rest = problems.iter().skip(1);
-            let listed = rest
-                .clone()
-                .take(2)
-                .map(|note| format!("{}:{}: {}", path.display(), note.at, note.message));
-            let mut failure = listed.fold(failure, Failure::caused_by);
-            let more = rest.count().saturating_sub(2) + more;
+        ConfigError::Wrong(mistakes) => {
+            let rest = mistakes.all().skip(1).map(|(line, _)| line);
+            let mut failure = rest.take(2).fold(failure, Failure::caused_by);
+            let more = mistakes.all().skip(3).count() + mistakes.more;
             if more > 0 {
                 failure = failure.caused_by(format!("and {more} more"));
             }
-            failure.hint("correct the file; it is read anew on the next pull, without a restart of the kubelet")
+            failure.hint(mistakes.remedy())
         }
         ConfigError::Unreadable { .. } => {
             failure.hint("see that the path is right and the file readable")
@@ -387,9 +382,6 @@ fn bad_configuration(error: &ConfigError) -> Failure {
         ConfigError::Distrusted { .. } => failure.hint(
             "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
         ),
-        ConfigError::Environment(_) => {
-            failure.hint("unset what is not meant, or configure an entry in acr-registry-info")
-        }
     }
 }
 
@@ -406,24 +398,21 @@ fn user_file() -> Option<PathBuf> {
     Some(directories.config_dir().join("aliyun-acr-credential-provider/config.yaml"))
 }
 
-fn routes(settings: &Settings, environment: &Environment) -> Routes {
+fn routes(config: &Config) -> Routes {
+    let variables = &config.variables;
     Routes {
-        https_proxy: environment.any(&["HTTPS_PROXY", "https_proxy"]).map(str::to_owned),
-        no_proxy: environment.any(&["NO_PROXY", "no_proxy"]).map(str::to_owned),
+        https_proxy: variables.https_proxy.clone(),
+        no_proxy: variables.no_proxy.clone(),
         trust: Trust {
-            instead: environment.get("SSL_CERT_FILE").map(PathBuf::from),
-            also: settings.ca_file.clone(),
+            instead: variables.certificates.clone(),
+            also: config.settings.ca_file.clone(),
         },
     }
 }
 
 fn log_level(environment: &Environment, journal: &Journal) -> Level {
-    const VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
-    let Some(text) = environment.get(VARIABLE) else {
-        return Level::Warn;
-    };
-    Level::parse(text).unwrap_or_else(|| {
-        journal.warn(format!("{VARIABLE} is none of {}; taking warn", Level::NAMES));
+    variables::log_level(environment).unwrap_or_else(|wrong| {
+        journal.warn(format!("{wrong}; taking warn"));
         Level::Warn
     })
 }

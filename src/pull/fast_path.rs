@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::{self, Cache, Scope};
-use crate::config::{CacheDir, Source};
+use crate::config::{CacheDir, Source, variables};
 use crate::kubelet::exec_api::Request;
 use crate::pull::pipeline;
 use crate::secret::Secret;
@@ -20,7 +20,7 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
     let (path, text, open) = source.map_or((&b""[..], "", false), |source| {
         (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
     });
-    let identity = environment.fingerprint();
+    let identity = variables::fingerprint(environment);
     let present = [u8::from(source.is_some()), u8::from(open)];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
     Scope::new(
@@ -55,7 +55,9 @@ pub fn directory(
 ) -> Option<PathBuf> {
     match configured {
         CacheDir::At(path) => Some(path.clone()),
-        CacheDir::Default => cache::default_directory(is_root, environment.get("XDG_RUNTIME_DIR")),
+        CacheDir::Default => {
+            cache::default_directory(is_root, variables::runtime_directory(environment))
+        }
     }
 }
 

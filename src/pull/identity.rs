@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::ids::{Region, RoleArn, is_role_name};
+use crate::aliyun::ids::{AccessKeyId, Region, RoleArn};
 use crate::aliyun::sts::{self, About, SessionRequest};
 use crate::aliyun::{Credentials, Hop};
 use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::pull::identity::jwt::Claims;
 use crate::pull::node::Node;
 use crate::secret::Secret;
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 pub mod jwt;
 mod pod;
@@ -134,14 +134,7 @@ pub fn establish(
 fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
     let metadata = node.metadata()?;
     let role = match node.worker_role_name() {
-        Some(name) if is_role_name(name) => name.to_owned(),
-        Some(_) => {
-            return Err(Failure::new(
-                Exit::Usage,
-                "environment: ALIBABA_CLOUD_ECS_METADATA is no role name",
-            )
-            .hint("correct it, or unset it to use the instance's role"));
-        }
+        Some(name) => name.to_owned(),
         None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
     };
     let credentials =
@@ -206,7 +199,7 @@ fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";
     // A projected volume's token is a link to the file of the day.
-    let read = trusted_file::read(path, Links::Followed, TOKEN_FILE);
+    let read = trusted_file::read(path, TOKEN_FILE);
     let bytes = read
         .map_err(|error| {
             Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)
@@ -239,8 +232,8 @@ pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
 
 /// Enough of an `AccessKey` id to tell which one it is.
 fn masked(id: &str) -> String {
-    let tail: Vec<char> = id.chars().rev().take(4).collect();
-    format!("…{}", tail.into_iter().rev().collect::<String>())
+    let short = AccessKeyId::parse(id).and_then(|id| id.short());
+    short.unwrap_or_else(|| "(id not shown)".to_owned())
 }
 
 #[cfg(test)]
@@ -306,6 +299,6 @@ mod tests {
     #[test]
     fn an_access_key_is_told_by_its_end() {
         assert_eq!(masked("LTAI5tFakeFakeFakeFake01"), "…ke01");
-        assert_eq!(masked("x"), "…x");
+        assert_eq!(masked("x"), "(id not shown)");
     }
 }

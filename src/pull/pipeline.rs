@@ -343,8 +343,13 @@ mod tests {
         let deadline = Deadline::new(clock::instant(), Duration::from_secs(1));
         let network =
             Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
-        let node =
-            Node::new(network, &config.settings, &environment, Machine::Unknown, Learnt::default());
+        let node = Node::new(
+            network,
+            &config.settings,
+            &config.variables,
+            Machine::Unknown,
+            Learnt::default(),
+        );
         let host = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
         let form = RegistryHost::parse(host);
         let nobody = |_: &Entry| Err(Failure::new(Exit::Unexpected, ""));

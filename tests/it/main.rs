@@ -20,6 +20,7 @@
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
+//! - [`tables`]: the tables of `docs/` that the program's own tables write.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
@@ -54,6 +55,7 @@ mod scenario;
 mod schema;
 mod soak;
 mod supply_chain;
+mod tables;
 mod threat_model;
 mod trace;
 mod vectors;
