@@ -347,6 +347,7 @@ impl Reader<'_> {
     }
 
     fn check(&mut self, section: &mut Section, known: &[&'static str]) {
+        let is_listed = section.position(REGISTRIES).is_some();
         for (key, node) in &section.pairs {
             self.swallowed(key, node);
             if known.contains(&key.name.as_str()) {
@@ -363,13 +364,19 @@ impl Reader<'_> {
             } else if let Some(note) = mistakes::out_of_place(key, known) {
                 self.notes.problem_of(|| note);
             } else {
-                self.unknown(key, node, section, known);
+                self.unknown(key, node, section.known, known, is_listed);
             }
         }
     }
 
-    fn unknown(&mut self, key: &Key, node: &Node, section: &Section, known: &[&'static str]) {
-        let own = section.known;
+    fn unknown(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        own: &keys::Section,
+        known: &[&'static str],
+        is_listed: bool,
+    ) {
         let is_refused = own.unknown == Unknown::Refused;
         let message = format!("unknown key `{}` in {}", mistakes::shown(&key.name), own.name);
         match keys::nearest(known, &key.name, if is_refused { 4 } else { 2 }) {
@@ -380,9 +387,7 @@ impl Reader<'_> {
                 self.notes.problem(key.at, format!("{message}; known are {}", known.join(", ")));
             }
             // Ignored, its registries would be taken for those of the node's own account.
-            None if !section.keys().any(|(name, _)| name == REGISTRIES)
-                && holds_registries(node) =>
-            {
+            None if !is_listed && holds_registries(node) => {
                 let message = format!("{message} holds registries; did you mean `{REGISTRIES}`?");
                 self.notes.problem(key.at, message);
             }

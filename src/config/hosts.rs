@@ -75,11 +75,9 @@ fn nearest(host: &str) -> Option<String> {
         return None;
     }
     let region = labels.iter().find_map(|label| Region::parse(label))?;
-    let meant = |word: &str| match strsim::osa_distance(word, "registry") <= MOST_EDITS {
-        true => "registry".to_owned(),
-        false => word.to_owned(),
-    };
-    let first: String = first.split('-').map(meant).collect::<Vec<_>>().join("-");
+    let is_slip = |word: &str| strsim::osa_distance(word, "registry") <= MOST_EDITS;
+    let meant = |word| if is_slip(word) { "registry" } else { word };
+    let first = first.split('-').map(meant).collect::<Vec<_>>().join("-");
     let candidates = [
         format!("{first}.{region}.cr.{DOMAIN}"),
         format!("{first}.{region}.{DOMAIN}"),

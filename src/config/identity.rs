@@ -249,7 +249,6 @@ fn oidc(
             at,
             "`rrsaRoleARN` needs RRSA to be switched on: add `rrsa` with `enable: true` at the top",
         ),
-        Some(_) => {}
         None if allowed_roles.is_empty() => {
             let at = section.given("rrsaOIDCProviderRoleARN");
             notes.problem(at.unwrap_or(section.at), "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
@@ -260,7 +259,7 @@ fn oidc(
             notes.problem(at, "`podIdentity: off` without `rrsaRoleARN` leaves no role: give `rrsaRoleARN`, because `allowedRoles` is for pods' tokens alone");
             return None;
         }
-        None => {}
+        Some(_) | None => {}
     }
     let role = section.value("rrsaRoleARN", notes, RoleArn::parse);
     let account =
@@ -370,12 +369,12 @@ mod tests {
         assert!(
             identity("", &[("ALIBABA_CLOUD_ROLE_ARN", "x"), provider, file])
                 .unwrap_err()
-                .contains("form")
+                .contains("expected `acs:ram::")
         );
         assert!(
             identity("", &[role, ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "x"), file])
                 .unwrap_err()
-                .contains("form")
+                .contains("expected `acs:ram::")
         );
     }
 

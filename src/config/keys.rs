@@ -259,14 +259,19 @@ pub fn resembles(key: &str, name: &str) -> bool {
 /// hyphens and underscores count as nothing.
 #[must_use]
 pub fn nearest(known: &[&'static str], name: &str, most_edits: usize) -> Option<&'static str> {
-    let length = name.chars().count();
-    // So many letters more or fewer are as many edits: what is much longer is not compared at all.
-    let alike = known.iter().filter(|known| known.len().abs_diff(length) <= most_edits.max(4));
-    let bare = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
-    let distance = |known: &str| match bare(known) == bare(name) {
-        true => 0,
-        false => strsim::osa_distance(known, name),
+    let letters = |text: &str| -> Vec<u8> {
+        let letters = text.bytes().filter(|byte| !b"-_".contains(byte));
+        letters.map(|byte| byte.to_ascii_lowercase()).collect()
     };
-    let distances = alike.map(|known| (distance(known), *known));
-    distances.min().filter(|(distance, _)| *distance <= most_edits).map(|(_, known)| known)
+    let (length, wanted) = (name.chars().count(), letters(name));
+    let distance = |known: &'static str| {
+        // So many letters more or fewer are as many edits: what is much longer is not compared at all.
+        let difference = known.len().abs_diff(length);
+        if known.len() >= wanted.len() && difference <= 4 && letters(known) == wanted {
+            return Some((0, known));
+        }
+        (difference <= most_edits).then(|| (strsim::osa_distance(known, name), known))
+    };
+    let nearest = known.iter().filter_map(|known| distance(known)).min();
+    nearest.filter(|(distance, _)| *distance <= most_edits).map(|(_, known)| known)
 }

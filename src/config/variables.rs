@@ -182,17 +182,17 @@ impl VariableError {
     pub fn remedy(&self) -> &'static str {
         let name = match self {
             Self::NotText(name) | Self::Form { name, .. } | Self::Url { name, .. } => name,
-            Self::Missing { .. }
-            | Self::NoToken
-            | Self::TwoIdentities
-            | Self::WorkerRoleOnly(_) => ROLE_ARN,
+            Self::Missing { .. } | Self::NoToken => return "set it, or unset the others",
+            Self::TwoIdentities | Self::WorkerRoleOnly(_) => {
+                return "unset what is not meant, or configure an entry in acr-registry-info";
+            }
         };
         match known(name).map(|variable| variable.counts) {
             Some(Counts::WithoutEntries) => {
                 "correct or unset it, or configure an entry in acr-registry-info"
             }
             _ => {
-                "correct or unset it where the kubelet gets it: its unit, or `env` of the provider"
+                "correct or unset it in the kubelet's unit, or in `env` of the provider, and restart the kubelet"
             }
         }
     }

@@ -111,9 +111,10 @@ impl From<Errno> for Refused {
 /// See [`Refused`].
 pub fn read(path: &Path, most: u64) -> Result<Contents, Refused> {
     let Place { folder, name, path: place, is_linked } = arrive(path)?;
-    let (file, its_folder) = match is_linked {
-        false => (What::File, What::Folder),
-        true => (What::Target(place.clone()), What::TargetFolder(place.clone())),
+    let (file, its_folder) = if is_linked {
+        (What::Target(place.clone()), What::TargetFolder(place.clone()))
+    } else {
+        (What::File, What::Folder)
     };
     let stat = fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
     let stat = stat.map_err(|error| match (is_linked, error) {

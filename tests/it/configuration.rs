@@ -59,9 +59,9 @@ fn refused() {
     for (number, case) in cases("refused").iter().enumerate() {
         let (path, outcome) = run("refused", number, case);
         let stderr = outcome.stderr_text();
-        let placed = |text: &String, before: &str| match text.starts_with("environment: ") {
-            true => text.clone(),
-            false => format!("{before}{path}:{text}"),
+        let placed = |text: &String, before: &str| {
+            let in_file = !text.starts_with("environment: ");
+            if in_file { format!("{before}{path}:{text}") } else { text.clone() }
         };
         let error = format!("error: {}", placed(case.error.as_ref().unwrap(), "configuration "));
         let also = case.also.as_ref().map(|also| format!("\ncaused by: {}", placed(also, "")));
