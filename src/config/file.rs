@@ -8,12 +8,12 @@
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::mistakes;
 use crate::config::diagnostics::notes::{Note, Notes, quotable};
+use crate::config::form::{is_placeholder, not_of_form};
 use crate::config::keys::{
     self, DATA, ENDPOINTS, ENTRY, MANIFEST, REGISTRIES, RRSA, SETTINGS, SETTINGS_KEY, Shape, TOP,
     Unknown, Whose,
 };
 use crate::config::node::{Key, Node, Value};
-use crate::config::placeholder::is_placeholder;
 use crate::config::yaml::{Reading, YamlError};
 
 /// A text and where it stands.
@@ -133,16 +133,12 @@ impl Section {
     /// Says that a value does not have the form of its key.
     fn wrong(&self, name: &str, text: &str) -> String {
         let Some(key) = self.known.key(name) else { return String::new() };
-        let (form, text, is_placeholder) = (key.form, quotable(text), is_placeholder(text));
-        let is = if key.shape == Shape::List { "has" } else { "is" };
-        match (key.shape, is_placeholder) {
-            (Shape::Secret, true) => format!("`{name}` is a placeholder; put {form} there"),
-            (Shape::Secret, false) => format!("`{name}` has another form; expected {form}"),
-            (_, true) => {
-                format!("`{name}` {is} `{text}`, a placeholder; put your own value there: {form}")
-            }
-            (_, false) => format!("`{name}` {is} `{text}`; expected {form}"),
-        }
+        let is = match key.shape {
+            Shape::Secret => None,
+            Shape::List => Some("has"),
+            _ => Some("is"),
+        };
+        not_of_form(&format!("`{name}`"), is, text, key.form)
     }
 
     /// The values behind a key: a text with commas in it, or a list.

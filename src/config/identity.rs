@@ -48,7 +48,7 @@ impl IdentitySource {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)
     }
 
-    /// Whether there is no identity without one.
+    /// Whether only a pod's token is an identity.
     #[must_use]
     pub fn requires_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
@@ -74,7 +74,7 @@ pub struct Oidc {
 pub enum PodIdentity {
     /// If the request has a token.
     Auto,
-    /// And without one there is no answer.
+    /// Without one the request is refused.
     Required,
     /// Never.
     Off,

@@ -3,12 +3,10 @@
 //! What is wrong with one is a mistake of the configuration. The table in `docs/variables.md` comes
 //! from here. A new variable begins as a row.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::aliyun::ids::{Region, is_role_name};
-use crate::config::diagnostics::notes::quotable;
-use crate::config::placeholder::is_placeholder;
+use crate::config::form::{is_placeholder, not_of_form};
 use crate::config::settings::{UrlError, absolute, check_base_url};
 use crate::system::environment::{Environment, VENDORS};
 use crate::system::log::Level;
@@ -34,17 +32,6 @@ pub enum Counts {
     /// It chooses an identity, which it must not where an entry is configured.
     WithoutEntries,
     WithProxy,
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Always => f.write_str("always"),
-            Self::Unless(key) => write!(f, "unless `{key}` is given"),
-            Self::WithoutEntries => f.write_str("where no entry is configured"),
-            Self::WithProxy => f.write_str("with a proxy"),
-        }
-    }
 }
 
 pub const CONFIG_FILE: &str = "ACR_CREDENTIAL_PROVIDER_CONFIG";
@@ -146,7 +133,7 @@ pub struct Variables {
 pub enum VariableError {
     #[error("environment: {0} is not UTF-8 text")]
     NotText(&'static str),
-    #[error("environment: {}", not_of_form(name, value))]
+    #[error("environment: {}", of_form(name, value))]
     Form { name: &'static str, value: String },
     #[error("environment: {name} is {wrong}")]
     Url { name: &'static str, wrong: UrlError },
@@ -160,20 +147,9 @@ pub enum VariableError {
     WorkerRoleOnly(&'static str),
 }
 
-fn not_of_form(name: &str, value: &str) -> String {
-    let Some(variable) = known(name) else { return String::new() };
-    let form = variable.form;
-    match (variable.is_public, is_placeholder(value)) {
-        (true, false) => format!("{name} is `{}`; expected {form}", quotable(value)),
-        (true, true) => {
-            format!(
-                "{name} is `{}`, a placeholder; put your own value there: {form}",
-                quotable(value)
-            )
-        }
-        (false, false) => format!("{name} has another form; expected {form}"),
-        (false, true) => format!("{name} is a placeholder; put {form} there"),
-    }
+fn of_form(name: &str, value: &str) -> String {
+    let is = known(name).filter(|variable| variable.is_public).map(|_| "is");
+    not_of_form(name, is, value, known(name).map_or("", |variable| variable.form))
 }
 
 impl VariableError {
@@ -265,12 +241,12 @@ impl<'e> Reader<'e> {
     }
 }
 
-/// How much the log says. A level that does not exist is no reason to refuse a pull: it is the
-/// error, for a warning, and `warn` holds.
+/// How much the log says. A level that does not exist must not stop a pull: callers warn of it and
+/// take `warn`.
 ///
 /// # Errors
 ///
-/// For a level that does not exist.
+/// If the level does not exist.
 pub fn log_level(environment: &Environment) -> Result<Level, VariableError> {
     let Some(text) = environment.get(LOG) else { return Ok(Level::Warn) };
     Level::parse(text).ok_or_else(|| VariableError::Form { name: LOG, value: text.to_owned() })

@@ -14,7 +14,7 @@ use crate::system::go_duration::format_go;
 ///
 /// # Errors
 ///
-/// For a configuration with an `AccessKey`: a `ConfigMap` is no place for it.
+/// For a configuration with an `AccessKey`, which must not lie in a `ConfigMap`.
 pub fn render(config: &Config) -> Result<String, Failure> {
     if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::AccessKey(_))) {
         return Err(Failure::new(

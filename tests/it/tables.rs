@@ -3,7 +3,7 @@
 use std::fs;
 
 use aliyun_acr_credential_provider::config::keys::{SECTIONS, Whose};
-use aliyun_acr_credential_provider::config::variables::VARIABLES;
+use aliyun_acr_credential_provider::config::variables::{Counts, VARIABLES};
 
 use crate::TESTS;
 
@@ -50,7 +50,13 @@ fn the_environment_variables() {
     let mut table = row(&["variable", "meaning", "form", "counts"]) + "|---|---|---|---|\n";
     for variable in &VARIABLES {
         let name = format!("`{}`", variable.name);
-        table += &row(&[&name, variable.meaning, variable.form, &variable.counts.to_string()]);
+        let counts = match variable.counts {
+            Counts::Always => "always".to_owned(),
+            Counts::Unless(key) => format!("unless `{key}` is given"),
+            Counts::WithoutEntries => "where no entry is configured".to_owned(),
+            Counts::WithProxy => "with a proxy".to_owned(),
+        };
+        table += &row(&[&name, variable.meaning, variable.form, &counts]);
     }
     held("variables.md", "variables", &table);
 }

@@ -1,4 +1,6 @@
-//! Values that stand in a sample for what the reader was to put there.
+//! Values that do not have the form that they must have, and those that a sample left in their place.
+
+use crate::config::diagnostics::notes::quotable;
 
 /// What templates and samples put around a name, or in the place of one.
 const MARKS: [&str; 8] = ["{{", "}}", "${", "<", ">", "…", "...", "***"];
@@ -16,6 +18,20 @@ pub fn is_placeholder(text: &str) -> bool {
     MARKS.iter().any(|mark| text.contains(mark))
         || text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_row)
         || text.len() - rest.len() >= 4
+}
+
+/// Says that a value has another form than it must have. `is` stands between name and value; without it
+/// the value is not shown.
+pub fn not_of_form(name: &str, is: Option<&str>, value: &str, form: &str) -> String {
+    match (is, is_placeholder(value)) {
+        (None, true) => format!("{name} is a placeholder; put {form} there"),
+        (None, false) => format!("{name} has another form; expected {form}"),
+        (Some(is), true) => {
+            let value = quotable(value);
+            format!("{name} {is} `{value}`, a placeholder; put your own value there: {form}")
+        }
+        (Some(is), false) => format!("{name} {is} `{}`; expected {form}", quotable(value)),
+    }
 }
 
 #[cfg(test)]
