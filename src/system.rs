@@ -6,4 +6,5 @@ pub mod firmware;
 pub mod go_duration;
 pub mod log;
 pub mod random;
+pub mod text;
 pub mod trusted_file;

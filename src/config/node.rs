@@ -68,8 +68,24 @@ impl Node {
     /// The value behind a key of a mapping.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
-        let Value::Mapping(pairs) = &self.value else { return None };
-        pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+        self.pairs().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    /// The pairs of a mapping; empty for anything else.
+    #[must_use]
+    pub fn pairs(&self) -> &[(Key, Self)] {
+        if let Value::Mapping(pairs) = &self.value { pairs } else { &[] }
+    }
+
+    /// The items of a list; empty for anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Value::Sequence(items) = &self.value { items } else { &[] }
+    }
+
+    #[must_use]
+    pub fn scalar(&self) -> Option<&Scalar> {
+        if let Value::Scalar(scalar) = &self.value { Some(scalar) } else { None }
     }
 
     /// The value as the one text that a `ConfigMap` has for it: a list of single values with commas

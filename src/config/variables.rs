@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::aliyun::ids::{Region, is_role_name};
 use crate::config::form::{is_placeholder, not_of_form};
 use crate::config::settings::{UrlError, absolute, check_base_url};
-use crate::system::environment::{Environment, VENDORS};
+use crate::system::environment::Environment;
 use crate::system::log::Level;
 
 /// A variable and what is known of it.
@@ -33,6 +33,9 @@ pub enum Counts {
     WithoutEntries,
     WithProxy,
 }
+
+/// How the names of the vendor's variables begin.
+const VENDORS: &str = "ALIBABA_CLOUD_";
 
 pub const CONFIG_FILE: &str = "ACR_CREDENTIAL_PROVIDER_CONFIG";
 const LOG: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
@@ -105,12 +108,6 @@ pub static VARIABLES: [Variable; 22] = [
 #[must_use]
 pub fn known(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
-}
-
-/// Whether a variable decides how calls leave the machine and whom they trust.
-#[must_use]
-pub fn is_route(name: &str) -> bool {
-    HTTPS_PROXY.contains(&name) || NO_PROXY.contains(&name) || name == SSL_CERT_FILE
 }
 
 /// What the environment says beside an identity.

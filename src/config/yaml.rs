@@ -34,18 +34,26 @@ impl From<Exceeded> for YamlError {
     }
 }
 
-/// Reads one YAML document; none for an empty text.
+/// Reads the first YAML document, as Go's libraries do; none for an empty text.
 ///
 /// # Errors
 ///
 /// At the first place that is not YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let mut notes = Notes::default();
-    let document = Reading::new(text).document(&mut notes)?;
+    check_marks(marks(text), Position::START)?;
+    let mut reading = Reading::new(text);
+    let document = Builder::new(text, None, &mut reading, &mut notes).first_document()?;
     match notes.problems.notes.into_iter().next() {
         Some(first) => Err(YamlError::Content(first)),
         None => Ok(document),
     }
+}
+
+/// A text as YAML and JSON both read it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A file that is being read, with the texts in it that are YAML themselves. The bounds are for
@@ -139,7 +147,23 @@ impl<'b> Builder<'b> {
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
-        let mut document = None;
+        let document = self.first_document()?;
+        match self.first_event()? {
+            None => Ok(document),
+            Some((_, at)) => Err(YamlError::Content(Note {
+                at,
+                message: "a second YAML document; only one is read".into(),
+            })),
+        }
+    }
+
+    fn first_document(&mut self) -> Result<Option<Node>, YamlError> {
+        let first = self.first_event()?;
+        first.map(|(event, at)| self.node(event, at, 0)).transpose()
+    }
+
+    /// The event that a document's value begins with; none at the end.
+    fn first_event(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {
         while let Some((event, at)) = self.next()? {
             match event {
                 Event::StreamStart
@@ -147,16 +171,10 @@ impl<'b> Builder<'b> {
                 | Event::DocumentEnd
                 | Event::Nothing => {}
                 Event::StreamEnd => break,
-                _ if document.is_some() => {
-                    return Err(YamlError::Content(Note {
-                        at,
-                        message: "a second YAML document; only one is read".into(),
-                    }));
-                }
-                event => document = Some(self.node(event, at, 0)?),
+                event => return Ok(Some((event, at))),
             }
         }
-        Ok(document)
+        Ok(None)
     }
 
     fn next(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {

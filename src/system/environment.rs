@@ -4,9 +4,6 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 
-/// How the names of the vendor's variables begin.
-pub const VENDORS: &str = "ALIBABA_CLOUD_";
-
 /// A snapshot of the process environment.
 ///
 /// The kubelet hands on its own environment plus the `env` of its provider configuration;

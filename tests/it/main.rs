@@ -1,17 +1,19 @@
 //! The integration tests, one binary.
 //!
+//! - [`architecture`]: which file of `src/` may know which, and the map of the files.
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`documents`]: README and docs: links, commands, samples, translations.
 //! - [`doctor`]: what it finds, and that what it says to do helps.
 //! - [`faults`]: every fault at every hop, and what must come of it.
-//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
+//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes the table of docs/scale.md.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
-//! - [`readme`]: what README says, held against the program.
+//! - [`readme`]: what the pages say, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
@@ -23,6 +25,7 @@
 //! - [`tables`]: the tables of `docs/` that the program's own tables write.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
+//! - [`words`]: plain English: none of the former private words is left.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
 // A test may stop at the first thing that is not as it should be, print, and read its environment.
@@ -32,14 +35,17 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     clippy::unwrap_used
 )]
 
+mod architecture;
 mod boot_time;
 mod cache;
 mod configuration;
 mod corpus;
 mod doctor;
+mod documents;
 mod faults;
 mod fleet;
 mod footprint;
@@ -59,6 +65,7 @@ mod tables;
 mod threat_model;
 mod trace;
 mod vectors;
+mod words;
 
 use std::path::Path;
 use std::process::Command;
