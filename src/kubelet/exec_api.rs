@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kubelet::go_duration;
 use crate::secret::Secret;
+use crate::system::go_duration;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
