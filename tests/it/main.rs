@@ -20,6 +20,7 @@
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
@@ -46,6 +47,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
+mod no_connection;
 mod node;
 mod pods;
 mod process;
@@ -55,6 +57,7 @@ mod samples;
 mod scenario;
 mod schema;
 mod soak;
+mod stages;
 mod supply_chain;
 mod threat_model;
 mod trace;

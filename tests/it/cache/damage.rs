@@ -79,14 +79,14 @@ fn a_login_that_is_too_large() {
     let login = json!({
         "IsSuccess": true,
         "TempUsername": "cr_temp_user",
-        "AuthorizationToken": "p".repeat(300 * 1024),
+        "AuthorizationToken": "p".repeat(256 * 1024 - 200),
         "ExpireTime": 4_000_000_000_000_i64,
     });
     let answer = json!({"instead": {"answer": {"body": login.to_string()}}});
     let node = Node::new(&json!({"faults": {"get-authorization-token": [answer]}}).to_string());
     for _ in 0..2 {
         let outcome = node.ask(ACME);
-        assert!(outcome.stdout.len() > 300 * 1024, "{outcome:?}");
+        assert!(outcome.stdout.len() > 255 * 1024, "{outcome:?}");
         let told = outcome.stderr_text();
         assert!(told.contains("a file would take more than 256 KiB"), "{told}");
         assert!(!told.contains("damaged"), "{told}");
@@ -115,14 +115,14 @@ fn a_symbolic_link_and_a_directory_in_place_of_a_file() {
             fs::rename(login, &elsewhere).unwrap();
             symlink(&elsewhere, login).unwrap();
         },
-        "no regular file",
+        "not a regular file",
     );
     let node = Node::new("{}");
     node.pull(ACME);
     let [login] = &node.kept("login")[..] else { panic!("one login") };
     fs::remove_file(login).unwrap();
     fs::create_dir(login).unwrap();
-    assert!(node.pull(ACME).warnings.contains("no regular file"));
+    assert!(node.pull(ACME).warnings.contains("not a regular file"));
 }
 
 /// Before it is made, and with what is to be told of it.
@@ -185,7 +185,7 @@ fn a_directory_that_others_use_too_is_left_as_it_is() {
                 fs::write(cache.join(others), "").unwrap();
                 fs::set_permissions(cache, fs::Permissions::from_mode(0o755)).unwrap();
             },
-            "others may look into it (mode 0755), and not all in it is this program's; give cacheDir a directory of its own",
+            "others may look into it (mode 0755), and it holds files of other programs; set cacheDir to a directory of its own",
         );
     }
     let node = Node::new("{}");
