@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod ids;
 mod lenient_json;
 pub mod metadata;
+pub mod owner;
 pub mod ram_policy;
 pub mod redact;
 pub mod refusal;

@@ -1,3 +1,85 @@
 //! The commands: one file for each.
 
+pub mod answer;
 pub mod arguments;
+pub mod doctor;
+pub mod refresh;
+pub mod render;
+pub mod session;
+
+use std::ffi::OsString;
+
+use crate::app::arguments::Command;
+use crate::app::session::Process;
+use crate::failure::{Exit, Failure};
+use crate::secret::Secret;
+use crate::system::environment::Environment;
+use crate::system::log::{Journal, Level};
+
+/// What goes to stdout, and the exit code of the process.
+pub struct Done {
+    pub text: Secret,
+    pub exit: u8,
+}
+
+impl Done {
+    fn answered(text: Secret) -> Self {
+        Self { text, exit: 0 }
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+///
+/// When there is no answer; the failure has the exit code.
+pub fn run(
+    process: Process<'_>,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Done, Failure> {
+    match arguments::parse(arguments).map_err(|error| usage(&error.to_string()))? {
+        Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
+        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", arguments::VERSION)))),
+        Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
+        Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
+        Command::Render { config, what, options, pods } => {
+            render::run(process, config.as_deref(), what, &options, &pods).map(Done::answered)
+        }
+        Command::Doctor { config, options } => {
+            let (text, exit) = doctor::run(process, config.as_deref(), &options);
+            Ok(Done { text: Secret::new(text), exit })
+        }
+    }
+}
+
+/// The program runs with another user's rights.
+#[must_use]
+pub fn foreign_rights() -> Failure {
+    Failure::new(Exit::Usage, "started with another user's rights (setuid or setgid)").hint(
+        "take the bit away: chmod u-s,g-s on the program; the kubelet runs it as root by itself",
+    )
+}
+
+/// The program has a mistake, which shows at a place in its source.
+#[must_use]
+pub fn internal_error(place: Option<&str>) -> Failure {
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    Failure::new(Exit::Unexpected, format!("internal error{place}")).hint("please report this")
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, message).hint("see aliyun-acr-credential-provider --help")
+}
+
+/// How much goes to stderr, as `ACR_CREDENTIAL_PROVIDER_LOG` asks.
+#[must_use]
+pub fn log_level(environment: &Environment, journal: &Journal) -> Level {
+    const VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
+    let Some(text) = environment.get(VARIABLE) else {
+        return Level::Warn;
+    };
+    Level::parse(text).unwrap_or_else(|| {
+        journal.warn(format!("{VARIABLE} is not one of {}; warn is used", Level::NAMES));
+        Level::Warn
+    })
+}

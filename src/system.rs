@@ -5,4 +5,5 @@ pub mod environment;
 pub mod firmware;
 pub mod log;
 pub mod random;
+pub mod text;
 pub mod trusted_file;

@@ -8,7 +8,7 @@ use std::cell::{Cell, OnceCell};
 
 use serde::Deserialize;
 
-use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::call::{CallError, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::refusal::Refusal;
@@ -223,11 +223,8 @@ impl<'a> Metadata<'a> {
                 route: Route::Metadata,
             },
             |response: &Response| match response.status {
-                300..=399 => {
-                    let status = response.status;
-                    Verdict::NotTheService(format!(
-                        "HTTP {status}: a redirect, which is not followed"
-                    ))
+                status if response.is_redirect() => {
+                    Verdict::NotTheService(Stranger::Redirect(status))
                 }
                 429 | 500.. => Verdict::Refused(status_only(response.status)),
                 status => Verdict::Done((status, response.body.clone())),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::pull::identity::AUDIENCE;
+use crate::aliyun::sts::AUDIENCE;
 
 /// The actions of a pull.
 const PULL: [&str; 3] =

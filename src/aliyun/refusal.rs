@@ -24,10 +24,41 @@ pub struct Refusal {
     pub of_service: bool,
     /// What else than `true` the answer's `IsSuccess` is.
     pub is_success: Option<NotTrue>,
-    /// Which kind of policy denied, as the service tells it (`AccessDeniedDetail.PolicyType`).
-    pub policy_type: Option<String>,
+    /// Which kind of policy denied, if the service says so.
+    pub policy_type: Option<PolicyType>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_string_to_sign: Option<bool>,
+}
+
+/// Which kind of policy denied: `AccessDeniedDetail.PolicyType`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyType {
+    /// The trust policy of the role that is assumed.
+    Trust,
+    /// The policies of the one who asks.
+    Permission,
+    /// A kind that this program does not know, as the service writes it.
+    Other(String),
+}
+
+impl From<String> for PolicyType {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "AssumeRolePolicy" => Self::Trust,
+            "AccountLevelIdentityBasedPolicy" => Self::Permission,
+            _ => Self::Other(word),
+        }
+    }
+}
+
+impl fmt::Display for PolicyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trust => "AssumeRolePolicy",
+            Self::Permission => "AccountLevelIdentityBasedPolicy",
+            Self::Other(word) => word,
+        })
+    }
 }
 
 /// An `IsSuccess` that makes a refusal of an answer with status 200.
@@ -63,6 +94,12 @@ impl Refusal {
             || self.is_nonce()
     }
 
+    /// The caller may not do this, as far as the code says so.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| self.code.contains(word))
+    }
+
     /// The time stamp was more than 15 minutes off.
     #[must_use]
     pub fn is_clock(&self) -> bool {
@@ -76,30 +113,40 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The service's code, or what there is in its place.
+    #[must_use]
+    pub fn named(&self) -> String {
+        match self.is_success {
+            _ if !self.code.is_empty() => self.code.clone(),
+            Some(NotTrue::False) => "IsSuccess false without an error code".to_owned(),
+            Some(NotTrue::Other) => {
+                "IsSuccess neither true nor false, without an error code".to_owned()
+            }
+            None => format!("HTTP {} without an error code", self.status),
+        }
+    }
+
+    /// The service's message, the HTTP status and the request id; empty where nothing is known
+    /// that the name does not say.
+    #[must_use]
+    pub fn details(&self) -> String {
+        let Self { status, message, request_id, policy_type, is_success, .. } = self;
+        let bare = self.code.is_empty() && is_success.is_none();
+        if bare && message.is_none() && request_id.is_none() {
+            return String::new();
+        }
+        let said = message.as_ref().map_or(String::new(), |said| format!(": \"{said}\""));
+        let denied = policy_type.as_ref().map_or(String::new(), |by| format!(", denied by {by}"));
+        let id =
+            request_id.as_ref().map_or("no request id".to_owned(), |id| format!("request id {id}"));
+        format!("{said} (HTTP {status}{denied}, {id})")
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, code, message, request_id, is_success, .. } = self;
-        match (is_success, message.is_some() || request_id.is_some()) {
-            _ if !code.is_empty() => f.write_str(code)?,
-            (Some(NotTrue::False), _) => f.write_str("IsSuccess is false, no error code")?,
-            (Some(NotTrue::Other), _) => {
-                f.write_str("IsSuccess is neither true nor false, no error code")?;
-            }
-            (None, true) => f.write_str("no error code")?,
-            (None, false) => return write!(f, "HTTP {status} without an error code"),
-        }
-        if let Some(message) = message {
-            let colon = if code.is_empty() { ":" } else { "" };
-            write!(f, "{colon} \"{message}\"")?;
-        }
-        write!(f, " (HTTP {status}")?;
-        if let Some(policy) = &self.policy_type {
-            write!(f, ", denied by {policy}")?;
-        }
-        match request_id {
-            Some(id) => write!(f, ", request id {id})"),
-            None => f.write_str(", no request id)"),
-        }
+        write!(f, "{}{}", self.named(), self.details())
     }
 }
 
@@ -182,7 +229,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id,
-        policy_type: word(&envelope.policy_type),
+        policy_type: word(&envelope.policy_type).map(PolicyType::from),
     })
 }
 
@@ -269,7 +316,7 @@ mod tests {
         let xml = b"<?xml version='1.0'?><Error><RequestId>R-2</RequestId><Code>NoPermission</Code><Message>no</Message></Error>";
         assert_eq!(
             read(403, xml, &sent(&secret)).unwrap().to_string(),
-            "NoPermission \"no\" (HTTP 403, request id R-2)"
+            "NoPermission: \"no\" (HTTP 403, request id R-2)"
         );
         assert_eq!(
             read(502, b"<html>", &sent(&secret)).unwrap().to_string(),
@@ -293,35 +340,35 @@ mod tests {
             (
                 200,
                 format!(r#"{{"IsSuccess":false,{told}}}"#),
-                r#"IsSuccess is false, no error code: "Being upgraded." (HTTP 200, request id R-5)"#,
+                r#"IsSuccess false without an error code: "Being upgraded." (HTTP 200, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 200,
                 r#"{"IsSuccess":"true","Code":"success"}"#.to_owned(),
-                "IsSuccess is neither true nor false, no error code (HTTP 200, no request id)",
+                "IsSuccess neither true nor false, without an error code (HTTP 200, no request id)",
                 true,
                 false,
             ),
             (
                 403,
                 format!(r#"{{"Code":"",{told}}}"#),
-                r#"no error code: "Being upgraded." (HTTP 403, request id R-5)"#,
+                r#"HTTP 403 without an error code: "Being upgraded." (HTTP 403, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 500,
                 format!("{{{told}}}"),
-                r#"no error code: "Being upgraded." (HTTP 500, request id R-5)"#,
+                r#"HTTP 500 without an error code: "Being upgraded." (HTTP 500, request id R-5)"#,
                 true,
                 true,
             ),
             (
                 403,
                 r#"{"message":"Forbidden"}"#.to_owned(),
-                r#"no error code: "Forbidden" (HTTP 403, no request id)"#,
+                r#"HTTP 403 without an error code: "Forbidden" (HTTP 403, no request id)"#,
                 false,
                 true,
             ),
@@ -340,7 +387,7 @@ mod tests {
         let body = br#"{"Code":"A\nB","Message":"one\r\nerror: two\u001b[31m"}"#;
         assert_eq!(
             read(400, body, &sent(&secret)).unwrap().to_string(),
-            "AB \"one error: two [31m\" (HTTP 400, no request id)"
+            "AB: \"one error: two [31m\" (HTTP 400, no request id)"
         );
     }
 }

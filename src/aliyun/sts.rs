@@ -12,6 +12,9 @@ use crate::secret::Secret;
 
 const VERSION: &str = "2015-04-01";
 
+/// The audience that OIDC tokens for STS are made for.
+pub const AUDIENCE: &str = "sts.aliyuncs.com";
+
 /// Shortest session that STS grants, in seconds.
 pub const MIN_DURATION: u32 = 900;
 /// Longest session that any role can be set to, in seconds.

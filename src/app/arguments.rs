@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::kubelet::versions::Release;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
 
 /// What the user asked for.
@@ -71,6 +72,8 @@ pub struct DoctorOptions {
     /// Call nothing.
     pub config_only: bool,
     pub json: bool,
+    /// Every detail of checks that passed, too.
+    pub verbose: bool,
 }
 
 /// A command line that means nothing here.
@@ -85,7 +88,7 @@ pub enum UsageError {
     DockerHelper(String),
 }
 
-pub const VERSION: &str = concat!("aliyun-acr-credential-provider ", env!("CARGO_PKG_VERSION"));
+pub use crate::VERSION;
 
 pub const HELP: &str = "\
 Kubelet credential provider for Alibaba Cloud Container Registry (ACR).
@@ -96,7 +99,7 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] refresh
       Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
       less than expiring-threshold left, and says in one line which. For a systemd timer.
-  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--json]
+  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--verbose] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
       is wrong; changes nothing. --oss names the bucket that layers come from; auto: by the
       instance's id and region. --config-only calls nothing: it checks the file, for CI.
@@ -162,10 +165,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
                 options.root = Some(PathBuf::from(parser.value().map_err(wrong)?));
             }
             Arg::Long("json") if word == Some("doctor") => options.json = true,
+            Arg::Long("verbose") if word == Some("doctor") => options.verbose = true,
             Arg::Long("kubelet-version") if what == Some(What::KubeletConfig) => {
                 let version = parser.value().map_err(wrong)?.string().map_err(wrong)?;
-                file.kubelet_minor = kubelet_config::Options::minor(&version);
-                if file.kubelet_minor.is_none() {
+                file.release = Release::parse(&version);
+                if file.release.is_none() {
                     return Err(UsageError::Wrong(format!(
                         "`--kubelet-version {version}`: expected a version such as 1.33"
                     )));

@@ -83,14 +83,16 @@ pub enum YamlError {
     TooMuch(Note),
 }
 
-/// Reads one YAML document; none for an empty text.
+/// Reads the first YAML document, as Go's libraries do; none for an empty text.
 ///
 /// # Errors
 ///
-/// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
+/// At the first place that is not YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
     let (mut notes, blanks) = (Notes::default(), HashMap::new());
-    let document = Reading::new(text, &blanks).document(&mut notes)?;
+    check_marks(marks(text), Position { line: 1, column: 1 })?;
+    let mut reading = Reading::new(text, &blanks);
+    let document = Builder::new(text, None, &mut reading, &mut notes).first_document()?;
     match notes.problems.notes.into_iter().next() {
         Some(first) => Err(YamlError::Content(first)),
         None => Ok(document),
@@ -167,6 +169,35 @@ impl Node {
             Value::Mapping(_) => "a mapping",
         }
     }
+
+    /// The value of a key of a mapping.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.pairs().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    /// The pairs of a mapping; empty for anything else.
+    #[must_use]
+    pub fn pairs(&self) -> &[(Key, Self)] {
+        if let Value::Mapping(pairs) = &self.value { pairs } else { &[] }
+    }
+
+    /// The items of a list; empty for anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Value::Sequence(items) = &self.value { items } else { &[] }
+    }
+
+    #[must_use]
+    pub fn scalar(&self) -> Option<&Scalar> {
+        if let Value::Scalar(scalar) = &self.value { Some(scalar) } else { None }
+    }
+}
+
+/// A text as YAML and JSON both read it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Builds the tree from the parser's events.
@@ -207,7 +238,23 @@ impl<'b> Builder<'b> {
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
-        let mut document = None;
+        let document = self.first_document()?;
+        match self.first_event()? {
+            None => Ok(document),
+            Some((_, at)) => Err(YamlError::Content(Note {
+                at,
+                message: "a second YAML document; only one is read".into(),
+            })),
+        }
+    }
+
+    fn first_document(&mut self) -> Result<Option<Node>, YamlError> {
+        let first = self.first_event()?;
+        first.map(|(event, at)| self.node(event, at, 0)).transpose()
+    }
+
+    /// The event that a document's value begins with; none at the end.
+    fn first_event(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {
         while let Some((event, at)) = self.next()? {
             match event {
                 Event::StreamStart
@@ -215,16 +262,10 @@ impl<'b> Builder<'b> {
                 | Event::DocumentEnd
                 | Event::Nothing => {}
                 Event::StreamEnd => break,
-                _ if document.is_some() => {
-                    return Err(YamlError::Content(Note {
-                        at,
-                        message: "a second YAML document; only one is read".into(),
-                    }));
-                }
-                event => document = Some(self.node(event, at, 0)?),
+                event => return Ok(Some((event, at))),
             }
         }
-        Ok(document)
+        Ok(None)
     }
 
     fn next(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {

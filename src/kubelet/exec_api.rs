@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::kubelet::go_duration;
-use crate::pull::identity::Pod;
-use crate::pull::registry_token::RegistryToken;
 use crate::secret::Secret;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
@@ -35,6 +33,24 @@ pub struct Request {
     /// Those annotations of the service account that the kubelet's configuration names.
     #[serde(default)]
     service_account_annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The pod that an image is pulled for, as far as the request says.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Pod<'a> {
+    pub token: Option<&'a Secret>,
+    pub annotations: Option<&'a BTreeMap<String, String>>,
+    /// The protocol's version, where it is one without tokens.
+    pub version_without_tokens: Option<&'a str>,
+}
+
+/// The login for a host, as the kubelet takes it.
+#[derive(Debug)]
+pub struct Login {
+    pub user_name: String,
+    pub password: Secret,
+    /// Seconds that the kubelet may keep it.
+    pub cache_seconds: u64,
 }
 
 impl Request {
@@ -135,7 +151,7 @@ struct Auth<'a> {
 /// With a login it covers every image of the registry's host; without one the kubelet is told
 /// to ask again for each image, and pulls anonymously or with other credentials.
 #[must_use]
-pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Secret {
+pub fn response(request: &Request, login: Option<(&str, &Login)>) -> Secret {
     let (cache_key_type, seconds) = match login {
         Some((_, login)) => ("Registry", login.cache_seconds),
         None => ("Image", 0),

@@ -5,10 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cache::{self, Cache, Scope};
+use crate::cache::{Access, Cache, Scope, place};
 use crate::config::{CacheDir, Source};
-use crate::kubelet::exec_api::Request;
-use crate::pull::pipeline;
+use crate::kubelet::exec_api::{self, Request};
+use crate::pull::image;
+use crate::pull::known::KnownHost;
+use crate::pull::registry_token::Login;
 use crate::secret::Secret;
 use crate::system::environment::Environment;
 use crate::system::log::Journal;
@@ -42,8 +44,21 @@ pub fn answer(
     let journal = Journal::default();
     let directory =
         directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
-    let cache = Cache::at_a_glance(&directory, scope.clone(), &journal)?;
-    pipeline::from_cache(request, &cache)
+    let cache = Cache::new(directory, scope.clone(), Access::Glance, &journal);
+    from_cache(request, &cache)
+}
+
+/// The answer from what a cache has, if that is fresh.
+#[must_use]
+pub fn from_cache(request: &Request, cache: &Cache<'_>) -> Option<Secret> {
+    if request.pod().token.is_some() {
+        return None;
+    }
+    let host = image::registry_host(&request.image).ok()?;
+    let known = cache.get_fresh::<Option<KnownHost>>(&KnownHost::key(host))?.value?;
+    let kept = cache.get_fresh::<Login>(&known.login)?;
+    let left = kept.left();
+    Some(exec_api::response(request, Some((host, &kept.value.answer(left)))))
 }
 
 /// The directory that the configuration means.
@@ -53,10 +68,11 @@ pub fn directory(
     environment: &Environment,
     is_root: bool,
 ) -> Option<PathBuf> {
-    match configured {
-        CacheDir::At(path) => Some(path.clone()),
-        CacheDir::Default => cache::default_directory(is_root, environment.get("XDG_RUNTIME_DIR")),
-    }
+    let configured = match configured {
+        CacheDir::At(path) => Some(path.as_path()),
+        CacheDir::Default => None,
+    };
+    place::directory(configured, is_root, environment.get("XDG_RUNTIME_DIR"))
 }
 
 /// What `cacheDir` most likely is. A wrong guess finds nothing: only who has understood the very

@@ -4,7 +4,7 @@
 //! (`image_manager.go`). People who debug by hand type tags, digests and bare hosts.
 
 /// Where images without a host come from.
-const DOCKER_HUB: &str = "docker.io";
+pub const DOCKER_HUB: &str = "docker.io";
 
 /// Why a text names no image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

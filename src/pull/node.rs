@@ -13,7 +13,7 @@ use crate::aliyun::endpoint::{self, Endpoint};
 use crate::aliyun::ids::Region;
 use crate::aliyun::metadata::{self, Kind, Metadata, MetadataError};
 use crate::config::{Settings, check_base_url};
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::system::environment::Environment;
 use crate::system::firmware::Machine;
@@ -117,7 +117,8 @@ impl<'a> Node<'a> {
         let MetadataError { hop, kind } = error;
         let failure = match kind {
             Kind::Call(error) => {
-                Failure::of_call(Exit::Identity, *hop, hop.name(), error, &Facts::default())
+                let on_cloud_node = self.machine == Machine::AlibabaCloud;
+                Failure::of_call(&Facts::metadata(*hop, on_cloud_node), error)
             }
             Kind::Malformed(_) => Failure::new(Exit::Identity, format!("{hop}: {kind}")).passing(),
             other => Failure::new(Exit::Identity, format!("{hop}: {other}")),

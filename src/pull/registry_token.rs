@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::ids::InstanceId;
 use crate::aliyun::{Credentials, Hop, acr, redact};
-use crate::cache::freshness;
-use crate::failure::service_codes::Facts;
+use crate::cache::freshness::{self, Rules};
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
+use crate::kubelet::exec_api;
 use crate::pull::identity::Identity;
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
@@ -20,15 +22,6 @@ use crate::system::clock::Clock;
 const LONGEST_LIFE: i64 = 43_200_000;
 /// How far that may be exceeded by rounding and the time an answer takes, in milliseconds.
 const SLACK: i64 = 60_000;
-
-/// What goes to the kubelet.
-#[derive(Debug)]
-pub struct RegistryToken {
-    pub user_name: String,
-    pub password: Secret,
-    /// Seconds that the kubelet may keep it.
-    pub cache_seconds: u64,
-}
 
 /// A login as it is kept, with what was configured for it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,17 +38,39 @@ pub struct Login {
 }
 
 impl Login {
-    /// The user name for a report, with nothing in it of the password or of what it was asked with.
+    /// What the kubelet is given of it while `left` of its life is left.
     #[must_use]
-    pub fn user_in_words(&self, caller: &Credentials) -> String {
-        redact::line(&self.user_name, &[&caller.secrets()[..], &[&self.password]].concat())
+    pub fn answer(self, left: Duration) -> exec_api::Login {
+        let cache_seconds = freshness::cache_seconds(left, self.margin, self.expire_duration);
+        exec_api::Login { user_name: self.user_name, password: self.password, cache_seconds }
+    }
+}
+
+/// A login that can be handed out.
+pub struct Served {
+    pub login: exec_api::Login,
+    /// What is left of its life.
+    pub left: Duration,
+    /// Why it is an old one, though it should have been renewed.
+    pub stale: Option<Failure>,
+}
+
+impl Served {
+    /// An old login is handed out for a short time only.
+    #[must_use]
+    pub fn new(kept: Login, left: Duration, stale: Option<Failure>) -> Self {
+        let mut login = kept.answer(left);
+        if stale.is_some() {
+            login.cache_seconds = login.cache_seconds.min(Rules::DEFAULT.stale_answer.as_secs());
+        }
+        Self { login, left, stale }
     }
 
-    /// What the kubelet is told of it while `left` of its life is left.
+    /// The user name for a report, with nothing in it of the password or of what it was asked with.
     #[must_use]
-    pub fn token(self, left: Duration) -> RegistryToken {
-        let cache_seconds = freshness::cache_seconds(left, self.margin, self.expire_duration);
-        RegistryToken { user_name: self.user_name, password: self.password, cache_seconds }
+    pub fn user_name_shown(&self, caller: &Credentials) -> String {
+        let exec_api::Login { user_name, password, .. } = &self.login;
+        redact::line(user_name, &[&caller.secrets()[..], &[password]].concat())
     }
 }
 
@@ -82,27 +97,20 @@ pub fn fetch(
             (Hop::PersonalTokens, acr::personal_token(&node.network, endpoint, &caller.credentials))
         }
     };
-    let of = instance.map_or_else(String::new, |instance| format!(" of {instance}"));
-    let subject = format!("{hop}{of} by {}", caller.owner);
-    let facts = Facts {
-        caller: Some(caller.owner.clone()),
-        instance: instance.map(ToString::to_string),
-        region: target.entry.region.as_ref().map(ToString::to_string),
-        ..Facts::default()
-    };
-    let login = login
-        .map_err(|error| Failure::of_call(Exit::RegistryToken, hop, &subject, &error, &facts))?;
+    let region = target.entry.region.as_ref();
+    let facts = Facts::registry(hop, &caller.owner, instance.map(InstanceId::as_str), region);
+    let login = login.map_err(|error| Failure::of_call(&facts, &error))?;
     if login.user_name.is_empty() || login.password.is_empty() {
         return Err(Failure::new(
             Exit::RegistryToken,
-            format!("{subject}: the answer has an empty user name or password"),
+            format!("the answer has an empty user name or password, in {}", facts.call()),
         )
-        .hint("try again; tell the vendor's support if it stays")
+        .hint("try again; if this lasts, ask the vendor's support")
         .passing());
     }
     let clock = node.network.clock;
     let left = left(&login, caller.ends, clock.now(), told_time(clock)).map_err(|end| {
-        Failure::new(Exit::RegistryToken, format!("{subject}: the login ended at {end}, before it was issued"))
+        Failure::new(Exit::RegistryToken, format!("the login ended at {end}, before it was issued, in {}", facts.call()))
             .hint("check this machine's clock, and whether something between it and the service caches answers")
             .passing()
     })?;

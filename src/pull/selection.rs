@@ -82,6 +82,16 @@ pub fn claim<'c>(
     }
 }
 
+/// The host in the entries' `domains` whose name is nearest to this one.
+#[must_use]
+pub fn nearest<'c>(entries: &'c [Entry], host: &str) -> Option<&'c str> {
+    let domains = entries.iter().filter_map(|entry| match &entry.scope {
+        Scope::Domains(domains) => Some(domains),
+        Scope::Instances | Scope::Personal | Scope::Account => None,
+    });
+    domains.flatten().map(String::as_str).min_by_key(|known| strsim::osa_distance(known, host))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

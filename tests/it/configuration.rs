@@ -1,5 +1,5 @@
-//! `tests/configurations`: files that are refused, with what is said of them, and files that are
-//! accepted, through the real program.
+//! `tests/configurations`: files that the program refuses, with its errors, and files that it
+//! accepts.
 
 use std::collections::BTreeMap;
 use std::fs;

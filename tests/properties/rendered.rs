@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use aliyun_acr_credential_provider::aliyun::ids::InstanceId;
 use aliyun_acr_credential_provider::config::{Config, Entry, IdentitySource, Scope};
+use aliyun_acr_credential_provider::kubelet::versions::Release;
 use aliyun_acr_credential_provider::render::config_map;
 use aliyun_acr_credential_provider::render::kubelet_config::{self, Options};
 use aliyun_acr_credential_provider::system::environment::Environment;
@@ -297,7 +298,7 @@ proptest! {
     #[test]
     fn the_kubelet_reads_its_configuration(text in text(), minor in 20u32..37) {
         let config = Config::resolve(None, &text, false, &Environment::default()).unwrap();
-        let options = Options { kubelet_minor: Some(minor), ..Options::default() };
+        let options = Options { release: Release::parse(&format!("1.{minor}")), ..Options::default() };
         let written = kubelet_config::render(&config, &options).unwrap();
         let read = decode_config(&written, minor).map_err(|why| TestCaseError::fail(format!("{why}\n{written}")))?;
         let patterns = &read.providers[0].match_images;

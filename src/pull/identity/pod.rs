@@ -2,25 +2,18 @@
 //!
 //! All of this is decided from the request and the entry, before anything is called.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use crate::aliyun::ids::RoleArn;
-use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
+use crate::aliyun::sts::AUDIENCE;
+use crate::config::{Oidc, PodIdentity};
 use crate::failure::{Exit, Failure};
+use crate::kubelet::exec_api::Pod;
 use crate::pull::identity::jwt;
-use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION, TOKEN_LENGTH};
 use crate::secret::Secret;
 
-/// What the request says of the pod.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Pod<'a> {
-    pub token: Option<&'a Secret>,
-    pub annotations: Option<&'a BTreeMap<String, String>>,
-    /// The protocol's version, where it is one that knows no token.
-    pub version_without_tokens: Option<&'a str>,
-}
+/// The annotation by which a service account names its role; a name, not an ARN.
+pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name";
 
 /// A pod that an entry lets in, as far as that can be told from here.
 pub(super) struct Admitted<'a> {
@@ -28,24 +21,6 @@ pub(super) struct Admitted<'a> {
     pub role: RoleArn,
     /// When the token ends, by its own word.
     pub ends: Timestamp,
-}
-
-/// Refuses a pod that none of the entries would let in. Where several entries may come to answer
-/// the one that does looks once more.
-///
-/// # Errors
-///
-/// With exit code 3, and nothing has been called.
-pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<(), Failure> {
-    let mut first = None;
-    for entry in entries {
-        let IdentitySource::Oidc(oidc) = &entry.identity else { return Ok(()) };
-        match admit(oidc, pod, now) {
-            Ok(_) => return Ok(()),
-            Err(failure) => first = first.or(Some(failure)),
-        }
-    }
-    first.map_or(Ok(()), Err)
 }
 
 /// The pod's own identity; none where the entry's is to be taken.
@@ -120,10 +95,10 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
         Failure::new(Exit::Identity, format!("the request's service account token {what}"))
     };
     let length = token.expose().len();
-    if length > *TOKEN_LENGTH.end() {
+    if length > *jwt::LENGTH.end() {
         return Err(refused(format!(
             "has {length} characters, and STS takes {}",
-            TOKEN_LENGTH.end()
+            jwt::LENGTH.end()
         ))
         .hint("the kubelet sends no such token by itself: see what else calls this program"));
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit};
 
-use super::{WELL, doctor, lines, station};
+use super::{WELL, check, doctor, lines};
 use crate::PROGRAM;
 use crate::node::{ACME, Node, entry};
 
@@ -44,7 +44,7 @@ fn the_configuration_is_checked_without_any_call() {
         node.configure(&entries);
         let (code, document) = doctor(&node, &["--config-only"]);
         assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains(says), "{details}");
     }
     // A session by annotation is one as well, unless another role comes behind it.
@@ -58,7 +58,7 @@ fn the_configuration_is_checked_without_any_call() {
         node.configure_all(&format!("{annotated}{more}"));
         let (code, document) = doctor(&node, &["--config-only"]);
         assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
-        let told = station(&document, "configuration");
+        let told = check(&document, "configuration");
         let details = lines(told, "details");
         assert!(details.contains("config.yaml:7:5: `expireDuration` 7200 is refused"), "{details}");
         assert!(lines(told, "remedies").contains(remedy), "{told:#}");
@@ -66,7 +66,7 @@ fn the_configuration_is_checked_without_any_call() {
     node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
     let (code, document) = doctor(&node, &["--config-only"]);
     assert_eq!(code, 2);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert_eq!(details.lines().count(), 3, "every mistake at once: {details}");
     assert!(details.lines().all(|line| line.contains("config.yaml:")), "{details}");
     assert_eq!(node.cloud.calls(), []);
@@ -117,7 +117,7 @@ fn a_slip_that_is_no_yaml_does_not_hide_other_mistakes() {
     ] {
         fs::write(node.config(), text).unwrap();
         let (code, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert_eq!((code, details.lines().count()), (2, told.len()), "{details}");
         for (line, told) in details.lines().zip(told) {
             assert!(line.contains(&format!("config.yaml:{told}")), "{told} in\n{details}");
@@ -128,7 +128,7 @@ fn a_slip_that_is_no_yaml_does_not_hide_other_mistakes() {
     // It comes to an end, and tells what it has come to.
     fs::write(node.config(), "notify-email:\"x\"\n".repeat(100)).unwrap();
     let (code, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert_eq!((code, details.matches("a blank is missing").count()), (2, 17), "{details}");
 }
 
@@ -141,7 +141,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
         "service-account: default\nwatch-namespace: team-a\nnotify-email: a@example.com\n{good}"
     ));
     let (code, document) = doctor(&node, &["--config-only"]);
-    let told = station(&document, "configuration");
+    let told = check(&document, "configuration");
     let details = lines(told, "details");
     assert_eq!((code, told["status"].as_str()), (0, Some("warning")));
     for says in [
@@ -154,7 +154,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
     for restricting in ["[default, builder]", "[\"*\", default]", "{default: true}", "[[all]]"] {
         node.configure_all(&format!("service-account: {restricting}\n{good}"));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains("`service-account` does not restrict"), "{restricting} {details}");
     }
     for everybody in ["\"*\"", "all", "", "\"\"", "[]", "{}", "[\"*\"]", "[all]"] {
@@ -162,7 +162,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
             "service-account: {everybody}\nwatch-namespace: {everybody}\n{good}"
         ));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let status = &station(&document, "configuration")["status"];
+        let status = &check(&document, "configuration")["status"];
         assert_eq!(status, "ok", "it restricted nothing: {everybody}");
     }
 }
@@ -184,7 +184,7 @@ fn instances_and_regions_that_two_entries_claim_are_told() {
     ] {
         node.configure(&format!("{one}{one}"));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains(says), "{details}");
     }
 }
@@ -196,7 +196,7 @@ fn a_vpc_host_with_public_services_is_told() {
     let host = "acme-registry-vpc.cn-hangzhou.cr.aliyuncs.com";
     node.configure(&entry(host, standard::ACME, standard::PULLER));
     let (code, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert_eq!(code, 0);
     assert!(
         details.contains("config.yaml:4:5: `acme-registry-vpc")
@@ -213,13 +213,13 @@ fn mistakes_in_a_file_that_others_can_write() {
     fs::write(node.config(), text).unwrap();
     fs::set_permissions(node.config(), fs::Permissions::from_mode(0o664)).unwrap();
     let (code, document) = doctor(&node, &["--config-only"]);
-    let station = station(&document, "configuration");
-    let details = lines(station, "details");
+    let check = check(&document, "configuration");
+    let details = lines(check, "details");
     assert_eq!(code, 2);
     for says in ["can be written by its group", "config.yaml:3:15: ", "config.yaml:4:12: "] {
         assert!(details.contains(says), "{details}");
     }
-    assert_eq!(station["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(check["problems"].as_array().unwrap().len(), 3);
 }
 
 /// With an AccessKey in it nobody else may read the file.
@@ -239,11 +239,11 @@ fn the_modes_of_the_file() {
         node.configure(entries);
         fs::set_permissions(node.config(), fs::Permissions::from_mode(mode)).unwrap();
         let (exit, document) = doctor(&node, &["--config-only"]);
-        let station = station(&document, "configuration");
-        assert_eq!(exit, code, "{station:#}");
+        let check = check(&document, "configuration");
+        assert_eq!(exit, code, "{check:#}");
         match says {
-            Some(says) => assert!(lines(station, "details").contains(says), "{station:#}"),
-            None => assert_eq!(station["status"], "ok", "{station:#}"),
+            Some(says) => assert!(lines(check, "details").contains(says), "{check:#}"),
+            None => assert_eq!(check["status"], "ok", "{check:#}"),
         }
     }
 }
@@ -261,7 +261,7 @@ fn it_needs_no_network() {
         let outcome = exec.run(&[]).unwrap();
         assert_eq!(outcome.exit, Exit::Code(expected), "{}", outcome.stderr_text());
         let document: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
-        assert_eq!(document["stations"].as_array().unwrap().len(), 1, "{document:#}");
+        assert_eq!(document["checks"].as_array().unwrap().len(), 1, "{document:#}");
     };
     check(0);
     node.configure("  - instanceId: acme\n");
@@ -274,7 +274,7 @@ fn places_in_a_manifest_are_those_of_the_file() {
     let node = Node::new("{}");
     fs::write(node.config(), "apiVersion: v1\nkind: ConfigMap\ndata:\n  watch-namespace: team-a\n  acr-registry-info: |\n    - instanceId: cri-a\n      assumeRoleARN: acs:ram::2000000000000002:role/acr-puller\n      expireDuration: 43200\n").unwrap();
     let (_, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert!(details.contains("config.yaml:4:3: `watch-namespace`"), "{details}");
     assert!(details.contains("config.yaml:8:7: `expireDuration` 43200"), "{details}");
 }

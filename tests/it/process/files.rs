@@ -14,8 +14,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::doctor::kubelet;
-use aliyun_acr_credential_provider::system::environment::Environment;
+use aliyun_acr_credential_provider::doctor::kubelet::Look;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Outcome};
@@ -394,10 +393,9 @@ fn a_ca_file_that_others_can_write() {
 fn a_kubelet_that_somebody_else_runs() {
     let node = Node::new("{}");
     let process = kubelet(&node);
-    let look =
-        || kubelet::look(&node.folder, &[], None, &Environment::default()).station.details.concat();
+    let look = || looked_at(&node);
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
-    let unseen = "no kubelet runs on this machine, or it is not to be seen";
+    let unseen = "this user sees no kubelet process";
     let group = process.join("cgroup");
     fs::write(&group, "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope\n").unwrap();
     assert_eq!(look(), unseen, "one of a pod");
@@ -415,11 +413,10 @@ fn a_kubelets_file_that_is_not_to_be_read() {
     let folder = process.join("root/somewhere");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("provider.yaml");
-    let look =
-        || kubelet::look(&node.folder, &[], None, &Environment::default()).station.details.concat();
+    let look = || looked_at(&node);
     let text = "secret-of-another: x\n";
     fs::write(&file, text).unwrap();
-    assert!(look().contains("its kind is not CredentialProviderConfig"), "{}", look());
+    assert!(look().contains("kind is ``"), "{}", look());
     mode(&file, 0o646);
     assert!(look().contains("it can be written by everybody (mode 0646)"), "{}", look());
     chown(&file, NOBODY, None).unwrap();
@@ -433,6 +430,10 @@ fn a_kubelets_file_that_is_not_to_be_read() {
     mknodat(CWD, pipes.join("a.yaml"), FileType::Fifo, Mode::RUSR, 0).unwrap();
     flags(&process, "pipes");
     assert!(look().contains("not a regular file"), "{}", look());
+}
+
+fn looked_at(node: &Node) -> String {
+    Look::at(&node.folder, |_| Ok(None)).check(&[], None).details().concat()
 }
 
 /// A process that says it is the kubelet, below the node's folder.

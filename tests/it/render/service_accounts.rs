@@ -140,7 +140,7 @@ fn modes_that_cannot_be_kept_apart_are_an_error() {
         let node = node(&entries.concat());
         let (code, message) = of(&node, 34).unwrap_err();
         assert_eq!(code, 2, "{message}");
-        let says = ["hit the same images", "entry 1 (line 3)", "entry 2", "`domains`"];
+        let says = ["match the same images", "entry 1 (line 3)", "entry 2", "`domains`"];
         assert!(says.iter().all(|says| message.contains(says)), "{message}");
     }
 }

@@ -151,7 +151,7 @@ impl Node {
 
 fn register(mut provider: ProviderConfig, config: &Path, folder: &Path) -> Provider {
     provider.args = vec!["--config".to_owned(), config.to_str().unwrap().to_owned()];
-    Provider::register(provider, folder, Vec::new(), Duration::ZERO).unwrap()
+    Provider::register(provider, folder, Vec::new()).unwrap()
 }
 
 #[test]

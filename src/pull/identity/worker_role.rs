@@ -1,0 +1,40 @@
+//! The role of the instance, from its metadata service.
+
+use crate::aliyun::ids::is_role_name;
+use crate::aliyun::owner::Owner;
+use crate::failure::{Exit, Failure};
+use crate::pull::identity::established::Identity;
+use crate::pull::node::Node;
+
+/// What tells it from others.
+pub(super) fn key() -> String {
+    "worker role".to_owned()
+}
+
+pub(super) fn establish(node: &Node<'_>) -> Result<Identity, Failure> {
+    let metadata = node.metadata()?;
+    let role = match node.worker_role_name() {
+        Some(name) if is_role_name(name) => name.to_owned(),
+        Some(_) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "environment: ALIBABA_CLOUD_ECS_METADATA is not a role name",
+            )
+            .hint("correct it, or unset it to use the instance's role"));
+        }
+        None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
+    };
+    let credentials =
+        metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
+    Ok(Identity { credentials, owner: Owner::WorkerRole(role), ends: None, about: None })
+}
+
+/// For a report of one pull.
+pub(super) fn report(identity: &Identity) -> String {
+    format!("{}, from the instance metadata", identity.owner)
+}
+
+/// What a trust policy names.
+pub(super) fn principal(account: &str, role: &str) -> String {
+    format!("acs:ram::{account}:role/{role}")
+}
