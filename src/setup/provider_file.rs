@@ -48,7 +48,12 @@ pub fn merged(
     ours: &Added,
 ) -> Result<(String, Added), Unsure> {
     let gone = Added {
-        providers: Vec::new(),
+        providers: ours
+            .providers
+            .iter()
+            .filter(|name| !wanted.iter().any(|provider| provider.name == **name))
+            .cloned()
+            .collect(),
         patterns: ours
             .patterns
             .iter()
@@ -70,14 +75,14 @@ pub fn merged(
                 file = new;
                 if is_ours {
                     added.providers.push(provider.name.clone());
-                } 
+                }
                 let named = |pattern: String| format!("{} {pattern}", provider.name);
                 let kept = ours.patterns.iter().filter(|pattern| has(provider, pattern)).cloned();
                 added.patterns.extend(kept.chain(patterns.into_iter().map(named)));
             }
         }
     }
-    check_others(text, &file.text, wanted)?;
+    check_others(text, &file.text, wanted, ours)?;
     Ok((file.text, added))
 }
 
@@ -113,8 +118,16 @@ pub fn names(text: &str) -> Vec<String> {
 }
 
 /// What is there beside ours means the same as before.
-fn check_others(before: &str, after: &str, wanted: &[Provider]) -> Result<(), Unsure> {
-    let is_other = |provider: &Provider| !wanted.iter().any(|ours| ours.name == provider.name);
+fn check_others(
+    before: &str,
+    after: &str,
+    wanted: &[Provider],
+    gone: &Added,
+) -> Result<(), Unsure> {
+    let is_other = |provider: &Provider| {
+        !wanted.iter().any(|ours| ours.name == provider.name)
+            && !gone.providers.contains(&provider.name)
+    };
     let others = |text: &str| {
         let providers = ProviderConfig::of_text("", text).providers.into_iter().filter(is_other);
         // Where they stand is another matter.
@@ -122,7 +135,8 @@ fn check_others(before: &str, after: &str, wanted: &[Provider]) -> Result<(), Un
         providers.map(bare).collect::<Vec<_>>()
     };
     let all = names(after);
-    let there = wanted.iter().all(|ours| all.iter().filter(|name| **name == ours.name).count() == 1);
+    let there =
+        wanted.iter().all(|ours| all.iter().filter(|name| **name == ours.name).count() == 1);
     (there && others(before) == others(after)).then_some(()).ok_or(Unsure::Form)
 }
 
@@ -158,9 +172,8 @@ impl File {
 
     fn provider(&self, name: &str) -> Result<Option<Node>, Unsure> {
         let list = self.list()?;
-        let mut found = list.items().iter().filter(|item| {
-            item.get("name").and_then(Node::text) == Some(name)
-        });
+        let mut found =
+            list.items().iter().filter(|item| item.get("name").and_then(Node::text) == Some(name));
         match (found.next(), found.next()) {
             (Some(_), Some(_)) => Err(Unsure::Twice(name.to_owned())),
             (found, _) => Ok(found.cloned()),
@@ -170,15 +183,15 @@ impl File {
     fn with(&self, version: ApiVersion, provider: &Provider) -> Result<Self, Unsure> {
         let list = self.list()?;
         match (&list.kind, list.items().last()) {
-            (Kind::Sequence { in_brackets: true, .. }, last) => {
+            (Kind::Sequence { in_brackets: true, .. }, ending) => {
                 let json = in_one_line(version, provider);
-                Ok(self.behind_item(&list, last, &json))
+                Ok(self.behind_item(&list, ending, &json))
             }
-            (Kind::Sequence { .. }, Some(last)) => {
+            (Kind::Sequence { .. }, Some(ending)) => {
                 let column = self.column(list.span.start);
-                let lead = self.lead(last, column)?;
+                let lead = self.lead(ending, column)?;
                 let text = in_lines(version, provider, &format!("{}{lead}", spaces(column)));
-                Ok(self.line_behind(last.span.end, &text))
+                Ok(self.line_behind(ending.span.end, &text))
             }
             // Nothing behind the key: the list begins in the next line.
             (Kind::Scalar(text), _) if text.is_empty() => {
@@ -207,7 +220,8 @@ impl File {
         let again = |file: &Self| file.provider(&wanted.name)?.ok_or(Unsure::Form);
         if node.get("apiVersion").is_none() {
             let version = wanted.api_version.unwrap_or(ApiVersion::V1);
-            file = file.with_key(&again(&file)?, "apiVersion", &format!("{PROTOCOL_GROUP}{version}"))?;
+            file =
+                file.with_key(&again(&file)?, "apiVersion", &format!("{PROTOCOL_GROUP}{version}"))?;
         }
         if node.get("defaultCacheDuration").is_none() {
             file = file.with_key(&again(&file)?, "defaultCacheDuration", "0s")?;
@@ -245,14 +259,14 @@ impl File {
             return self.with_key_of(provider, "matchImages", &format!("[{}]", list.join(", ")));
         };
         match (&images.kind, images.items().last()) {
-            (Kind::Sequence { in_brackets: true, .. }, last) => {
-                Ok(self.behind_item(images, last, &list.join(", ")))
+            (Kind::Sequence { in_brackets: true, .. }, ending) => {
+                Ok(self.behind_item(images, ending, &list.join(", ")))
             }
-            (Kind::Sequence { .. }, Some(last)) => {
+            (Kind::Sequence { .. }, Some(ending)) => {
                 let indent = spaces(self.column(images.span.start));
                 let lines: Vec<String> =
                     list.iter().map(|pattern| format!("{indent}- {pattern}")).collect();
-                Ok(self.line_behind(last.span.end, &lines.join("\n")))
+                Ok(self.line_behind(ending.span.end, &lines.join("\n")))
             }
             // The list of somebody else: ours becomes one of its own.
             (Kind::Alias(_), _) => {
@@ -274,10 +288,10 @@ impl File {
     /// The same with a value that is written as it goes into the file.
     fn with_key_of(&self, mapping: &Node, key: &str, value: &str) -> Result<Self, Unsure> {
         let Kind::Mapping { in_braces, pairs } = &mapping.kind else { return Err(Unsure::Form) };
-        let (_, last) = pairs.last().ok_or(Unsure::Form)?;
+        let (_, ending) = pairs.last().ok_or(Unsure::Form)?;
         if *in_braces {
             let pair = format!(", {}: {value}", quoted(key));
-            return Ok(self.replaced(last.span.end..last.span.end, &pair));
+            return Ok(self.replaced(ending.span.end..ending.span.end, &pair));
         }
         let (first, _) = pairs.first().ok_or(Unsure::Form)?;
         let indent = spaces(self.column(first.span.start));
@@ -299,9 +313,10 @@ impl File {
             return same();
         }
         let list = self.list()?;
-        let at = list.items().iter().position(|item| {
-            item.get("name").and_then(Node::text) == Some(name)
-        });
+        let at = list
+            .items()
+            .iter()
+            .position(|item| item.get("name").and_then(Node::text) == Some(name));
         let Some(at) = at else { return same() };
         self.without_of(&list, at)
     }
@@ -357,17 +372,17 @@ impl File {
     }
 
     /// One more item in brackets, at the distance of the one before it.
-    fn behind_item(&self, list: &Node, last: Option<&Node>, item: &str) -> Self {
-        let Some(last) = last else {
+    fn behind_item(&self, list: &Node, ending: Option<&Node>, item: &str) -> Self {
+        let Some(ending) = ending else {
             let start = list.span.start + 1;
             return self.replaced(start..start, item);
         };
-        let before = self.text.get(..last.span.start).unwrap_or_default();
+        let before = self.text.get(..ending.span.start).unwrap_or_default();
         let gap = before.get(before.trim_end().len()..).unwrap_or_default();
         // `[a, b]` has its space behind the comma, `[ a ]` and lines have it behind the bracket.
         let is_first = list.items().len() == 1;
         let gap = if is_first && gap.is_empty() && !self.is_minified() { " " } else { gap };
-        self.replaced(last.span.end..last.span.end, &format!(",{gap}{item}"))
+        self.replaced(ending.span.end..ending.span.end, &format!(",{gap}{item}"))
     }
 
     fn is_minified(&self) -> bool {
@@ -451,9 +466,8 @@ fn in_lines(version: ApiVersion, provider: &Provider, lead: &str) -> String {
 /// A provider in one line, as YAML and JSON both read it.
 #[must_use]
 pub fn in_one_line(version: ApiVersion, provider: &Provider) -> String {
-    let list = |texts: &[String]| {
-        texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
     let mut text = format!(
         "{{\"name\": {}, \"apiVersion\": {}, \"matchImages\": [{}], \"defaultCacheDuration\": \"0s\"",
         quoted(&provider.name),
@@ -545,7 +559,9 @@ mod tests {
 
     #[test]
     fn an_entry_made_by_hand_is_extended() {
-        let list = format!("{HEAD}providers:\n  - name: ours # mine\n    matchImages: [hub.example.com]\n    args: [--config, /srv/acr.yaml]\n    defaultCacheDuration: 1h\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n");
+        let list = format!(
+            "{HEAD}providers:\n  - name: ours # mine\n    matchImages: [hub.example.com]\n    args: [--config, /srv/acr.yaml]\n    defaultCacheDuration: 1h\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n"
+        );
         becomes(&list, &list.replace("[hub.example.com]", "[hub.example.com, \"h.example\"]"));
         let lines = list.replace(" [hub.example.com]", "\n    - hub.example.com # x\n    # y");
         becomes(&lines, &lines.replace("# x\n", "# x\n    - \"h.example\"\n"));
@@ -553,9 +569,12 @@ mod tests {
 
     #[test]
     fn what_was_added_and_is_not_wanted_goes() {
-        let list = format!("{HEAD}providers:\n  - name: ours\n    matchImages: [hub.example.com]\n    defaultCacheDuration: 1h\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n");
+        let list = format!(
+            "{HEAD}providers:\n  - name: ours\n    matchImages: [hub.example.com]\n    defaultCacheDuration: 1h\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n"
+        );
         let (first, added) = merge(&list, &["a.example"]).unwrap();
-        let (second, added) = merged(&first, ApiVersion::V1, &[ours(&["b.example"])], &added).unwrap();
+        let (second, added) =
+            merged(&first, ApiVersion::V1, &[ours(&["b.example"])], &added).unwrap();
         assert!(second.contains("[hub.example.com, \"b.example\"]"), "{second}");
         assert_eq!(taken_out(&second, &added).unwrap(), list);
     }

@@ -20,8 +20,14 @@ pub struct Node {
 pub enum Kind {
     Scalar(String),
     /// In brackets, or as lines with dashes.
-    Sequence { in_brackets: bool, items: Vec<Node> },
-    Mapping { in_braces: bool, pairs: Vec<(Node, Node)> },
+    Sequence {
+        in_brackets: bool,
+        items: Vec<Node>,
+    },
+    Mapping {
+        in_braces: bool,
+        pairs: Vec<(Node, Node)>,
+    },
     /// Another place names what stands here.
     Alias(Box<Node>),
 }
@@ -124,9 +130,8 @@ impl<'t> Builder<'t> {
                     let (event, span) = self.next()?;
                     pairs.push((key, self.node(event, span, depth + 1)?));
                 };
-                let last = pairs.last().map_or(span.end, |(key, value)| {
-                    value.span.end.max(key.span.end)
-                });
+                let last =
+                    pairs.last().map_or(span.end, |(key, value)| value.span.end.max(key.span.end));
                 let end = if in_braces { end } else { last };
                 (Kind::Mapping { in_braces, pairs }, end, anchor)
             }

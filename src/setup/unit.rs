@@ -261,7 +261,9 @@ fn drop_ins(tree: &Tree, service: &str) -> Vec<String> {
     let mut found: Vec<(String, String)> = Vec::new();
     for folder in of(service).into_iter().chain(of("service")) {
         for name in tree.names(&folder) {
-            if name.strip_suffix(".conf").is_some() && !found.iter().any(|(known, _)| *known == name) {
+            if name.strip_suffix(".conf").is_some()
+                && !found.iter().any(|(known, _)| *known == name)
+            {
                 let path = format!("{folder}/{name}");
                 found.push((name, path));
             }
