@@ -1,6 +1,6 @@
 //! The files of a node, changed so that its kubelet runs this program, and put back.
 //!
-//! [`install`] and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
+//! [`install`] (by its [`plan`]) and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
 //! kubelet's arguments stand ([`unit`], [`env_file`]), [`provider_file`] puts our providers beside
 //! those of others, [`kubelet`] says what the kubelet would make of it, and [`steps`] changes all files or none,
 //! by the record of [`undo`].
@@ -13,8 +13,10 @@ pub mod kubelet;
 pub mod kubelet_arguments;
 pub mod options;
 pub mod outcome;
+pub mod plan;
 pub mod provider_file;
 pub mod refresh_timer;
+pub mod restart;
 pub mod spans;
 pub mod status;
 pub mod steps;

@@ -37,7 +37,9 @@ impl Edit {
         match quote {
             Some(quote) => {
                 let inner = text.strip_suffix(quote).unwrap_or(&text);
-                let space = if inner.ends_with([quote, ' ']) { "" } else { " " };
+                // An escaped quote is the end of a value, another the beginning of an empty one.
+                let is_empty = inner.ends_with(quote) && !inner.ends_with(&format!("\\{quote}"));
+                let space = if is_empty || inner.ends_with(' ') { "" } else { " " };
                 format!("{inner}{space}{added}{quote}")
             }
             None if text.is_empty() => format!("\"{added}\""),

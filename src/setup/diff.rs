@@ -109,15 +109,17 @@ fn secret(line: &str) -> Option<usize> {
         lower.get(at).filter(|c| [':', '='].contains(c)).map(|_| at + 1)
     };
     for at in 0..lower.len() {
-        let part = |word: &&str| starts(at, word);
+        let part = |word: &&&str| starts(at, word);
         let rest = |word: &str| skip(at + word.len(), |c| c.is_ascii_alphanumeric() || c == '_');
         let found = ["accesskey", "access-key", "access_key", "access key", "secret", "passw"]
             .iter()
-            .find(|word| part(word))
+            .find(part)
             .and_then(|word| sign(rest(word)))
+            .or_else(|| ["token", "value"].iter().find(part).and_then(|word| sign(at + word.len())))
             .or_else(|| {
-                let whole = ["token", "value", "customaccesskey", "customaccesskeysecret"];
-                whole.iter().filter(|word| part(word)).find_map(|word| sign(at + word.len()))
+                // Where its value stands anywhere, such as behind a colon in the next line.
+                let whole = ["customaccesskeysecret", "customaccesskey"];
+                whole.iter().find(part).map(|word| at + word.len())
             });
         if let Some(end) = found {
             return Some(line.char_indices().nth(end).map_or(line.len(), |(byte, _)| byte));
@@ -148,21 +150,21 @@ mod tests {
     #[test]
     fn no_secret_is_shown() {
         for text in [
-            "customAccessKeySecret: SECRET",
-            "  - \"customAccessKey\": \"SECRET\"",
-            "'customAccessKeySecret' : 'SECRET'",
-            "customAccessKeySecret: >-\n  SECRET\n  SECRET",
-            "- customAccessKeySecret:\n    SECRET",
-            "[{customAccessKey: SECRET, customAccessKeySecret:\n  SECRET}]",
-            "data: \"- customAccessKeySecret: SECRET\\n\"",
-            "\"customAccessKeySecret\":\n\"SECRET\"",
-            "HTTPS_PROXY=http://user:SECRET@proxy:3128",
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET=SECRET",
-            "- name: TOKEN\n  value: SECRET",
-            "? customAccessKeySecret\n: SECRET",
+            "customAccessKeySecret: hunter2",
+            "  - \"customAccessKey\": \"hunter2\"",
+            "'customAccessKeySecret' : 'hunter2'",
+            "customAccessKeySecret: >-\n  hunter2\n  hunter2",
+            "- customAccessKeySecret:\n    hunter2",
+            "[{customAccessKey: hunter2, customAccessKeySecret:\n  hunter2}]",
+            "data: \"- customAccessKeySecret: hunter2\\n\"",
+            "\"customAccessKeySecret\":\n\"hunter2\"",
+            "HTTPS_PROXY=http://user:hunter2@proxy:3128",
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET=hunter2",
+            "- name: TOKEN\n  value: hunter2",
+            "? customAccessKeySecret\n: hunter2",
         ] {
             let shown = masked(text).join("\n");
-            assert!(!shown.contains("SECRET"), "{text}\n{shown}");
+            assert!(!shown.contains("hunter2"), "{text}\n{shown}");
         }
         let kept = "KUBELET_EXTRA_ARGS=--authentication-token-webhook=true\nregionId: cn-beijing";
         assert_eq!(masked(kept).join("\n"), kept);

@@ -143,6 +143,14 @@ impl Current {
         }
     }
 
+    /// Spaces count there, too.
+    fn push_quoted(&mut self, byte: u8, at: usize) {
+        self.value.push(byte);
+        self.solid = self.value.len();
+        self.to = at + 1;
+        self.quote = None;
+    }
+
     fn begin(&mut self, at: usize) {
         self.from.get_or_insert(at);
     }
@@ -209,9 +217,7 @@ pub fn read(text: &str, comments: Comments) -> Vec<Assignment> {
             }
             (State::Escape, _) => {
                 if !is_end {
-                    current.push(byte, at);
-                    current.solid = current.value.len();
-                    current.to = at + 1;
+                    current.push_quoted(byte, at);
                 }
                 State::Value
             }
@@ -225,7 +231,7 @@ pub fn read(text: &str, comments: Comments) -> Vec<Assignment> {
             }
             (State::Double, b'\\') => State::DoubleEscape,
             (State::Single | State::Double, _) => {
-                current.push(byte, at);
+                current.push_quoted(byte, at);
                 state
             }
             (State::DoubleEscape, _) => {
@@ -233,7 +239,7 @@ pub fn read(text: &str, comments: Comments) -> Vec<Assignment> {
                     current.value.push(b'\\');
                 }
                 if !is_end {
-                    current.push(byte, at);
+                    current.push_quoted(byte, at);
                 }
                 State::Double
             }

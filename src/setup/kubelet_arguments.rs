@@ -21,15 +21,11 @@ const VARIABLES: [&str; 4] =
 /// ACK's own file for them.
 const ACK_FILE: &str = "/etc/kubernetes/kubelet-customized-args.conf";
 
-const KUBELET: &str = "kubelet.service";
+const KUBELET: &str = "kubelet";
 
 /// The services of k3s and RKE2, which run a kubelet of their own.
-const RANCHER: [(&str, &str); 4] = [
-    ("k3s", "k3s.service"),
-    ("k3s", "k3s-agent.service"),
-    ("rke2", "rke2-server.service"),
-    ("rke2", "rke2-agent.service"),
-];
+const RANCHER: [(&str, &str); 4] =
+    [("k3s", "k3s"), ("k3s", "k3s-agent"), ("rke2", "rke2-server"), ("rke2", "rke2-agent")];
 
 /// What they use for credential providers if both are there.
 const RANCHER_CONFIG: &str = "/var/lib/rancher/credentialprovider/config.yaml";
@@ -38,7 +34,7 @@ const RANCHER_BIN_DIR: &str = "/var/lib/rancher/credentialprovider/bin";
 /// What starts the kubelet of a node.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The service that is restarted.
+    /// The service that is restarted, without its ending.
     pub service: &'static str,
     kind: Kind,
     /// How comments in environment files are read here.
@@ -73,13 +69,13 @@ impl Launch {
         let systemd = if is_live { Systemd::version() } else { None };
         let readings = Comments::of(systemd);
         let asks = is_live && tree.is_machine();
-        if unit::fragment(tree, KUBELET).is_some() {
+        if unit::fragment(tree, &unit_name(KUBELET)).is_some() {
             let known = if asks { Systemd::files(KUBELET) } else { None };
             return Ok(Self { service: KUBELET, kind: Kind::Unit { known }, readings });
         }
         let there: Vec<(&'static str, &'static str)> = RANCHER
             .into_iter()
-            .filter(|(_, service)| unit::fragment(tree, service).is_some())
+            .filter(|(_, service)| unit::fragment(tree, &unit_name(service)).is_some())
             .collect();
         let is_active = |(_, service): &&(&str, &str)| is_live && Systemd::is_active(service);
         match there.iter().find(is_active).or(there.first()).copied() {
@@ -117,7 +113,7 @@ impl Launch {
             Kind::Unit { known } => known.clone(),
             Kind::Rancher(_) => None,
         };
-        Unit::read(tree, self.service, known, without)
+        Unit::read(tree, &unit_name(self.service), known, without)
     }
 
     /// The variables that the service gives what it starts.
@@ -295,7 +291,11 @@ impl Launch {
     }
 }
 
-/// What nothing here can do for a person.
+fn unit_name(service: &str) -> String {
+    format!("{service}.service")
+}
+
+/// What a person has to do, for it is not certain here.
 fn by_hand(why: &str, wanted: &[String]) -> Failure {
     Failure::new(Exit::Usage, format!("the kubelet's arguments cannot be changed safely: {why}"))
         .hint(format!("add to the kubelet's command line by hand: {}", wanted.join(" ")))

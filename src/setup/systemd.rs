@@ -13,8 +13,8 @@ use crate::setup::tree::Tree;
 /// Where the kubelet says whether it is healthy, unless it was told otherwise.
 const HEALTH: ([u8; 4], u16) = ([127, 0, 0, 1], 10248);
 
-/// How long a kubelet may take to be healthy, in seconds.
-const PATIENCE: u32 = 60;
+/// How often as long as it is watched a kubelet may take to be healthy.
+const PATIENCE: u32 = 6;
 
 /// A systemd that may be asked and told.
 #[derive(Debug, Clone, Copy)]
@@ -102,13 +102,15 @@ impl Systemd {
     #[must_use]
     pub fn comes_up(self, service: &str, says_health: bool) -> bool {
         let mut up = 0;
-        for _ in 0..PATIENCE + self.watch {
+        for second in 0..=PATIENCE * self.watch {
+            if second > 0 {
+                thread::sleep(Duration::from_secs(1));
+            }
             let is_up = Self::is_active(service) && (!says_health || is_healthy());
             up = if is_up { up + 1 } else { 0 };
             if up > self.watch {
                 return true;
             }
-            thread::sleep(Duration::from_secs(1));
         }
         false
     }

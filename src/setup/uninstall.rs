@@ -6,13 +6,13 @@ use crate::config::SYSTEM_PATH;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::flags::CONFIG;
 use crate::setup::begin;
-use crate::setup::install::{not_healthy, put_back};
 use crate::setup::kubelet::obstacle;
 use crate::setup::kubelet_arguments::{Launch, is_own};
 use crate::setup::options::Options;
 use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::provider_file::{self, Added};
 use crate::setup::refresh_timer;
+use crate::setup::restart::{not_healthy, put_back};
 use crate::setup::steps::{Change, Steps, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::{Entry, Tree};
@@ -210,7 +210,7 @@ impl Node<'_> {
 
     fn apply(&self, changes: &[Change], options: &Options, restart: bool) -> Result<(), Failure> {
         let live = options.is_live();
-        let service = self.launch.as_ref().map_or("kubelet.service", |launch| launch.service);
+        let service = self.launch.as_ref().map_or("kubelet", |launch| launch.service);
         let is_running = live && Systemd::is_active(service);
         let says_health = is_running && is_healthy();
         let systemd = Systemd { watch: options.watch() };
