@@ -6,7 +6,6 @@ pub mod call;
 pub mod challenge;
 pub mod endpoint;
 pub mod ids;
-mod lenient_json;
 pub mod metadata;
 pub mod owner;
 pub mod ram_policy;

@@ -10,7 +10,7 @@ pub mod setup;
 
 use std::ffi::OsString;
 
-use crate::app::arguments::Command;
+use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
@@ -43,9 +43,9 @@ pub fn run(
         let (action, options) = asked?;
         return setup::run(action, &options);
     }
-    match arguments::parse(arguments).map_err(|error| usage(&error.to_string()))? {
+    match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
-        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", arguments::VERSION)))),
+        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", crate::VERSION)))),
         Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
         Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
         Command::Render { config, what, options, pods } => {
@@ -73,8 +73,8 @@ pub fn internal_error(place: Option<&str>) -> Failure {
     Failure::new(Exit::Unexpected, format!("internal error{place}")).hint("please report this")
 }
 
-fn usage(message: &str) -> Failure {
-    Failure::new(Exit::Usage, message).hint("see aliyun-acr-credential-provider --help")
+fn usage(error: &UsageError) -> Failure {
+    Failure::new(Exit::Usage, error.to_string()).hint(error.hint.clone())
 }
 
 /// How much goes to stderr, as `ACR_CREDENTIAL_PROVIDER_LOG` asks.

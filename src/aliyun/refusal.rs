@@ -6,9 +6,14 @@
 
 use std::fmt;
 
-use crate::aliyun::lenient_json::{Document, Word};
+use serde_json::{Map, Value};
+
 use crate::aliyun::redact;
 use crate::secret::Secret;
+
+/// Fields of answers that are secrets, wherever they stand.
+const SECRETS: [&str; 4] =
+    ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
 /// A refusal, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,10 +105,10 @@ impl Refusal {
         ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| self.code.contains(word))
     }
 
-    /// The time stamp was more than 15 minutes off.
+    /// The service does not accept the time stamp: it is more than 15 minutes off.
     #[must_use]
     pub fn is_clock(&self) -> bool {
-        self.code == "InvalidTimeStamp.Expired"
+        ["InvalidTimeStamp.Expired", "IllegalTimestamp"].contains(&self.code.as_str())
     }
 
     /// A nonce was seen before: something on the way sent the request twice.
@@ -157,7 +162,7 @@ pub struct Sent<'a> {
     pub string_to_sign: Option<&'a str>,
 }
 
-/// The fields of an error envelope. One that is not as it should be is no reason to lose the others.
+/// The fields of an error envelope. A field of the wrong form does not hide the others.
 #[derive(Default)]
 struct Envelope {
     code: Option<String>,
@@ -171,28 +176,54 @@ struct Envelope {
 
 impl Envelope {
     fn read(body: &[u8]) -> Option<Self> {
-        let fields: Document = serde_json::from_slice(body).ok()?;
-        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.text("PolicyType"));
-        let is_success = match fields.get("IsSuccess").map(|is| &is.word) {
-            None | Some(Word::Flag(true)) => None,
-            Some(Word::Flag(false)) => Some(NotTrue::False),
+        let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let either = |names: [&str; 2]| names.iter().find_map(|name| word(fields.get(*name)?));
+        let is_success = match fields.get("IsSuccess") {
+            None | Some(Value::Bool(true)) => None,
+            Some(Value::Bool(false)) => Some(NotTrue::False),
             Some(_) => Some(NotTrue::Other),
         };
-        // A word that all answers of Container Registry have.
-        let code = fields.either("Code", "code").filter(|code| code != "success");
+        let mut issued = Vec::new();
+        collect_secrets(&fields, &mut issued);
         Some(Self {
-            code,
-            message: fields.either("Message", "message"),
-            request_id: fields.either("RequestId", "requestId"),
+            // All answers of Container Registry have a code.
+            code: either(["Code", "code"]).filter(|code| code != "success"),
+            message: either(["Message", "message"]),
+            request_id: either(["RequestId", "requestId"]),
             is_success,
-            policy_type: denied.map(str::to_owned),
-            issued: fields.secrets(),
+            policy_type: fields
+                .get("AccessDeniedDetail")
+                .and_then(|of| word(of.get("PolicyType")?)),
+            issued,
         })
     }
 
     /// What must not be printed of the answer: what was sent, and what is given out.
     fn secrets<'s>(&'s self, sent: &Sent<'s>) -> Vec<&'s Secret> {
         sent.secrets.iter().copied().chain(&self.issued).collect()
+    }
+}
+
+/// A text, or a number as one.
+#[must_use]
+pub fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Finds what an answer gives out.
+fn collect_secrets(fields: &Map<String, Value>, secrets: &mut Vec<Secret>) {
+    for (name, value) in fields {
+        match value {
+            Value::Object(fields) => collect_secrets(fields, secrets),
+            value if SECRETS.contains(&name.as_str()) => {
+                secrets.extend(word(value).map(Secret::new));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -335,11 +366,11 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_code_is_the_services_if_it_shows_so() {
-        let told = r#""RequestId":"R-5","Message":"Being upgraded.""#;
+        let rest = r#""RequestId":"R-5","Message":"Being upgraded.""#;
         for (status, body, said, of_service, may_pass) in [
             (
                 200,
-                format!(r#"{{"IsSuccess":false,{told}}}"#),
+                format!(r#"{{"IsSuccess":false,{rest}}}"#),
                 r#"IsSuccess false without an error code: "Being upgraded." (HTTP 200, request id R-5)"#,
                 true,
                 false,
@@ -353,14 +384,14 @@ mod tests {
             ),
             (
                 403,
-                format!(r#"{{"Code":"",{told}}}"#),
+                format!(r#"{{"Code":"",{rest}}}"#),
                 r#"HTTP 403 without an error code: "Being upgraded." (HTTP 403, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 500,
-                format!("{{{told}}}"),
+                format!("{{{rest}}}"),
                 r#"HTTP 500 without an error code: "Being upgraded." (HTTP 500, request id R-5)"#,
                 true,
                 true,

@@ -1,11 +1,12 @@
 //! Security Token Service, API version 2015-04-01.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::aliyun::lenient_json::{Field, Word};
+use crate::aliyun::refusal::word;
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact};
 use crate::secret::Secret;
@@ -56,7 +57,7 @@ pub struct About {
 pub struct SessionAnswer {
     credentials: SessionCredentials,
     #[serde(default)]
-    assumed_role_user: Field,
+    assumed_role_user: Value,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +70,7 @@ struct SessionCredentials {
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
     #[serde(default)]
-    expiration: Word,
+    expiration: Value,
 }
 
 impl Session {
@@ -80,11 +81,11 @@ impl Session {
         let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =
             credentials;
         let secrets = [sent, &[&access_key_secret, &security_token]].concat();
-        let text = |text: &str| Some(redact::line(text, &secrets)).filter(|text| !text.is_empty());
-        let about = About {
-            arn: assumed_role_user.text("Arn").and_then(text),
-            expires: expiration.text().and_then(text),
+        let text = |value: &Value| {
+            Some(redact::line(&word(value)?, &secrets)).filter(|text| !text.is_empty())
         };
+        let about =
+            About { arn: assumed_role_user.get("Arn").and_then(text), expires: text(&expiration) };
         let credentials = Credentials {
             access_key_id: access_key_id.expose().to_owned(),
             access_key_secret,

@@ -1,4 +1,4 @@
-//! Looks at everything that a pull would meet, and changes nothing.
+//! Looks at everything that a pull would meet, as the kubelet runs the program; changes nothing.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -16,32 +16,29 @@ use crate::system::log::Journal;
 /// The report as text, and the exit code that a pull would have.
 #[must_use]
 pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions) -> (String, u8) {
-    // What would be a warning of a pull is in the report.
-    let journal = &Journal::default();
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
-    // As the kubelet runs the program: its environment and its arguments.
     let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
+    let colour = io::stdout().is_terminal() && process.environment.get("NO_COLOR").is_none();
+    // What would be a warning of a pull is in the report.
+    let journal = &Journal::default();
     let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);
-    let process = Process { journal, environment, ..process };
+    let process = Process { environment, journal, ..process };
     let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
-    let mut report = Report::default();
     let session = Session::open(process, asked.as_deref(), Access::Look);
     let config = session.as_ref().map(|session| &session.config);
+    let mut report = Report::default();
+    let hosts: Vec<String> = config.map_or_else(|_| Vec::new(), named_hosts);
+    let asked: Vec<String> = options.image.clone().into_iter().collect();
     if let Some(look) = &look {
-        let hosts: Vec<String> = config.map_or_else(|_| Vec::new(), named_hosts);
-        let images = [options.image.clone().into_iter().collect(), hosts.clone()].concat();
-        report.add(look.check(&images, config.ok()));
-        report.add(configuration::check(config, process.environment));
-        if let Ok(session) = &session {
-            let pulls = options.image.clone().map_or(hosts, |image| vec![image]);
-            follow(&pulls, look, session, journal, options, &mut report);
-            report.images = pulls;
-        }
-    } else {
-        report.add(configuration::check(config, process.environment));
+        report.add(look.check(&[asked.as_slice(), &hosts].concat(), config.ok()));
     }
-    let colour = io::stdout().is_terminal() && process.environment.get("NO_COLOR").is_none();
+    report.add(configuration::check(config, environment));
+    if let (Some(look), Ok(session)) = (&look, &session) {
+        let pulls = if asked.is_empty() { hosts } else { asked };
+        follow(&pulls, look, session, journal, options, &mut report);
+        report.images = pulls;
+    }
     let text = if options.json { report.json() } else { report.text(colour, options.verbose) };
     (text, report.exit())
 }

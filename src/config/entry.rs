@@ -1,7 +1,7 @@
 //! One entry of `acr-registry-info`: which hosts it covers, and who asks for their login.
 
 use crate::aliyun::ids::{InstanceId, Region, RoleArn};
-use crate::aliyun::registry_host::{self, RegistryHost};
+use crate::aliyun::registry_host;
 use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
 use crate::config::diagnostics::notes::{Notes, quotable};
 use crate::config::file::{Section, Written};
@@ -173,7 +173,7 @@ fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> 
                 quotable(&text)
             );
             notes.problem(at, message);
-        } else if personal && !may_be_personal(&text) {
+        } else if personal && !registry_host::may_be_personal(&text) {
             let message = format!(
                 "`domains` has `{}`, which is no Personal Edition host, but `instanceId` is left out",
                 quotable(&text)
@@ -184,15 +184,6 @@ fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> 
         }
     }
     domains
-}
-
-/// Whether a host can be of Personal Edition: by its form, or as the one without a region.
-fn may_be_personal(host: &str) -> bool {
-    let name = host.split(':').next().unwrap_or(host);
-    let form = RegistryHost::parse(name);
-    let personal =
-        matches!(form, Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }));
-    personal || name == "registry.aliyuncs.com"
 }
 
 fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {

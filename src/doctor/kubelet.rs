@@ -7,13 +7,14 @@ mod token_modes;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::PROGRAM;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name};
 use crate::kubelet::flags::{BIN_DIR, CONFIG};
 use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
+use crate::kubelet::mistake::Finding;
 use crate::kubelet::process::{Kubelet, running};
 use crate::kubelet::provider_config::{Provider, ProviderConfig};
 use crate::kubelet::provider_rules;
@@ -22,13 +23,16 @@ pub use invocation::{Invocation, ReadArguments};
 
 /// The kubelet as far as it is seen.
 pub struct Look {
+    root: PathBuf,
     kubelet: Option<Kubelet>,
     /// The values of both flags.
     file: Option<String>,
     bin_dir: Option<String>,
-    config: ProviderConfig,
-    /// The providers that are this program, by their place in the list.
-    ours: Vec<usize>,
+    /// The providers that are this program.
+    ours: Vec<Provider>,
+    others: Vec<Provider>,
+    /// What is wrong with the form of its configuration.
+    findings: Vec<Finding>,
     read_arguments: ReadArguments,
 }
 
@@ -39,42 +43,30 @@ impl Look {
         let kubelet = running(root);
         let flag = |name| kubelet.as_ref().and_then(|kubelet| kubelet.flags.value(name));
         let (file, bin_dir) = (flag(CONFIG), flag(BIN_DIR));
-        let (config, ours) = match (&kubelet, &file, &bin_dir) {
-            (Some(kubelet), Some(file), Some(bin_dir)) => {
-                let config = ProviderConfig::read(file, kubelet);
-                let folder = kubelet.path(bin_dir);
-                let is_ours =
-                    |(_, provider): &(usize, &Provider)| token_modes::is_ours(provider, &folder);
-                let ours = config.providers.iter().enumerate().filter(is_ours);
-                let ours = ours.map(|(at, _)| at).collect();
-                (config, ours)
-            }
-            _ => (ProviderConfig::default(), Vec::new()),
-        };
-        Self { kubelet, file, bin_dir, config, ours, read_arguments }
-    }
-
-    /// The providers that are this program, and the others.
-    fn providers(&self) -> (Vec<&Provider>, Vec<&Provider>) {
-        let all = self.config.providers.iter().enumerate();
-        let (ours, others): (Vec<_>, Vec<_>) = all.partition(|(at, _)| self.ours.contains(at));
-        let providers = |some: Vec<(usize, _)>| some.into_iter().map(|(_, one)| one).collect();
-        (providers(ours), providers(others))
+        let (mut config, mut folder) = (ProviderConfig::default(), PathBuf::new());
+        if let (Some(kubelet), Some(file), Some(bin_dir)) = (&kubelet, &file, &bin_dir) {
+            config = ProviderConfig::read(file, kubelet);
+            folder = kubelet.path(bin_dir);
+        }
+        let is_ours = |provider: &Provider| token_modes::is_ours(provider, &folder);
+        let (ours, others) = config.providers.into_iter().partition(is_ours);
+        let root = root.to_owned();
+        let findings = config.findings;
+        Self { root, kubelet, file, bin_dir, ours, others, findings, read_arguments }
     }
 
     /// How the kubelet runs the program for an image, or for any.
     #[must_use]
     pub fn invocation(&self, image: Option<&str>) -> Option<Invocation> {
-        let (ours, _) = self.providers();
-        let hit = image.and_then(|image| images::providers(&ours, image).first().copied());
-        Invocation::of(hit.or(ours.first().copied())?, self.kubelet.as_ref()?, self.read_arguments)
+        let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
+        let provider = hit.or(self.ours.first())?;
+        Invocation::of(provider, self.kubelet.as_ref()?, self.read_arguments)
     }
 
     /// Whether the kubelet asks for an image with a pod's token.
     #[must_use]
     pub fn sends_tokens(&self, image: &str) -> bool {
-        let (ours, _) = self.providers();
-        images::providers(&ours, image).iter().any(|provider| provider.tokens.is_some())
+        images::providers(&self.ours, image).iter().any(|provider| provider.tokens.is_some())
     }
 
     /// `images` are what the kubelet should ask for. The configuration, where it can be read, says
@@ -83,7 +75,7 @@ impl Look {
     pub fn check(&self, images: &[String], config: Option<&Config>) -> Check {
         let mut check = Check::new(Name::Kubelet);
         let Some(kubelet) = &self.kubelet else {
-            check.warn("this user sees no kubelet process", NO_PROCESS);
+            check.warn("this user sees no kubelet process", not_seen(&self.root));
             return check;
         };
         let (Some(file), Some(bin_dir)) = (&self.file, &self.bin_dir) else {
@@ -96,7 +88,7 @@ impl Look {
             );
             return check;
         };
-        let (ours, others) = self.providers();
+        let (ours, others) = (&self.ours, &self.others);
         let release = kubelet.release.map(|release| format!("Kubernetes {release}"));
         let names = ours.iter().map(|provider| {
             let mode = if provider.tokens.is_some() { " with service account tokens" } else { "" };
@@ -105,25 +97,25 @@ impl Look {
         let summary: Vec<String> = release.into_iter().chain(names).collect();
         check.detail(format!("{} in {file}", summary.join(", ")));
         self.mistakes(kubelet, &mut check);
-        if ours.is_empty() && !self.config.providers.is_empty() {
-            none_is_ours(file, bin_dir, &others, kubelet, &mut check);
+        if ours.is_empty() && !others.is_empty() {
+            none_is_ours(file, bin_dir, others, kubelet, &mut check);
         }
-        for provider in &ours {
+        for provider in ours {
             binary::check(bin_dir, provider, true, kubelet, &mut check);
             invocation::check(provider, config, kubelet, self.read_arguments, &mut check);
             token_modes::audience(provider, &mut check);
         }
-        for provider in &others {
+        for provider in others {
             binary::check(bin_dir, provider, false, kubelet, &mut check);
         }
         for image in images.iter().filter(|_| !ours.is_empty()) {
-            images::check(&ours, image, &mut check);
+            images::check(ours, image, &mut check);
             if let Some(config) = config {
-                token_modes::served(image, &images::providers(&ours, image), config, &mut check);
+                token_modes::served(image, &images::providers(ours, image), config, &mut check);
             }
         }
-        since_its_start(&ours, kubelet, &mut check);
-        apart(&ours, &others, &mut check);
+        since_its_start(ours, kubelet, &mut check);
+        apart(ours, others, &mut check);
         check
     }
 
@@ -131,15 +123,12 @@ impl Look {
     /// not to start; what only keeps a provider from being run matters for ours alone.
     fn mistakes(&self, kubelet: &Kubelet, check: &mut Check) {
         let gates = kubelet.feature_gates();
-        let of_provider = |(at, provider): (usize, &Provider)| {
-            let findings = provider_rules::check(provider, kubelet.release, &gates);
-            let is_ours = self.ours.contains(&at);
-            findings.into_iter().filter(move |f| is_ours || f.mistake.stops_the_kubelet())
-        };
-        let rules: Vec<_> =
-            self.config.providers.iter().enumerate().flat_map(of_provider).collect();
+        let rules = |provider| provider_rules::check(provider, kubelet.release, &gates);
+        let others = self.others.iter().flat_map(rules);
+        let others = others.filter(|finding| finding.mistake.stops_the_kubelet());
+        let found: Vec<Finding> = self.ours.iter().flat_map(rules).chain(others).collect();
         let mut stops = false;
-        for finding in self.config.findings.iter().chain(&rules) {
+        for finding in self.findings.iter().chain(&found) {
             let (what, remedy) = (finding.to_string(), finding.mistake.remedy());
             stops |= finding.mistake.stops_the_kubelet();
             if finding.mistake.fails_pulls() {
@@ -154,12 +143,26 @@ impl Look {
     }
 }
 
-const NO_PROCESS: &str = "run doctor on the node, as root. There start what runs the kubelet: systemctl status kubelet (k3s, rke2-server, rke2-agent, snap.kubelet.daemon)";
+/// Units that run a kubelet.
+const UNITS: [&str; 6] =
+    ["kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent", "snap.kubelet.daemon"];
+
+/// What to do where no kubelet runs: which unit should run it.
+fn not_seen(root: &Path) -> String {
+    let folders = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+    let is_there = |unit: &&&str| {
+        folders.iter().any(|folder| root.join(folder).join(format!("{unit}.service")).exists())
+    };
+    match UNITS.iter().find(is_there) {
+        Some(unit) => format!("systemctl status {unit}; journalctl -u {unit} | grep -i credential"),
+        None => "run doctor on a node, as root".to_owned(),
+    }
+}
 
 fn none_is_ours(
     config: &str,
     bin_dir: &str,
-    providers: &[&Provider],
+    providers: &[Provider],
     kubelet: &Kubelet,
     check: &mut Check,
 ) {
@@ -176,9 +179,9 @@ fn none_is_ours(
 }
 
 /// The kubelet reads its file when it starts, and not again.
-fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, check: &mut Check) {
+fn since_its_start(ours: &[Provider], kubelet: &Kubelet, check: &mut Check) {
     let Some(started) = kubelet.started else { return };
-    let changed = |provider: &&&Provider| {
+    let changed = |provider: &&Provider| {
         fs::metadata(kubelet.path(&provider.file)).is_ok_and(|file| file.mtime() > started)
     };
     if let Some(provider) = ours.iter().find(changed) {
@@ -191,10 +194,10 @@ fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, check: &mut Check) {
 
 /// Fails where a provider of ours that gets tokens and one that gets none match the same images;
 /// for a provider of others a warning, for whose logins these are is not known here.
-fn apart(ours: &[&Provider], others: &[&Provider], check: &mut Check) {
-    let patterns = |providers: &[&Provider], with_tokens: bool| -> Vec<(String, String)> {
+fn apart(ours: &[Provider], others: &[Provider], check: &mut Check) {
+    let patterns = |providers: &[Provider], with_tokens: bool| -> Vec<(String, String)> {
         let of_mode = providers.iter().filter(|provider| provider.tokens.is_some() == with_tokens);
-        let each = |provider: &&Provider| {
+        let each = |provider: &Provider| {
             let name = provider.name.clone();
             let patterns = provider.match_images.clone();
             patterns.into_iter().map(move |pattern| (name.clone(), pattern))

@@ -67,17 +67,17 @@ impl Probe {
         let Some(origin) = Origin::of(url) else {
             return Self::new(url.to_owned(), Outcome::NotAUrl);
         };
-        let name = origin.host.clone();
         let proxy = match routes.proxy_for(&origin) {
-            Ok(None) => return Self::direct(name, origin.port, origin.is_https.then_some(routes)),
-            Ok(Some(proxy)) => match Origin::of(proxy.url()) {
-                Some(origin) => Self::direct(origin.host, origin.port, None),
-                // It may hold a password.
-                None => Self::new("HTTPS_PROXY".to_owned(), Outcome::NotAUrl),
-            },
-            Err(error) => Self::new(error.to_string(), Outcome::NotAUrl),
+            Ok(None) => return Self::direct(origin, Some(routes)),
+            Ok(Some(proxy)) => Origin::of(proxy.url()),
+            Err(_) => None,
         };
-        Self::new(name, Outcome::Proxy(Box::new(proxy)))
+        let proxy = match proxy {
+            Some(proxy) => Self::direct(proxy, None),
+            // It may hold a password.
+            None => Self::new("HTTPS_PROXY".to_owned(), Outcome::NotAUrl),
+        };
+        Self::new(origin.host, Outcome::Proxy(Box::new(proxy)))
     }
 
     fn new(name: String, outcome: Outcome) -> Self {
@@ -85,9 +85,9 @@ impl Probe {
     }
 
     /// `routes` say whom to trust, where there is to be TLS.
-    fn direct(name: String, port: u16, routes: Option<&Routes>) -> Self {
-        let mut probe = Self::new(name, Outcome::Reached);
-        if let Err(outcome) = probe.go(port, routes) {
+    fn direct(origin: Origin, routes: Option<&Routes>) -> Self {
+        let mut probe = Self::new(origin.host, Outcome::Reached);
+        if let Err(outcome) = probe.go(origin.port, routes.filter(|_| origin.is_https)) {
             probe.outcome = outcome;
         }
         probe

@@ -22,7 +22,7 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Check of a pull, in their order.
+/// Checks that every pull has, in their order.
 const ORDER: [Name; 7] = [
     Name::Entry,
     Name::Identity,
@@ -83,7 +83,7 @@ fn walk(
     entry::check(trail.entry(), config, &lookup, report);
     let why = match trail.entry() {
         Err(_) => "not reached: a pull ends at `entry`".to_owned(),
-        Ok(None) => "not reached: a pull is answered with no login".to_owned(),
+        Ok(None) => "not reached: the pull gets no login from this program".to_owned(),
         Ok(Some(target)) => {
             let ended = login(&trail, target, sends_tokens, config, node, report);
             report.add(endpoints::check(target.entry, &lookup));
@@ -176,7 +176,7 @@ fn well(name: Name, detail: String) -> Check {
 
 fn clock(node: &Node<'_>, report: &mut Report) {
     let Some(off) = node.network.clock.seen() else {
-        return report.add(Check::skipped(Name::Clock, "no service has told its time"));
+        return report.add(Check::skipped(Name::Clock, "no service reported its time"));
     };
     let mut check = Check::new(Name::Clock);
     let by = match off {
@@ -185,13 +185,13 @@ fn clock(node: &Node<'_>, report: &mut Report) {
         _ => format!("{off} s behind"),
     };
     if off.abs() <= CLOCK_ODD {
-        check.detail(format!("{by} the service's"));
+        check.detail(format!("this machine's clock is {by} the service's"));
     } else {
         let refused =
             if off.abs() > CLOCK_REFUSED { ": requests are refused at first" } else { "" };
         check.warn(
-            format!("this machine's is {by} the service's{refused}"),
-            "see that time synchronisation (chrony or ntpd) runs on this node",
+            format!("this machine's clock is {by} the service's{refused}"),
+            "start time synchronisation (chrony or ntpd) on this node",
         );
     }
     report.add(check);

@@ -1,4 +1,4 @@
-//! What is wrong with the configuration, in words.
+//! A configuration that cannot be used, in words.
 
 use crate::config::ConfigError;
 use crate::failure::{Exit, Failure};
@@ -20,16 +20,16 @@ impl Failure {
                 if more > 0 {
                     failure = failure.caused_by(format!("and {more} more"));
                 }
-                failure.hint("correct the file; it is read anew on the next pull, without a restart of the kubelet")
+                failure.hint("correct the file; the next pull reads it again, without a restart of the kubelet")
             }
             ConfigError::Unreadable { .. } => {
-                failure.hint("see that the path is right and the file readable")
+                failure.hint("see that the path is right and that this user can read the file")
             }
             ConfigError::Distrusted { .. } => failure.hint(
-                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
+                "only root, or the user who runs this program, may be able to change the file: check owner and mode of the file and of its folder",
             ),
             ConfigError::Environment(_) => {
-                failure.hint("unset what is not meant, or configure an entry in acr-registry-info")
+                failure.hint("unset the variables that are not meant, or configure an entry in acr-registry-info")
             }
         }
     }

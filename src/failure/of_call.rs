@@ -199,6 +199,9 @@ fn stranger_hint(hop: Hop, what: &Stranger) -> &'static str {
             "see where the name leads (DNS, /etc/hosts); behind a proxy that inspects TLS, set caFile to the proxy's CA"
         }
         _ if hop.is_metadata() => IN_PLACE_OF_METADATA,
+        Stranger::Unreadable { request_id: Some(_), .. } => {
+            "see that the configured endpoint belongs to the right service; if it does, give the request id to the vendor's support"
+        }
         Stranger::Redirect(_) | Stranger::TooLarge(_) | Stranger::Unreadable { .. } => {
             IN_PLACE_OF_THE_SERVICE
         }

@@ -66,13 +66,6 @@ fn times(number: &str, unit: u64) -> Option<u64> {
     digits(whole)?.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
 }
 
-/// Whether Go would take a text as a duration of no less than 0. `0` alone is left out: as YAML that
-/// is a number, and no text.
-#[must_use]
-pub fn is_go(text: &str) -> bool {
-    text.trim_start_matches('+') != "0" && parse_go(text).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,16 +130,6 @@ mod tests {
             "6000000000000000h",
         ] {
             assert_eq!(parse_go(not), None, "{not}");
-        }
-    }
-
-    #[test]
-    fn a_bare_0_is_no_text() {
-        for text in ["0s", "1.5h", "+5m", "10us"] {
-            assert!(is_go(text), "{text}");
-        }
-        for text in ["", "+", "0", "+0", "3600", "1d", "-5m", "h"] {
-            assert!(!is_go(text), "{text}");
         }
     }
 }

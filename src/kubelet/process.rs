@@ -140,7 +140,7 @@ fn started(proc: &Path, process: &Path) -> Option<i64> {
     let machine = fs::read_to_string(proc.join("stat")).ok()?;
     let machine = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name in brackets may have blanks in it; the start is the 22nd field of all.
+    // The name in brackets may have spaces in it; the start is the 22nd field of all.
     let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let seconds = ticks.div_ceil(rustix::param::clock_ticks_per_second());
     machine.trim().parse::<i64>().ok()?.checked_add(i64::try_from(seconds).ok()? + 1)
@@ -175,7 +175,7 @@ pub fn version_of(binary: &Path) -> io::Result<String> {
     let begun = clock::instant();
     while child.try_wait()?.is_none() {
         if clock::instant().saturating_duration_since(begun) > PATIENCE {
-            // It is ours, and nobody waits for it any more.
+            // Nothing waits for it any more.
             let _ = child.kill();
             let _ = child.wait();
             return Err(ErrorKind::TimedOut.into());

@@ -2,7 +2,7 @@
 //!
 //! A client costs a thread and a runtime, so none is built until the first call, and a path that
 //! makes no call pays nothing. One request goes out as one request: redirects are not followed,
-//! nothing is retried here, and an answer above 1 MiB is refused.
+//! nothing is retried here, and an answer above 256 KiB is refused.
 
 use std::cell::OnceCell;
 use std::io::Read;
@@ -22,7 +22,7 @@ use crate::net::proxy::{self, Proxy, ProxyError};
 use crate::net::tls::{self, Trust};
 
 /// Largest answer that is read, in bytes.
-const MAX_ANSWER: u64 = 1024 * 1024;
+const MAX_ANSWER: u64 = 256 * 1024;
 
 /// Connecting to a VPC host that may not be reachable, and to the metadata service.
 const QUICK_CONNECT: Duration = Duration::from_secs(1);

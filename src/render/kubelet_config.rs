@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
@@ -221,15 +222,10 @@ fn apart(pods: &Hosts<'_>, node: &Hosts<'_>) -> Result<(), Failure> {
 
 /// Patterns for exactly the hosts that an entry covers.
 fn patterns(entry: &Entry) -> Vec<String> {
-    let region = entry.region.as_ref().map_or("*", |region| region.as_str());
+    let region = entry.region.as_ref();
     match &entry.scope {
         Scope::Domains(domains) => domains.clone(),
-        Scope::Instances | Scope::Account => vec![
-            format!("*.{region}.cr.aliyuncs.com"),
-            format!("*.distributed.{region}.cr.aliyuncs.com"),
-        ],
-        Scope::Personal => ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"]
-            .map(|variant| format!("registry{variant}.{region}.aliyuncs.com"))
-            .to_vec(),
+        Scope::Instances | Scope::Account => RegistryHost::enterprise_patterns(region),
+        Scope::Personal => RegistryHost::personal_patterns(region),
     }
 }

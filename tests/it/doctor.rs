@@ -4,7 +4,7 @@ mod configuration;
 mod kubelet;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value as Json, json};
 use simulation::cloud::standard;
@@ -48,30 +48,6 @@ fn lines(check: &Json, key: &str) -> String {
     lines.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-/// A kubelet that runs the program as it should, below a folder of the node's.
-fn with_kubelet(node: &Node) -> String {
-    let root = node.folder.join("machine");
-    let process = root.join("proc/1");
-    fs::create_dir_all(&process).unwrap();
-    fs::write(process.join("comm"), "kubelet\n").unwrap();
-    fs::write(process.join("environ"), "").unwrap();
-    symlink("/", process.join("root")).unwrap();
-    let (folder, name) = (node.folder.display(), "aliyun-acr-credential-provider");
-    let flag = "--image-credential-provider";
-    let line =
-        format!("kubelet\0{flag}-config={folder}/provider.yaml\0{flag}-bin-dir={folder}/bin\0");
-    fs::write(process.join("cmdline"), line).unwrap();
-    fs::create_dir(node.folder.join("bin")).unwrap();
-    copied(PROGRAM, node.folder.join("bin").join(name));
-    let config = node.config();
-    fs::write(
-        node.folder.join("provider.yaml"),
-        format!("apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: {name}\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [{ACME}]\n    defaultCacheDuration: 0s\n    args: [--config, \"{}\"]\n", config.display()),
-    )
-    .unwrap();
-    root.display().to_string()
-}
-
 /// The policy that a remedy of the failed check gives, behind some words.
 fn policy(check: &Json, before: &str) -> Json {
     let remedies = check["remedies"].as_array().unwrap();
@@ -83,7 +59,7 @@ fn policy(check: &Json, before: &str) -> Json {
 #[test]
 fn a_good_day_takes_a_line_for_each_check() {
     let node = Node::new(WELL);
-    let root = with_kubelet(&node);
+    let root = node.machine(&node.folder.join("provider.yaml"), &node.config());
     let (code, document) = doctor(&node, &["--root", &root]);
     assert_eq!(code, 0);
     assert_eq!(document["result"], "ok", "{document:#}");
@@ -128,7 +104,7 @@ fn a_bad_day_ends_with_the_check_that_fails() {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("FAILED  role ")).unwrap();
     assert!(lines[at].contains("EntityNotExist.Role"), "{text}");
-    assert!(lines[at + 1].contains("there is no role"), "{text}");
+    assert!(lines[at + 1].contains("does not exist"), "{text}");
     assert!(lines[at + 2].contains("do: compare account id"), "{text}");
     let place = format!("do: compare {}:5:5: assumeRoleARN", node.config().display());
     assert!(lines[at + 3].ends_with(&place), "{text}");

@@ -57,7 +57,7 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     Kubelet::release(34).decode_config(&text).unwrap();
     fs::write(node.folder.join("provider.yaml"), text).unwrap();
     let script = format!(
-        "'{folder}/kubelet' --image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir={folder}/bin & sleep 0.3; '{folder}/bin/{NAME}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
+        "'{folder}/kubelet' --image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir={folder}/bin & until grep -qx kubelet /proc/$!/comm; do sleep 0.05; done; '{folder}/bin/{NAME}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
         node.config().display()
     );
     let mut exec = Exec::new("/usr/bin/unshare");

@@ -8,7 +8,7 @@ use crate::kubelet::provider_config::Provider;
 use crate::pull::image::{DOCKER_HUB, registry_host};
 
 /// The providers that the kubelet runs for an image.
-pub(super) fn providers<'p>(ours: &[&'p Provider], image: &str) -> Vec<&'p Provider> {
+pub(super) fn providers<'p>(ours: &'p [Provider], image: &str) -> Vec<&'p Provider> {
     let repository = repository(image);
     let fits = |pattern: &String| match repository.split_once('/') {
         Some(_) => matches(pattern, &repository),
@@ -16,10 +16,10 @@ pub(super) fn providers<'p>(ours: &[&'p Provider], image: &str) -> Vec<&'p Provi
         None => matches(pattern.split('/').next().unwrap_or(pattern), &repository),
     };
     let hits = |provider: &&Provider| provider.match_images.iter().any(fits);
-    ours.iter().copied().filter(hits).collect()
+    ours.iter().filter(hits).collect()
 }
 
-pub(super) fn check(ours: &[&Provider], image: &str, check: &mut Check) {
+pub(super) fn check(ours: &[Provider], image: &str, check: &mut Check) {
     let repository = repository(image);
     if let Some(provider) = providers(ours, image).first() {
         return check.detail(format!("matchImages of {} has {repository}", provider.name));

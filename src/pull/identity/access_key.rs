@@ -1,14 +1,18 @@
 //! An AccessKey, from an entry or the environment.
 
+use sha1::{Digest, Sha1};
+
 use crate::aliyun::owner::Owner;
 use crate::aliyun::{Credentials, ram_policy};
+use crate::cache::store::hex;
 use crate::config::Entry;
 use crate::pull::identity::established::Identity;
 
-/// What tells it from others, without its secret.
+/// What distinguishes it from others. Keys are written to files, and a secret may stand in the id's place,
+/// so it is a digest.
 pub(super) fn key(credentials: &Credentials) -> String {
     let Credentials { access_key_id, access_key_secret: _, security_token: _ } = credentials;
-    format!("AccessKey {access_key_id}")
+    format!("AccessKey {}", hex(&Sha1::digest(access_key_id)))
 }
 
 /// A temporary AccessKey does not say whose it is.

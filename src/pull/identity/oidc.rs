@@ -17,7 +17,7 @@ use crate::system::trusted_file::{self, Links};
 /// Largest token file that is read, in KiB.
 const TOKEN_FILE: u64 = 64;
 
-/// What tells it from others, without a token.
+/// What distinguishes it from others, without a token.
 pub(super) fn key(oidc: &Oidc) -> String {
     // A pod's token, and so the role that it names, is never kept.
     let Oidc { provider, role, token_file, pod_identity: _, allowed_roles: _, account: _ } = oidc;
@@ -102,7 +102,7 @@ fn exchange(
     Ok(Identity { credentials: session.credentials, owner: role.into(), ends: None, about })
 }
 
-/// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.
+/// Read again each time: the kubelet, or our `DaemonSet`, rotates it.
 fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";

@@ -84,7 +84,7 @@ impl Machine {
 
     fn document(&self, flags: &str, image: &str) -> Json {
         let script = format!(
-            "{} '{}' {flags} & sleep 0.2; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
+            "{} '{}' {flags} & until grep -qx kubelet /proc/$!/comm; do sleep 0.05; done; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
             self.variable,
             self.node.folder.join("kubelet").display(),
             self.node.config().display()

@@ -40,7 +40,6 @@ fn refused(spoil: impl FnOnce(&Path), says: &str) {
     assert!(first.starts_with(&format!("error: configuration `{path}` ")), "{stderr}");
     assert!(first.contains(says), "{stderr}expected {says}");
     assert!(outcome.stdout.is_empty());
-    assert!(outcome.duration < Duration::from_secs(20), "{:?}", outcome.duration);
     assert!(node.cloud.calls().is_empty(), "it was believed");
     mode(&node.folder, 0o755);
 }
@@ -326,7 +325,7 @@ fn opened(pipe: &Path, run: impl FnOnce()) -> bool {
     if !opened {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         drop(rustix::fs::open(pipe, flags, Mode::empty()).unwrap());
-        receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        receiver.recv_timeout(Duration::from_secs(60)).unwrap();
     }
     opened
 }

@@ -297,9 +297,9 @@ fn rbac_lets_nodes_ask_for_tokens_of_this_audience() {
         assert!(!lets_nodes_ask(text, "", account), "the API server's own audience");
     }
     // Two calls, each applied, would leave the second one's names.
-    let replaces = "# Applying this replaces the service accounts that were named before";
+    let replaces = "# This manifest replaces the list of service accounts";
     assert!(named.starts_with(replaces) && !any.contains(replaces), "{named}{any}");
-    assert!(named.contains("for a team's role call `render ram-policy`"), "{named}");
+    assert!(named.contains("For one team's role call `render ram-policy`"), "{named}");
     // It needs no configuration.
     let bare = Node::new("{}");
     bare.configure_all("acr-registry-info:\n");

@@ -309,14 +309,14 @@ mod tests {
         exec.timeout = Duration::from_millis(200);
         let outcome = exec.run(b"").unwrap();
         assert_eq!(outcome.exit, Exit::TimedOut);
-        assert!(outcome.duration < Duration::from_secs(3), "{outcome:?}");
+        assert!(outcome.duration < Duration::from_secs(20), "{outcome:?}");
         let failure = outcome.answer(V1).unwrap_err();
         assert_eq!(failure.to_string(), "context deadline exceeded: ");
     }
 
     #[test]
     fn a_process_left_behind_is_noticed() {
-        let outcome = run("sleep 4 & echo done", b"");
+        let outcome = run("sleep 20 & echo done", b"");
         assert_eq!(outcome.exit, Exit::Code(0));
         assert_eq!(outcome.stdout, b"done\n");
         assert!(outcome.pipes_left_open);
