@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod refresh;
 pub mod render;
 pub mod session;
+pub mod setup;
 
 use std::ffi::OsString;
 
@@ -38,6 +39,11 @@ pub fn run(
     process: Process<'_>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Done, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(asked) = setup::arguments::parse(&arguments) {
+        let (action, options) = asked?;
+        return setup::run(action, &options);
+    }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
         Command::Version => {

@@ -15,6 +15,7 @@ pub mod app;
 
 pub mod doctor;
 pub mod render;
+pub mod setup;
 
 pub mod pull;
 

@@ -31,6 +31,45 @@ pub struct Options {
 /// What this version of the kubelet cannot do.
 pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
     let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    let hosts = hosts(config, options)?;
+    let mut text = String::new();
+    for comment in comments(config, options, release, &hosts) {
+        let _ = writeln!(text, "# {comment}");
+    }
+    let providers = of_hosts(config, release, hosts)?;
+    Ok(text + &provider_config::text(ApiVersion::newest(release), &providers))
+}
+
+/// The providers alone, for a file that is there already.
+///
+/// # Errors
+///
+/// What this version of the kubelet cannot do.
+pub fn providers(config: &Config, options: &Options) -> Result<Vec<Provider>, Failure> {
+    let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    of_hosts(config, release, hosts(config, options)?)
+}
+
+fn of_hosts(
+    config: &Config,
+    release: Release,
+    hosts: Vec<Hosts<'_>>,
+) -> Result<Vec<Provider>, Failure> {
+    let arguments = arguments(config)?;
+    let provider = |hosts: Hosts<'_>| Provider {
+        name: hosts.name.to_owned(),
+        match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
+        arguments: arguments.clone(),
+        tokens: (hosts.name == PROGRAM_FOR_PODS)
+            .then(|| token_attributes(release, hosts.asks_for_role)),
+        ..Provider::default()
+    };
+    Ok(hosts.into_iter().map(provider).collect())
+}
+
+fn check(options: &Options, release: Release) -> Result<(), Failure> {
     for (asked, since, what) in [
         (options.service_accounts, Release::WITH_TOKEN_ATTRIBUTES, "service account tokens"),
         (options.directory, Release::WITH_FOLDERS, "a folder of configurations"),
@@ -43,22 +82,7 @@ pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
             );
         }
     }
-    let hosts = hosts(config, options)?;
-    let mut text = String::new();
-    for comment in comments(config, options, release, &hosts) {
-        let _ = writeln!(text, "# {comment}");
-    }
-    let arguments = arguments(config)?;
-    let provider = |hosts: Hosts<'_>| Provider {
-        name: hosts.name.to_owned(),
-        match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
-        arguments: arguments.clone(),
-        tokens: (hosts.name == PROGRAM_FOR_PODS)
-            .then(|| token_attributes(release, hosts.asks_for_role)),
-        ..Provider::default()
-    };
-    let providers: Vec<Provider> = hosts.into_iter().map(provider).collect();
-    Ok(text + &provider_config::text(ApiVersion::newest(release), &providers))
+    Ok(())
 }
 
 /// What stands above the providers, for the person who puts the file on a node.

@@ -19,6 +19,7 @@
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
 //!   and through `doctor`.
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
+//! - [`setup`]: nodes that are set up and put back, in every form of their files, killed at every step.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
 //! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
@@ -61,6 +62,7 @@ mod render;
 mod samples;
 mod scenario;
 mod schema;
+mod setup;
 mod soak;
 mod stages;
 mod supply_chain;
