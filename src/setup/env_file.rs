@@ -17,6 +17,8 @@ pub struct Assignment {
     raw: Range<usize>,
     /// The quote that closes at its end.
     quote: Option<char>,
+    /// The file ends within its quotes.
+    is_open: bool,
 }
 
 /// What a backslash at the end of a comment does.
@@ -77,6 +79,7 @@ pub fn changed(
     }
     let wanted = edit.of(before.as_ref().map_or("", |before| before.value.as_str()));
     let candidates = match &before {
+        Some(Assignment { is_open: true, .. }) => return Err(Unsure::Form),
         Some(Assignment { raw, quote, .. }) => {
             let old = text.get(raw.clone()).ok_or(Unsure::Form)?;
             let mut new = text.to_owned();
@@ -162,7 +165,7 @@ impl Current {
         self.quote = Some(quote);
     }
 
-    fn end(mut self, at: usize) -> Option<Assignment> {
+    fn end(mut self, at: usize, is_open: bool) -> Option<Assignment> {
         let name = String::from_utf8(self.name).ok()?;
         let name = name.trim_end();
         let mut letters = name.bytes();
@@ -172,7 +175,7 @@ impl Current {
         let from = self.from.unwrap_or(at);
         let raw = from..self.to.max(from);
         let value = String::from_utf8(self.value).ok()?;
-        Some(Assignment { name: name.to_owned(), value, raw, quote: self.quote })
+        Some(Assignment { name: name.to_owned(), value, raw, quote: self.quote, is_open })
     }
 }
 
@@ -198,7 +201,7 @@ pub fn read(text: &str, comments: Comments) -> Vec<Assignment> {
                 State::Name
             }
             (State::BeforeValue | State::Value, _) if is_end => {
-                all.extend(std::mem::take(&mut current).end(at));
+                all.extend(std::mem::take(&mut current).end(at, false));
                 State::BeforeName
             }
             (State::BeforeValue, b'\'' | b'"') => {
@@ -250,7 +253,8 @@ pub fn read(text: &str, comments: Comments) -> Vec<Assignment> {
         };
     }
     if !matches!(state, State::BeforeName | State::Name | State::Comment | State::CommentEscape) {
-        all.extend(current.end(text.len()));
+        let is_open = matches!(state, State::Single | State::Double | State::DoubleEscape);
+        all.extend(current.end(text.len(), is_open));
     }
     all
 }

@@ -155,7 +155,8 @@ impl Node<'_> {
         }
         let Some(now) = running_arguments(self.tree) else { return Ok(()) };
         let ours = self.record.arguments();
-        let before = self.running.iter().flatten().filter(|flag| !ours.contains(flag));
+        let is_theirs = |flag: &&String| !flag.is_empty() && !ours.contains(flag);
+        let before = self.running.iter().flatten().filter(is_theirs);
         let missing: Vec<&str> =
             before.filter(|flag| !now.contains(flag)).map(String::as_str).collect();
         if !missing.is_empty() {

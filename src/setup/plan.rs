@@ -307,9 +307,7 @@ impl<'n> Node<'n> {
                     .hint(format!("add to its providers by hand: {}", lines.join(", ")))
             })?
         } else {
-            let names = providers.iter().map(|provider| provider.name.clone()).collect();
-            let added = Added { providers: names, patterns: Vec::new() };
-            (provider_file::new(version, providers), added)
+            (provider_file::new(version, providers), Added::all(providers))
         };
         apart(file, &text)?;
         let mut change = Change::new(file, What::Providers, Some(self.like(file, text, 0o644)?));
@@ -533,6 +531,7 @@ fn check_patterns(patterns: &[String]) -> Result<(), Failure> {
             && !host.starts_with('[')
             && host.matches('[').count() == host.matches(']').count()
             && !path.contains(['*', ' '])
+            && !pattern.contains("://")
             && !is_refused(pattern)
     };
     match patterns.iter().find(|pattern| !fits(pattern)) {

@@ -25,7 +25,7 @@ pub enum Unsure {
 pub struct Added {
     /// Names of providers.
     pub providers: Vec<String>,
-    /// Patterns of a provider that was there: its name, a space and the pattern.
+    /// Patterns: the name of their provider, a space and the pattern.
     pub patterns: Vec<String>,
 }
 
@@ -61,29 +61,47 @@ pub fn merged(
             .cloned()
             .collect(),
     };
-    let mut file = File::read(&taken_out(text, &gone)?)?;
+    let mut file = File::read(text)?;
     let mut added = Added::default();
     for provider in wanted {
-        let is_ours = ours.providers.contains(&provider.name);
-        match file.provider(&provider.name)? {
+        let patterns = match file.provider(&provider.name)? {
             None => {
                 file = file.with(version, provider)?;
                 added.providers.push(provider.name.clone());
+                provider.match_images.clone()
             }
             Some(node) => {
-                let (new, patterns) = file.extended(&node, provider)?;
-                file = new;
-                if is_ours {
+                if ours.providers.contains(&provider.name) {
                     added.providers.push(provider.name.clone());
                 }
-                let named = |pattern: String| format!("{} {pattern}", provider.name);
-                let kept = ours.patterns.iter().filter(|pattern| has(provider, pattern)).cloned();
-                added.patterns.extend(kept.chain(patterns.into_iter().map(named)));
+                let (new, patterns) = file.extended(&node, provider)?;
+                file = new;
+                patterns
             }
-        }
+        };
+        let kept = ours.patterns.iter().filter(|pattern| has(provider, pattern)).cloned();
+        added.patterns.extend(kept.chain(noted(provider, &patterns)));
     }
+    // A list must not be without patterns in between.
+    file = File { text: taken_out(&file.text, &gone)? };
     check_others(text, &file.text, wanted, ours)?;
     Ok((file.text, added))
+}
+
+impl Added {
+    /// All of these providers.
+    #[must_use]
+    pub fn all(providers: &[Provider]) -> Self {
+        Self {
+            providers: providers.iter().map(|provider| provider.name.clone()).collect(),
+            patterns: providers.iter().flat_map(|p| noted(p, &p.match_images)).collect(),
+        }
+    }
+}
+
+/// Patterns behind the name of their provider.
+fn noted(provider: &Provider, patterns: &[String]) -> Vec<String> {
+    patterns.iter().map(|pattern| format!("{} {pattern}", provider.name)).collect()
 }
 
 /// Whether a provider has a pattern that is noted with its name.

@@ -113,7 +113,7 @@ impl<'t> Builder<'t> {
                 let mut items: Vec<Node> = Vec::new();
                 let end = loop {
                     match self.next()? {
-                        (Event::SequenceEnd, end) => break end.end,
+                        (Event::SequenceEnd, bracket) => break bracket.start + 1,
                         (event, span) => items.push(self.node(event, span, depth + 1)?),
                     }
                 };
@@ -125,7 +125,7 @@ impl<'t> Builder<'t> {
                 let mut pairs: Vec<(Node, Node)> = Vec::new();
                 let end = loop {
                     let key = match self.next()? {
-                        (Event::MappingEnd, end) => break end.end,
+                        (Event::MappingEnd, brace) => break brace.start + 1,
                         (event, span) => self.node(event, span, depth + 1)?,
                     };
                     let (event, span) = self.next()?;

@@ -1,9 +1,9 @@
 //! Changes of a node's files that are made together: each by a rename, all of them noted before the
 //! first, and put back in the reverse order if one fails or the run is killed.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -192,7 +192,13 @@ impl<'t> Steps<'t> {
 
     /// Forgets everything: what was installed is taken back.
     pub fn uninstalled(self) {
+        // Killed before the record is gone, the next run has to find something to go on with.
+        self.remove_folders();
         undo::forget(self.tree);
+        self.remove_folders();
+    }
+
+    fn remove_folders(&self) {
         for folder in self.before.folders.iter().rev() {
             remove_folder(self.tree, folder);
         }
@@ -218,6 +224,9 @@ fn put_back(tree: &Tree, unfinished: &Unfinished) -> Result<(), Failure> {
     for (path, state) in unfinished.files.iter().rev() {
         let place = tree.place(path).map_err(unwritable(path))?;
         let _ = fs::remove_file(new(&place));
+        if *state != State::Absent {
+            make_folders(tree, path).map_err(unwritable(path))?;
+        }
         let done = match state {
             State::Absent => remove(&place),
             State::Link(target) => link(target, &place),
@@ -306,9 +315,10 @@ fn unwritable(path: &str) -> impl Fn(io::Error) -> Failure + '_ {
 fn make_folders(tree: &Tree, path: &str) -> io::Result<()> {
     for folder in missing_folders(tree, path) {
         let place = tree.place(&folder)?;
-        fs::create_dir(&place)?;
-        // Whatever the umask is. Copies of what was there may hold secrets.
+        // Copies of what was there may hold secrets.
         let mode = if folder == undo::FOLDER { 0o700 } else { 0o755 };
+        DirBuilder::new().mode(mode).create(&place)?;
+        // Whatever the umask is.
         fs::set_permissions(&place, PermissionsExt::from_mode(mode))?;
     }
     Ok(())

@@ -163,7 +163,9 @@ impl Tree {
     pub fn is_folder(&self, path: &str) -> bool {
         self.resolve(split(Path::new(path))).is_ok_and(|place| {
             place.is_dir()
-                || self.over.iter().any(|(file, entry)| entry.is_some() && file.starts_with(&place))
+                || self.over.iter().any(|(file, entry)| {
+                    entry.is_some() && *file != place && file.starts_with(&place)
+                })
         })
     }
 

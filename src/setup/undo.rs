@@ -43,7 +43,7 @@ pub struct Changed {
     /// What was put into a file of somebody else: arguments, names of providers, or patterns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
-    /// The patterns behind the name of their provider, where that was there before.
+    /// Patterns of images that were put in, behind the name of their provider.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<String>,
     /// The variable that holds the arguments.

@@ -98,7 +98,8 @@ fn a_kubelet_that_loses_an_argument_gets_it_back() {
     let before = machine.0.snapshot();
     // As it was started by hand, which no file knows.
     let line = machine.0.path("/proc/100/cmdline");
-    let text = fs::read_to_string(&line).unwrap() + "\0--node-ip=10.0.0.9";
+    let text = fs::read_to_string(&line).unwrap();
+    let text = format!("{}\0--node-ip=10.0.0.9", text.trim_end_matches('\0'));
     fs::write(&line, text).unwrap();
     fails(machine.install(&[]), "the kubelet has lost --node-ip=10.0.0.9");
     assert_eq!(machine.0.snapshot(), before);
