@@ -244,8 +244,8 @@ fn domain(host: &str, entry: &Entry, config: &Config, check: &mut Check) {
     }
 }
 
-/// What two entries claim: of hosts that both name the first answers, of instances that are not
-/// told apart by a host neither.
+/// What two entries claim. Of hosts that both name, the first entry answers; of instances that no
+/// host name distinguishes, neither does.
 fn overlaps(config: &Config, check: &mut Check) {
     let mut claims: HashMap<String, &Entry> = HashMap::new();
     for entry in &config.entries {
