@@ -11,6 +11,7 @@ use std::ffi::OsString;
 
 use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
+use crate::config::variables;
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
 use crate::system::environment::Environment;
@@ -74,12 +75,8 @@ fn usage(error: &UsageError) -> Failure {
 /// How much goes to stderr, as `ACR_CREDENTIAL_PROVIDER_LOG` asks.
 #[must_use]
 pub fn log_level(environment: &Environment, journal: &Journal) -> Level {
-    const VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
-    let Some(text) = environment.get(VARIABLE) else {
-        return Level::Warn;
-    };
-    Level::parse(text).unwrap_or_else(|| {
-        journal.warn(format!("{VARIABLE} is not one of {}; warn is used", Level::NAMES));
+    variables::log_level(environment).unwrap_or_else(|wrong| {
+        journal.warn(format!("{wrong}; warn is used"));
         Level::Warn
     })
 }

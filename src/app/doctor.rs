@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::app::arguments::DoctorOptions;
 use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
-use crate::config::{Config, Scope};
+use crate::config::{Config, Scope, variables};
 use crate::doctor::report::{Report, Station};
 use crate::doctor::{self, configuration, pull};
 use crate::system::log::Journal;
@@ -34,7 +34,7 @@ pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions)
         }
         report.add(kubelet.station);
     }
-    let colour = io::stdout().is_terminal() && process.environment.get("NO_COLOR").is_none();
+    let colour = io::stdout().is_terminal() && variables::allows_colour(process.environment);
     let text = if options.json { report.json() } else { report.text(colour) };
     (text, report.exit())
 }

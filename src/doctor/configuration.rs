@@ -8,9 +8,10 @@ use std::path::Path;
 
 use crate::aliyun::endpoint::Network;
 use crate::aliyun::registry_host::RegistryHost;
-use crate::config::yaml::{Note, Position};
+use crate::config::yaml::Position;
 use crate::config::{
-    Config, ConfigError, Entry, IdentitySource, MAX_FILE, PodIdentity, Scope, Source,
+    Config, ConfigError, Entry, IdentitySource, MAX_FILE, Mistakes, PodIdentity, SYSTEM_PATH,
+    Scope, Source, variables,
 };
 use crate::doctor::report::{Station, Status};
 use crate::failure::Exit;
@@ -20,15 +21,6 @@ const NAME: &str = "configuration";
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
-
-/// Variables that are an identity where no entry is configured.
-const IDENTITY_VARIABLES: [&str; 5] = [
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-    "ALIBABA_CLOUD_ROLE_ARN",
-    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-];
 
 /// The station for a configuration that can be used, or not.
 #[must_use]
@@ -42,9 +34,7 @@ pub fn station(result: Result<&Config, &ConfigError>, environment: &Environment)
 fn unusable(error: &ConfigError, environment: &Environment) -> Station {
     let mut station = Station::new(NAME);
     match error {
-        ConfigError::Wrong { path, problems, more } => {
-            mistakes(path, problems, *more, &mut station);
-        }
+        ConfigError::Wrong(wrong) => mistakes(wrong, &mut station),
         ConfigError::Unreadable { .. } => {
             station.warn(error.to_string(), "see that the path is right and the file readable");
         }
@@ -54,28 +44,21 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Station {
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
             );
             // Whoever checks a file away from its node wants to hear of the rest as well.
-            if let Some(Err(ConfigError::Wrong { problems, more, .. })) =
-                all_the_same(path, environment)
-            {
-                mistakes(path, &problems, more, &mut station);
+            if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
+                mistakes(&wrong, &mut station);
             }
         }
-        ConfigError::Environment(_) => station.warn(
-            error.to_string(),
-            "unset what is not meant, or configure an entry in acr-registry-info",
-        ),
     }
     station.status = Status::Failed;
     station.exit = Exit::Usage as u8;
     station
 }
 
-fn mistakes(path: &Path, problems: &[Note], more: usize, station: &mut Station) {
-    for note in problems {
-        let what = format!("{}:{}: {}", path.display(), note.at, note.message);
-        station.warn(what, "correct the lines named above");
+fn mistakes(mistakes: &Mistakes, station: &mut Station) {
+    for (what, remedy) in mistakes.all() {
+        station.warn(what, remedy);
     }
-    station.and_more(more);
+    station.and_more(mistakes.more);
 }
 
 /// What a file that is not used would mean if it were.
@@ -92,7 +75,9 @@ fn usable(config: &Config, environment: &Environment) -> Station {
     let mut station = Station::new(NAME);
     match &config.path {
         Some(path) => station.tell(format!("{}: no mistakes", path.display())),
-        None => station.tell("no file: registries of the node's own account are answered"),
+        None => station.tell(format!(
+            "no file at {SYSTEM_PATH}: registries of the node's own account are answered"
+        )),
     }
     for entry in &config.entries {
         station.tell(summary(entry));
@@ -104,6 +89,9 @@ fn usable(config: &Config, environment: &Environment) -> Station {
     ignored(config, environment, &mut station);
     for warning in &config.warnings {
         station.odd(warning.clone(), None);
+    }
+    if let Err(wrong) = variables::log_level(environment) {
+        station.warn(wrong.to_string(), wrong.remedy());
     }
     station.and_more(config.more_warnings);
     for entry in &config.entries {
@@ -154,8 +142,7 @@ fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
             "where that matters use RRSA with `podIdentity: required` (Kubernetes 1.33 and later); else take the key out",
         );
     }
-    let unused: Vec<&str> =
-        IDENTITY_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    let unused = variables::unused_with_entries(environment);
     if !unused.is_empty() && config.entries.iter().any(|entry| entry.written.at.is_some()) {
         let names = unused.join(", ");
         station.tell(format!("set in the environment and not used, as there are entries: {names}"));

@@ -5,29 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::app::arguments::{self, Command};
-use crate::config::{Config, PATH_VARIABLE, SYSTEM_PATH};
+use crate::config::{Config, PATH_VARIABLE, SYSTEM_PATH, variables};
 use crate::doctor::report::Station;
 use crate::kubelet::process::Kubelet;
 use crate::kubelet::provider_config::Provider;
 use crate::system::environment::{Environment, VENDORS};
-
-/// Variables that decide who asks, where and how, beside the vendor's own.
-const ROUTES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"];
-
-/// Those whose value is no secret, whatever it is.
-const PUBLIC: [&str; 11] = [
-    "ALIBABA_CLOUD_ECS_METADATA",
-    "ALIBABA_CLOUD_ECS_METADATA_DISABLED",
-    "ALIBABA_CLOUD_IMDSV1_DISABLED",
-    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-    "ALIBABA_CLOUD_ROLE_ARN",
-    "ALIBABA_CLOUD_STS_REGION",
-    "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-];
 
 /// Tells of variables that the kubelet sets for the program and that are otherwise here: what is said of
 /// a pull is then said of another one.
@@ -36,13 +18,15 @@ pub(super) fn variables(provider: &Provider, environment: &Environment, station:
     for (at, (name, value)) in set.iter().enumerate() {
         let again = set.iter().skip(at + 1).any(|(later, _)| later == name);
         let value = Some(value.trim()).filter(|value| !value.is_empty());
-        let counts = name.starts_with(VENDORS) || ROUTES.contains(&name.as_str());
+        let counts = name.starts_with(VENDORS) || variables::is_route(name);
         if again || !counts || value == environment.get(name) {
             continue;
         }
         let shown = match value {
             None => " to nothing".to_owned(),
-            Some(value) if PUBLIC.contains(&name.as_str()) => format!("={value}"),
+            Some(value) if variables::known(name).is_some_and(|it| it.is_public) => {
+                format!("={value}")
+            }
             Some(_) => String::new(),
         };
         station.warn(

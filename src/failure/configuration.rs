@@ -9,18 +9,14 @@ impl Failure {
     pub fn of_configuration(error: &ConfigError) -> Self {
         let failure = Failure::new(Exit::Usage, error.to_string());
         match error {
-            ConfigError::Wrong { path, problems, more } => {
-                let rest = problems.iter().skip(1);
-                let listed = rest
-                    .clone()
-                    .take(2)
-                    .map(|note| format!("{}:{}: {}", path.display(), note.at, note.message));
-                let mut failure = listed.fold(failure, Failure::caused_by);
-                let more = rest.count().saturating_sub(2) + more;
+            ConfigError::Wrong(mistakes) => {
+                let rest = mistakes.all().skip(1).map(|(line, _)| line);
+                let mut failure = rest.take(2).fold(failure, Failure::caused_by);
+                let more = mistakes.all().skip(3).count() + mistakes.more;
                 if more > 0 {
                     failure = failure.caused_by(format!("and {more} more"));
                 }
-                failure.hint("correct the file; it is read anew on the next pull, without a restart of the kubelet")
+                failure.hint(mistakes.remedy())
             }
             ConfigError::Unreadable { .. } => {
                 failure.hint("see that the path is right and the file readable")
@@ -28,9 +24,6 @@ impl Failure {
             ConfigError::Distrusted { .. } => failure.hint(
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
             ),
-            ConfigError::Environment(_) => {
-                failure.hint("unset what is not meant, or configure an entry in acr-registry-info")
-            }
         }
     }
 }

@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 
 use crate::render::kubelet_config::Options;
 use crate::system::clock;
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 /// For `kubelet --version`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ impl Kubelet {
     ///
     /// Why it is not read, in words.
     pub fn read(&self, path: &str) -> Result<String, String> {
-        let contents = trusted_file::read(&self.path(path), Links::Followed, MOST);
+        let contents = trusted_file::read(&self.path(path), MOST);
         let bytes = contents.map_err(|why| why.to_string())?.bytes;
         String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
     }

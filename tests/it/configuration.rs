@@ -16,10 +16,12 @@ use crate::{PROGRAM, TESTS};
 struct Case {
     about: String,
     config: String,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
     /// Octal; 600 if left out.
     #[serde(default)]
     mode: Option<String>,
-    /// What stands behind the file's name in the first line.
+    /// What stands behind the file's name in the first line; a mistake in the environment has no file.
     #[serde(default)]
     error: Option<String>,
     /// What stands behind it in a later line.
@@ -45,6 +47,7 @@ fn run(name: &str, number: usize, case: &Case) -> (String, Outcome) {
     let path = path.to_string_lossy().into_owned();
     let mut exec = Exec::new(PROGRAM);
     exec.args = vec!["--config".into(), path.clone()];
+    exec.config_env = case.env.clone().into_iter().collect();
     let version = "credentialprovider.kubelet.k8s.io/v1";
     let request = encode_request(version, "docker.io/library/nginx", None, &BTreeMap::new());
     (path, exec.run(&request).unwrap())
@@ -56,8 +59,12 @@ fn refused() {
     for (number, case) in cases("refused").iter().enumerate() {
         let (path, outcome) = run("refused", number, case);
         let stderr = outcome.stderr_text();
-        let error = format!("error: configuration {path}:{}", case.error.as_ref().unwrap());
-        let also = case.also.as_ref().map(|also| format!("\ncaused by: {path}:{also}"));
+        let placed = |text: &String, before: &str| {
+            let in_file = !text.starts_with("environment: ");
+            if in_file { format!("{before}{path}:{text}") } else { text.clone() }
+        };
+        let error = format!("error: {}", placed(case.error.as_ref().unwrap(), "configuration "));
+        let also = case.also.as_ref().map(|also| format!("\ncaused by: {}", placed(also, "")));
         let said = stderr.starts_with(&error) && also.is_none_or(|also| stderr.contains(&also));
         let lines = stderr.lines().count();
         let silent = outcome.stdout.is_empty() && !stderr.contains("hunter2");

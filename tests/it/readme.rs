@@ -111,6 +111,8 @@ fn blocks(language: &str) -> Vec<String> {
 
 /// Puts something of the right form where a reader puts what is theirs.
 fn filled(text: &str) -> String {
+    let text = text.replace("cri-xxxxxxxxxxxxxxxx", "cri-acmeprod00000001");
+    let text = text.replace("LTAI5t…", "LTAI5tExample").replace(": …", ": example");
     let mut parts = text.split('<');
     let first = parts.next().unwrap().to_owned();
     parts.fold(first, |text, part| {

@@ -12,7 +12,7 @@ use crate::pull::identity::established::{FirstSession, Identity, Requester};
 use crate::pull::identity::jwt::{self, Claims};
 use crate::pull::identity::pod::{self, Admitted};
 use crate::secret::Secret;
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 /// Largest token file that is read, in KiB.
 const TOKEN_FILE: u64 = 64;
@@ -107,7 +107,7 @@ fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";
     // A projected volume's token is a link to the file of the day.
-    let read = trusted_file::read(path, Links::Followed, TOKEN_FILE);
+    let read = trusted_file::read(path, TOKEN_FILE);
     let bytes = read
         .map_err(|error| {
             Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)
