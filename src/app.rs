@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod refresh;
 pub mod render;
 pub mod session;
+pub mod setup;
 
 use std::ffi::OsString;
 
@@ -38,9 +39,16 @@ pub fn run(
     process: Process<'_>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Done, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(asked) = setup::arguments::parse(&arguments) {
+        let (action, options) = asked?;
+        return setup::run(action, &options);
+    }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
-        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", crate::VERSION)))),
+        Command::Version => {
+            Ok(Done::answered(Secret::new(format!("{}\n", crate::program::VERSION))))
+        }
         Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
         Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
         Command::Render { config, what, options, pods } => {

@@ -67,7 +67,7 @@ struct PersonalToken {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InstancePage {
-    /// Tells an empty list from an answer that is none of this API.
+    /// An empty list has it, and an answer of another API does not.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
     instances: Option<Vec<Instance>>,

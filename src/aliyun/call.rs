@@ -83,7 +83,7 @@ pub enum Form {
 /// The last that is known of the tries before time ran out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Last {
-    /// The service answered: its word says more than a later try that was cut off.
+    /// The service answered: that says more than a later try that was cut off.
     #[error("{0}")]
     Refused(Refusal),
     #[error("{0}")]
@@ -125,7 +125,7 @@ impl std::fmt::Display for Tries {
 /// What is to be made of an answer.
 pub enum Verdict<T> {
     Done(T),
-    /// A final word: not asked again.
+    /// The service refuses.
     Refused(Refusal),
     /// Not an answer of this service.
     NotTheService(Stranger),

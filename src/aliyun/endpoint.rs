@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use crate::aliyun::ids::Region;
 
-/// Regions for which no VPC host is listed. That is no proof that there is none, so
+/// Regions for which no VPC host is listed. That does not prove that there is none, so
 /// `network: vpc` still uses the pattern; only the automatic choice leaves it out.
 const STS_NO_VPC: [&str; 1] = ["cn-hangzhou-finance"];
 const CR_NO_VPC: [&str; 3] = ["cn-heyuan", "cn-wulanchabu", "cn-wulanchabu-gic-1"];

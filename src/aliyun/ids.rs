@@ -16,7 +16,7 @@ impl Region {
         };
         let words: Vec<&str> = text.split('-').collect();
         let fits = text.len() <= 63 && words.len() >= 2 && words.iter().all(|w| word(w));
-        // All begin with two letters for the country; `oss-cn-hangzhou` is no region.
+        // All begin with two letters for the country; `oss-cn-hangzhou` is not a region.
         let country = words
             .first()
             .is_some_and(|w| w.len() == 2 && w.bytes().all(|b| b.is_ascii_lowercase()));

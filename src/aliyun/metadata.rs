@@ -326,11 +326,11 @@ mod tests {
             )
         };
         for code in ["made-up-secret-1", "made-up-token-1", token.expose()] {
-            let Err(Kind::NotSuccess(told)) = read_document(body(code).as_bytes(), Some(&token))
+            let Err(Kind::NotSuccess(shown)) = read_document(body(code).as_bytes(), Some(&token))
             else {
                 panic!("{code}")
             };
-            assert_eq!(told, "[secret]");
+            assert_eq!(shown, "[secret]");
         }
         let (http, clock) =
             (crate::net::http::Http::default(), crate::system::clock::Clock::default());

@@ -28,8 +28,8 @@ impl Owner {
         }
     }
 
-    /// Who has an AccessKey. Enough of the id is kept to tell which one it is; of what may be a
-    /// secret in the id's place, nothing.
+    /// Who has an AccessKey. Enough of the id is kept to recognise it. Nothing is kept of
+    /// what may be a secret in the id's place.
     #[must_use]
     pub fn of_access_key(id: &str) -> Self {
         Self::AccessKey(AccessKeyId::parse(id).and_then(|id| id.end().map(str::to_owned)))

@@ -162,7 +162,7 @@ pub struct Sent<'a> {
     pub string_to_sign: Option<&'a str>,
 }
 
-/// The fields of an error envelope. One that is not as it should be is no reason to lose the others.
+/// The fields of an error envelope. A field of the wrong form does not hide the others.
 #[derive(Default)]
 struct Envelope {
     code: Option<String>,
@@ -366,11 +366,11 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_code_is_the_services_if_it_shows_so() {
-        let told = r#""RequestId":"R-5","Message":"Being upgraded.""#;
+        let rest = r#""RequestId":"R-5","Message":"Being upgraded.""#;
         for (status, body, said, of_service, may_pass) in [
             (
                 200,
-                format!(r#"{{"IsSuccess":false,{told}}}"#),
+                format!(r#"{{"IsSuccess":false,{rest}}}"#),
                 r#"IsSuccess false without an error code: "Being upgraded." (HTTP 200, request id R-5)"#,
                 true,
                 false,
@@ -384,14 +384,14 @@ mod tests {
             ),
             (
                 403,
-                format!(r#"{{"Code":"",{told}}}"#),
+                format!(r#"{{"Code":"",{rest}}}"#),
                 r#"HTTP 403 without an error code: "Being upgraded." (HTTP 403, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 500,
-                format!("{{{told}}}"),
+                format!("{{{rest}}}"),
                 r#"HTTP 500 without an error code: "Being upgraded." (HTTP 500, request id R-5)"#,
                 true,
                 true,

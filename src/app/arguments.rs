@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::PROGRAM;
 use crate::kubelet::versions::Release;
+use crate::program::PROGRAM;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
 
 /// What the user asked for.
@@ -131,6 +131,16 @@ Usage:
                       what lets kubelets ask for service account tokens, for all that are named
                       (applying it replaces those named before) or for any, and their trust policies
         config-map    the ConfigMap of the vendor's helper
+  aliyun-acr-credential-provider setup install [--config FILE] [--dry-run] [--root DIR]
+      Installs this program on a node and makes its kubelet use it, restarts the kubelet and puts
+      everything back if it is not healthy then. --dry-run shows the changes. More options:
+        --binary FILE, --sha256 HEX    another program, and what it must have
+        --match-images LIST            patterns of images, with commas, in place of those of ACR
+        --service-accounts             pods' tokens are sent along, by a second provider
+        --refresh-timer                a systemd timer that renews logins before they end
+        --bin-dir DIR, --kubelet-version V, --watch SECONDS, --restart, --json
+  aliyun-acr-credential-provider setup uninstall | setup status [--root DIR] [--json]
+      Takes back what was installed, or says what has become of it.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:

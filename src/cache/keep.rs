@@ -96,7 +96,7 @@ impl<'a> Cache<'a> {
         self.has_shared_a_failure.get()
     }
 
-    /// What is kept under a key, as long as it is good for anything.
+    /// What is kept under a key, as long as it is of any use.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<Kept<T>> {
         let kept = self.read(&self.scope.name(key), Some(key))?.1;
@@ -158,15 +158,15 @@ impl<'a> Cache<'a> {
         self.store().map_or(Ok(None), |store| store.try_lock(&name))
     }
 
-    /// Something that stands beside what is kept and outlives a change of configuration.
+    /// Something that is kept beside and outlives a change of configuration.
     #[must_use]
     pub fn look<T: DeserializeOwned>(&self, what: &str) -> Option<T> {
         let contents = self.there()?.read(&format!("{}-{what}", self.scope.place)).ok()??;
         serde_json::from_slice(&contents.body).ok()
     }
 
-    /// Changes it. That it cannot be written, or that others are about to for longer than a few
-    /// milliseconds, is no matter.
+    /// Changes it. What cannot be written, or is being written by others for longer than a few
+    /// milliseconds, is left out.
     pub fn rewrite<T: Serialize + DeserializeOwned + Default>(
         &self,
         what: &str,
@@ -292,7 +292,7 @@ impl<'a> Cache<'a> {
             let goes = match self.scope.whose(&name) {
                 Whose::Another => false,
                 Whose::Former => true,
-                // Its lock stays: somebody may hold it, to make it anew.
+                // Its lock stays: another process may hold it, to make it again.
                 Whose::Ours(kind, part) => is_over(store, &name, kind, part, now),
             };
             if goes {

@@ -1,4 +1,4 @@
-//! What is kept: the names, the keys and the form of what stands in the files.
+//! What is kept: the names, the keys and the form of the files' contents.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// `place` tells the configurations of one machine apart; `content` is everything that what
+    /// `place` distinguishes the configurations of one machine; `content` is everything that what
     /// is fetched depends on.
     #[must_use]
     pub fn new(place: &[&[u8]], content: &[&[u8]]) -> Self {
@@ -112,7 +112,7 @@ pub enum Kind {
     Login,
     /// A role session.
     Session,
-    /// Which entry and instance stand behind a registry host.
+    /// Which entry and instance belong to a registry host.
     Host,
     /// What the node has learnt of itself and its network.
     Node,
@@ -135,7 +135,7 @@ impl Kind {
     }
 }
 
-/// What something is kept under: everything that tells it from others of its kind, in clear.
+/// What something is kept under: everything that distinguishes it from others of its kind, in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     pub(super) kind: Kind,
@@ -143,7 +143,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The parts must hold no secret: they stand in the file.
+    /// The parts must hold no secret: they are written to the file.
     #[must_use]
     pub fn new(kind: Kind, parts: &[&str]) -> Self {
         let quoted: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
@@ -151,13 +151,13 @@ impl Key {
     }
 }
 
-/// Something that was just made, and how long it is good.
+/// Something that was just made, and how long it can be used.
 #[derive(Debug)]
 pub struct Made<T> {
     pub value: T,
-    /// Boot time from which on it should be made anew.
+    /// Boot time from which on it should be made again.
     pub fresh_until: Duration,
-    /// Boot time from which on it is good for nothing.
+    /// Boot time from which on it is of no use.
     pub until: Duration,
 }
 
@@ -169,7 +169,7 @@ impl<T> From<Made<T>> for Kept<T> {
     }
 }
 
-/// Something that is good, and since when.
+/// Something that can be used, and since when.
 #[derive(Debug)]
 pub struct Kept<T> {
     pub value: T,

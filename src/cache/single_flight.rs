@@ -53,7 +53,7 @@ impl<E> Missed<E> {
 #[derive(Debug)]
 pub struct Fetched<T, E> {
     pub kept: Kept<T>,
-    /// Why it is the old one, though it should have been made anew.
+    /// Why it is the old one, though it should have been made again.
     pub stale: Option<Missed<E>>,
 }
 

@@ -104,6 +104,13 @@ pub static VARIABLES: [Variable; 22] = [
     public(NO_COLOR, Always, "", "no colour in the text of `doctor`"),
 ];
 
+/// Whether a variable counts for what the program does. All of the vendor's do: they are part of
+/// what the node's cache keeps apart.
+#[must_use]
+pub fn decides(name: &str) -> bool {
+    name.starts_with(VENDORS) || known(name).is_some()
+}
+
 /// The row of a variable, if it counts.
 #[must_use]
 pub fn known(name: &str) -> Option<&'static Variable> {

@@ -212,15 +212,14 @@ fn last_roles(entry: &Entry) -> Vec<String> {
 
 fn domain(host: &str, entry: &Entry, config: &Config, check: &mut Check) {
     let at = |key: &str| place(config, entry, key);
-    let first = host.split('.').next().unwrap_or(host);
-    let vpc = first.ends_with("-vpc") || first.ends_with("-internal");
-    if vpc && config.settings.network == Some(Network::Internet) {
+    let form = RegistryHost::parse(host);
+    let inside = form.as_ref().is_some_and(RegistryHost::is_inside);
+    if inside && config.settings.network == Some(Network::Internet) {
         check.warn(
             format!("{}`{host}` is a host within a VPC, and `network: internet` takes public ones for STS and ACR", at("domains")),
             "set network: auto or vpc, or name the registry's public host",
         );
     }
-    let form = RegistryHost::parse(host);
     if let Some(RegistryHost::PersonalInstance { .. }) = form {
         check.warn(
             format!(
@@ -244,8 +243,8 @@ fn domain(host: &str, entry: &Entry, config: &Config, check: &mut Check) {
     }
 }
 
-/// What two entries claim. Of hosts that both name, the first entry answers; of instances that no
-/// host name distinguishes, neither does.
+/// What two entries claim. Of two that name a host the first answers. Of two that claim an
+/// instance and name no host neither does.
 fn overlaps(config: &Config, check: &mut Check) {
     let mut claims: HashMap<String, &Entry> = HashMap::new();
     for entry in &config.entries {

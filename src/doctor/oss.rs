@@ -48,11 +48,9 @@ pub fn check(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) ->
 /// As Enterprise Edition names it. Hosts within a VPC lead to the bucket's internal host; a custom
 /// domain does not say whether it is one.
 fn bucket(target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Option<String> {
-    lookup.form?;
+    let form = lookup.form?;
     let instance = target.instance.as_ref()?;
     let region = lookup.known_region(target.entry)?;
-    let first = lookup.host.split('.').next()?;
-    let inside = first.ends_with("-vpc") || first.ends_with("-internal");
-    let internal = if inside { "-internal" } else { "" };
+    let internal = if form.is_inside() { "-internal" } else { "" };
     Some(format!("{instance}-registry.oss-{region}{internal}.aliyuncs.com"))
 }

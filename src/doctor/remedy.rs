@@ -70,7 +70,7 @@ fn assume(
     let Some(role) = &target.entry.role else { return Vec::new() };
     let mut remedies = Vec::new();
     if denied != Denied::ByPermission {
-        let arn = caller_arn(caller, target, node);
+        let arn: Vec<String> = caller_arn(caller, target, node).into_iter().collect();
         let policy = ram_policy::trust(&arn, role.external_id.as_deref());
         remedies.push(trust(role.arn.as_str(), &policy));
     }
@@ -81,21 +81,16 @@ fn assume(
 }
 
 /// The ARN of who asks.
-fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
-    let arn = match &target.entry.identity {
-        IdentitySource::AccessKey(_) => Some(ram_policy::KEY_ACCOUNT.to_owned()),
-        IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
-        IdentitySource::WorkerRole => {
-            let name = caller.and_then(|caller| match &caller.owner {
-                Owner::WorkerRole(name) => Some(name),
-                Owner::AccessKey(_) | Owner::Role(_) => None,
-            });
-            let account = node.metadata().ok().and_then(|metadata| metadata.account().ok());
-            let account = account.unwrap_or_else(|| "<account of this node>".to_owned());
-            name.map(|name| format!("acs:ram::{account}:role/{name}"))
-        }
+fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Option<String> {
+    let account = || {
+        let account = node.metadata().ok().and_then(|metadata| metadata.account().ok());
+        account.unwrap_or_else(|| "<account of this node>".to_owned())
     };
-    arn.into_iter().collect()
+    let worker_role = caller.and_then(|caller| match &caller.owner {
+        Owner::WorkerRole(name) => Some(name.as_str()),
+        Owner::AccessKey(_) | Owner::Role(_) => None,
+    });
+    identity::principal(&target.entry.identity, account, worker_role)
 }
 
 fn oidc_trust(target: &Target<'_>) -> Option<String> {

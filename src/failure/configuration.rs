@@ -1,4 +1,4 @@
-//! What is wrong with the configuration, in words.
+//! A configuration that cannot be used, in words.
 
 use crate::config::ConfigError;
 use crate::failure::{Exit, Failure};
@@ -19,10 +19,10 @@ impl Failure {
                 failure.hint(mistakes.remedy())
             }
             ConfigError::Unreadable { .. } => {
-                failure.hint("see that the path is right and the file readable")
+                failure.hint("see that the path is right and that this user can read the file")
             }
             ConfigError::Distrusted { .. } => failure.hint(
-                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
+                "only root, or the user who runs this program, may be able to change the file: check owner and mode of the file and of its folder",
             ),
         }
     }

@@ -14,7 +14,7 @@ pub struct Facts {
     instance: Option<String>,
     region: Option<String>,
     provider: Option<String>,
-    /// Whom an OIDC token stands for, by its own word.
+    /// Whom an OIDC token stands for, as its claims say.
     subject: Option<String>,
     /// The firmware says that this machine is an ECS instance.
     pub on_cloud_node: bool,

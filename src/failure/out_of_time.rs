@@ -25,7 +25,7 @@ impl Failure {
         let most = if start { Some((START, before)) } else { longest };
         if start && longest.is_none() {
             let message = format!("out of time before anything was asked: {START} took too long");
-            self = Self::new(Exit::OutOfTime, message).passing().hint("see what sends the request on stdin: it has to come at once and to end; a higher `timeout` gives it more time");
+            self = Self::new(Exit::OutOfTime, message).passing().hint("see what sends the request on stdin: the request must come at once and must end; a higher `timeout` gives it more time");
         }
         let most =
             most.map(|(what, time)| format!(", and {what} took {:.1}s of it", time.as_secs_f64()));

@@ -18,8 +18,21 @@ impl Flags {
     /// As `/proc/PID/cmdline` has them.
     #[must_use]
     pub fn new(line: &[u8]) -> Self {
+        let line = line.strip_suffix(b"\0").unwrap_or(line);
         let arguments = line.split(|b| *b == 0);
         Self(arguments.map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+    }
+
+    /// Of a command line that somebody put together, the program's name first.
+    #[must_use]
+    pub fn of(arguments: Vec<String>) -> Self {
+        Self(arguments)
+    }
+
+    /// All arguments behind the program's name.
+    #[must_use]
+    pub fn arguments(&self) -> &[String] {
+        self.0.get(1..).unwrap_or_default()
     }
 
     /// The value of `--name=value` or `--name value`; the last one counts.
@@ -29,7 +42,8 @@ impl Flags {
     }
 
     /// Every value of a flag, in their order.
-    fn values(&self, name: &str) -> Vec<String> {
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut arguments = self.0.iter();
         while let Some(argument) = arguments.next() {

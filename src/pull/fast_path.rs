@@ -1,7 +1,7 @@
 //! The answer that costs next to nothing: a fresh login in the node's cache, found by the bytes
 //! of the configuration before anything in them is understood.
 //!
-//! Whatever is uncertain here is left to the whole way, which decides by the configuration itself.
+//! Whatever is uncertain here is left to the pipeline, which reads the configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub fn answer(
     is_root: bool,
     scope: &Scope,
 ) -> Option<Secret> {
-    // What is wrong with the cache is told by those who go the whole way.
+    // The pipeline reports what is wrong with the cache.
     let journal = Journal::default();
     let directory =
         directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
@@ -75,8 +75,8 @@ pub fn directory(
     place::directory(configured, is_root, variables::runtime_directory(environment))
 }
 
-/// What `cacheDir` most likely is. A wrong guess finds nothing: only who has understood the very
-/// same bytes writes files of their scope, and writes them into the right place.
+/// What `cacheDir` most likely is. A wrong guess finds nothing: a file of this scope is written
+/// only by a run that has read the same bytes, and into the right place.
 fn guess(text: &str) -> Option<CacheDir> {
     let Some((_, behind)) = text.split_once("cacheDir") else { return Some(CacheDir::Default) };
     let value = behind.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;

@@ -22,7 +22,7 @@ pub use established::{FirstSession, Identity, Requester};
 pub use oidc::token_file_claims;
 pub use pod::ROLE_NAME_ANNOTATION;
 
-/// What tells an identity from others, without any secret.
+/// What distinguishes an identity from others, without any secret.
 #[must_use]
 pub fn key(source: &IdentitySource) -> String {
     match source {
@@ -52,8 +52,8 @@ pub fn is_session(source: &IdentitySource) -> bool {
     }
 }
 
-/// Refuses a pod that none of the entries would let in. Where several entries may come to answer
-/// the one that does looks once more.
+/// Refuses a pod that no entry would let in. Where several entries may answer, the one that does
+/// checks again.
 ///
 /// # Errors
 ///
@@ -100,14 +100,18 @@ pub fn report(entry: &Entry, identity: &Identity) -> String {
     }
 }
 
-/// What a trust policy names, where it can be known; `account` and `worker_role` are those of this
+/// What a trust policy names, where it can be known. The account and the role are those of this
 /// node, or what stands for them.
 #[must_use]
-pub fn principal(source: &IdentitySource, account: &str, worker_role: &str) -> Option<String> {
+pub fn principal(
+    source: &IdentitySource,
+    account: impl FnOnce() -> String,
+    worker_role: Option<&str>,
+) -> Option<String> {
     match source {
         IdentitySource::AccessKey(_) => Some(access_key::principal()),
         IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
-        IdentitySource::WorkerRole => Some(worker_role::principal(account, worker_role)),
+        IdentitySource::WorkerRole => Some(worker_role::principal(&account(), worker_role?)),
     }
 }
 

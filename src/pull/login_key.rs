@@ -1,7 +1,7 @@
-//! What tells one login, and one session, from another.
+//! What distinguishes one login, and one session, from another.
 //!
 //! Everything is taken apart field by field: a new field does not compile until somebody says here
-//! whether it tells logins or sessions apart. No secret is in a key: keys are written to files.
+//! whether it distinguishes logins or sessions. No secret is in a key: keys are written to files.
 
 use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::sts::SessionRequest;
@@ -83,7 +83,7 @@ mod tests {
     use crate::config::Config;
     use crate::system::environment::Environment;
 
-    /// Whatever tells one login from another is in its key, and a secret is not.
+    /// Whatever distinguishes one login from another is in its key, and a secret is not.
     #[test]
     fn logins_that_differ_in_anything_have_keys_of_their_own() {
         let plain = "instanceId: cri-a, assumeRoleARN: \"acs:ram::1:role/a\"";

@@ -100,7 +100,7 @@ impl<'a> Node<'a> {
             let base_url = self.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
             let hardened_only = self.variables.is_hardened_only;
             // Where the firmware does not name the vendor there is most likely nobody at that
-            // address: one try of a second tells, where a cloud node is worth several.
+            // address: one try of a second shows it; a cloud node is worth several.
             let patience = if self.expects_metadata() { Patience::FULL } else { Patience::BRIEF };
             Metadata::new(self.network, base_url, hardened_only, patience)
         }))
@@ -123,7 +123,7 @@ impl<'a> Node<'a> {
                 failure.hint(match (&self.settings.worker_role_name, self.worker_role_name()) {
                     (Some(_), _) => "correct workerRoleName, or leave it out to use the instance's role",
                     (None, Some(_)) => "correct ALIBABA_CLOUD_ECS_METADATA, or unset it to use the instance's role",
-                    (None, None) => "the metadata service itself named the role just before: try again, and if it stays see that the role exists and attach it to the instance anew",
+                    (None, None) => "the metadata service named this role just before: try again; if this lasts, check that the role exists and attach it to the instance again",
                 })
             }
             Kind::NotFound(_) => failure.hint(
@@ -141,7 +141,7 @@ impl<'a> Node<'a> {
         };
         match (&self.machine, self.expects_metadata()) {
             (Machine::Other(vendor), false) => failure.caused_by(format!(
-                "this machine is no cloud node: its firmware names `{vendor}`, not `Alibaba Cloud`"
+                "this machine is not a cloud node: its firmware names `{vendor}`, not `Alibaba Cloud`"
             )),
             (Machine::Unknown, false) => {
                 failure.caused_by("this machine's firmware does not say that it is a cloud node")

@@ -1,4 +1,4 @@
-//! Which Enterprise Edition instance stands behind a registry host.
+//! Which Enterprise Edition instance answers on a registry host.
 //!
 //! Never "the first": the registry's own anonymous challenge names its instance, and where that
 //! cannot be had the API lists what hosts each instance answers on.
@@ -78,20 +78,17 @@ impl Lookup<'_, '_> {
     fn one_of<'c>(&self, entry: &'c Entry, session: Session<'_>) -> Result<Target<'c>, Failure> {
         let name = &entry.name;
         let instance = match self.challenge() {
-            Some(told) if entry.instances.contains(&told) => told,
-            Some(told) => {
+            Some(named) if entry.instances.contains(&named) => named,
+            Some(named) => {
                 let message =
-                    format!("the registry says that it is {told}, which {name} does not have");
+                    format!("the registry says that it is {named}, which {name} does not have");
                 return Err(Failure::new(Exit::Usage, message).hint(
                     "add the id to instanceId of that entry, or take the host out of its domains",
                 ));
             }
             None => self.listed(&[entry], session)?.ok_or_else(|| {
-                Failure::new(
-                    Exit::RegistryToken,
-                    format!("none of the instances of {name} answers on it"),
-                )
-                .hint("give the host an entry of its own with one instanceId")
+                Failure::new(Exit::RegistryToken, format!("no instance of {name} answers on it"))
+                    .hint("give the host an entry of its own with one instanceId")
             })?,
         };
         Ok(Target { entry, instance: Some(instance) })
@@ -104,7 +101,7 @@ impl Lookup<'_, '_> {
         session: Session<'_>,
     ) -> Result<Option<Target<'c>>, Failure> {
         let instance = match self.challenge() {
-            Some(told) => told,
+            Some(named) => named,
             None => match self.listed(entries, session)? {
                 Some(listed) => listed,
                 None => return Ok(None),
@@ -123,7 +120,7 @@ impl Lookup<'_, '_> {
         }
     }
 
-    /// The registry's own word; that it gives none is no failure.
+    /// What the registry says of itself; a registry that says nothing is not a failure.
     fn challenge(&self) -> Option<InstanceId> {
         let base_url = self.node.settings.endpoints.registry.as_deref();
         let challenge = challenge::ask(&self.node.network, self.host, base_url);
@@ -140,7 +137,7 @@ impl Lookup<'_, '_> {
     /// Asks for the hosts of each instance until one of them is this host.
     ///
     /// A failure counts only if no other instance has the host: one entry's broken role must not
-    /// stand in the way of another's pull.
+    /// prevent another's pull.
     fn listed(
         &self,
         entries: &[&Entry],

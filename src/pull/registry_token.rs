@@ -109,7 +109,7 @@ pub fn fetch(
         .passing());
     }
     let clock = node.network.clock;
-    let left = left(&login, caller.ends, clock.now(), told_time(clock)).map_err(|end| {
+    let left = left(&login, caller.ends, clock.now(), reported_time(clock)).map_err(|end| {
         Failure::new(Exit::RegistryToken, format!("the login ended at {end}, before it was issued, in {}", facts.call()))
             .hint("check this machine's clock, and whether something between it and the service caches answers")
             .passing()
@@ -125,7 +125,7 @@ pub fn fetch(
 }
 
 /// What a login had left to live when it was issued. `ends` is when the pod's own token does,
-/// `local` what this machine's clock says, `told` what an earlier answer of this run told.
+/// `local` what this machine's clock says, `reported` what an earlier answer of this run reported.
 ///
 /// # Errors
 ///
@@ -134,32 +134,32 @@ pub fn left(
     login: &acr::Login,
     ends: Option<Timestamp>,
     local: Timestamp,
-    told: Option<Timestamp>,
+    reported: Option<Timestamp>,
 ) -> Result<Duration, Timestamp> {
     let end = ends.map_or(login.expires, |ends| ends.min(login.expires));
     let now = match (ends, login.issued) {
         // A bound that must not be exceeded goes by the later of two clocks that may be wrong.
-        (Some(_), None) => local.max(told.unwrap_or(local)),
-        _ => service_time(login, told).unwrap_or(local),
+        (Some(_), None) => local.max(reported.unwrap_or(local)),
+        _ => service_time(login, reported).unwrap_or(local),
     };
     let left = u64::try_from(end.as_millisecond() - now.as_millisecond()).unwrap_or(0);
     if left == 0 { Err(end) } else { Ok(Duration::from_millis(left)) }
 }
 
-/// What the service's clock said when it issued the login: as its answer tells, or else as an
+/// What the service's clock said when it issued the login: as its answer says, or else as an
 /// earlier one did.
 ///
 /// None without a usable `Date`, and for one by which the login would outlive every possible
 /// session.
-fn service_time(login: &acr::Login, told: Option<Timestamp>) -> Option<Timestamp> {
+fn service_time(login: &acr::Login, reported: Option<Timestamp>) -> Option<Timestamp> {
     let possible = |date: &Timestamp| {
         login.expires.as_millisecond() - date.as_millisecond() <= LONGEST_LIFE + SLACK
     };
-    login.issued.or(told).filter(possible)
+    login.issued.or(reported).filter(possible)
 }
 
-/// The time as the last answer with a `Date` has told it.
-fn told_time(clock: &Clock) -> Option<Timestamp> {
+/// The time as the last answer with a `Date` reported it.
+fn reported_time(clock: &Clock) -> Option<Timestamp> {
     let ahead = clock.seen().map(SignedDuration::from_secs)?;
     clock.local().checked_add(ahead).ok()
 }

@@ -38,7 +38,7 @@ pub enum Outcome {
     Fetched,
     /// It could not be renewed, and the old one was handed out.
     Stale,
-    /// The host is none of ours.
+    /// The host is not ours.
     Foreign,
     Failed,
 }

@@ -3,14 +3,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
 use crate::kubelet::provider_config::{self, Provider, TokenAttributes};
 use crate::kubelet::versions::{ApiVersion, CREDENTIAL_PROVIDERS, Gate, Release, TOKENS};
+use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::render::nobody_takes_tokens;
-use crate::{PROGRAM, PROGRAM_FOR_PODS};
 
 /// What the file is to be for.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -30,6 +31,45 @@ pub struct Options {
 /// What this version of the kubelet cannot do.
 pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
     let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    let hosts = hosts(config, options)?;
+    let mut text = String::new();
+    for comment in comments(config, options, release, &hosts) {
+        let _ = writeln!(text, "# {comment}");
+    }
+    let providers = of_hosts(config, release, hosts)?;
+    Ok(text + &provider_config::text(ApiVersion::newest(release), &providers))
+}
+
+/// The providers alone, for a file that is there already.
+///
+/// # Errors
+///
+/// What this version of the kubelet cannot do.
+pub fn providers(config: &Config, options: &Options) -> Result<Vec<Provider>, Failure> {
+    let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    of_hosts(config, release, hosts(config, options)?)
+}
+
+fn of_hosts(
+    config: &Config,
+    release: Release,
+    hosts: Vec<Hosts<'_>>,
+) -> Result<Vec<Provider>, Failure> {
+    let arguments = arguments(config)?;
+    let provider = |hosts: Hosts<'_>| Provider {
+        name: hosts.name.to_owned(),
+        match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
+        arguments: arguments.clone(),
+        tokens: (hosts.name == PROGRAM_FOR_PODS)
+            .then(|| token_attributes(release, hosts.asks_for_role)),
+        ..Provider::default()
+    };
+    Ok(hosts.into_iter().map(provider).collect())
+}
+
+fn check(options: &Options, release: Release) -> Result<(), Failure> {
     for (asked, since, what) in [
         (options.service_accounts, Release::WITH_TOKEN_ATTRIBUTES, "service account tokens"),
         (options.directory, Release::WITH_FOLDERS, "a folder of configurations"),
@@ -42,22 +82,7 @@ pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
             );
         }
     }
-    let hosts = hosts(config, options)?;
-    let mut text = String::new();
-    for comment in comments(config, options, release, &hosts) {
-        let _ = writeln!(text, "# {comment}");
-    }
-    let arguments = arguments(config)?;
-    let provider = |hosts: Hosts<'_>| Provider {
-        name: hosts.name.to_owned(),
-        match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
-        arguments: arguments.clone(),
-        tokens: (hosts.name == PROGRAM_FOR_PODS)
-            .then(|| token_attributes(release, hosts.asks_for_role)),
-        ..Provider::default()
-    };
-    let providers: Vec<Provider> = hosts.into_iter().map(provider).collect();
-    Ok(text + &provider_config::text(ApiVersion::newest(release), &providers))
+    Ok(())
 }
 
 /// What stands above the providers, for the person who puts the file on a node.
@@ -197,15 +222,10 @@ fn apart(pods: &Hosts<'_>, node: &Hosts<'_>) -> Result<(), Failure> {
 
 /// Patterns for exactly the hosts that an entry covers.
 fn patterns(entry: &Entry) -> Vec<String> {
-    let region = entry.region.as_ref().map_or("*", |region| region.as_str());
+    let region = entry.region.as_ref();
     match &entry.scope {
         Scope::Domains(domains) => domains.clone(),
-        Scope::Instances | Scope::Account => vec![
-            format!("*.{region}.cr.aliyuncs.com"),
-            format!("*.distributed.{region}.cr.aliyuncs.com"),
-        ],
-        Scope::Personal => ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"]
-            .map(|variant| format!("registry{variant}.{region}.aliyuncs.com"))
-            .to_vec(),
+        Scope::Instances | Scope::Account => RegistryHost::enterprise_patterns(region),
+        Scope::Personal => RegistryHost::personal_patterns(region),
     }
 }

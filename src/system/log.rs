@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// All hops so far in their order, with the time that each took and the ids of its requests;
-    /// what follows begins anew.
+    /// what follows is counted from zero.
     #[must_use]
     pub fn take_hops(&self) -> Vec<(&'static str, Duration, Vec<String>)> {
         let requests = self.requests.take();

@@ -104,7 +104,7 @@ fn a_bad_day_ends_with_the_check_that_fails() {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("FAILED  role ")).unwrap();
     assert!(lines[at].contains("EntityNotExist.Role"), "{text}");
-    assert!(lines[at + 1].contains("there is no role"), "{text}");
+    assert!(lines[at + 1].contains("does not exist"), "{text}");
     assert!(lines[at + 2].contains("do: compare account id"), "{text}");
     let place = format!("do: compare {}:5:5: assumeRoleARN", node.config().display());
     assert!(lines[at + 3].ends_with(&place), "{text}");

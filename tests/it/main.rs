@@ -19,8 +19,10 @@
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
 //!   and through `doctor`.
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
+//! - [`setup`]: nodes that are set up and put back, in every form of their files, killed at every step.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
 //! - [`tables`]: the tables of `docs/` that the program's own tables write.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
@@ -51,6 +53,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
+mod no_connection;
 mod node;
 mod pods;
 mod process;
@@ -59,7 +62,9 @@ mod render;
 mod samples;
 mod scenario;
 mod schema;
+mod setup;
 mod soak;
+mod stages;
 mod supply_chain;
 mod tables;
 mod threat_model;

@@ -62,14 +62,14 @@ fn what_no_sts_would_take_is_refused_before_any_call() {
     let good = claims(&[]);
     let parts: Vec<&str> = good.split('.').collect();
     for (token, says) in [
-        ("made-up".to_owned(), "is no JWT"),
-        (" ".to_owned(), "is no JWT"),
-        (format!("{}.{}", parts[0], parts[1]), "is no JWT"),
-        (format!("{good}.{}", parts[2]), "is no JWT"),
-        (format!("{good}\n"), "is no JWT"),
-        (format!("{}.!!!.{}", parts[0], parts[2]), "is no JWT"),
-        (format!("{}.{}.{}", parts[0], "W10", parts[2]), "is no JWT"),
-        ("a".repeat(20_000), "is no JWT"),
+        ("made-up".to_owned(), "is not a JWT"),
+        (" ".to_owned(), "is not a JWT"),
+        (format!("{}.{}", parts[0], parts[1]), "is not a JWT"),
+        (format!("{good}.{}", parts[2]), "is not a JWT"),
+        (format!("{good}\n"), "is not a JWT"),
+        (format!("{}.!!!.{}", parts[0], parts[2]), "is not a JWT"),
+        (format!("{}.{}.{}", parts[0], "W10", parts[2]), "is not a JWT"),
+        ("a".repeat(20_000), "is not a JWT"),
         ("a".repeat(20_001), "has 20001 characters, and STS takes 20000"),
         (claims(&[("pad", json!("x".repeat(500_000)))]), "and STS takes 20000"),
         (claims(&[("aud", json!("api"))]), "for audience `api`, not `sts.aliyuncs.com`"),

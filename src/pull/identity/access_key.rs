@@ -8,7 +8,7 @@ use crate::cache::store::hex;
 use crate::config::Entry;
 use crate::pull::identity::established::Identity;
 
-/// What tells it from others. Keys are written to files, and a secret may stand in the id's place,
+/// What distinguishes it from others. Keys are written to files, and a secret may stand in the id's place,
 /// so it is a digest.
 pub(super) fn key(credentials: &Credentials) -> String {
     let Credentials { access_key_id, access_key_secret: _, security_token: _ } = credentials;

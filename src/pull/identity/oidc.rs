@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::aliyun::ids::RoleArn;
-use crate::aliyun::sts::{self, SessionRequest};
+use crate::aliyun::sts::{self, About, SessionRequest};
 use crate::config::{Entry, Oidc, PodIdentity};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
@@ -17,7 +17,7 @@ use crate::system::trusted_file;
 /// Largest token file that is read, in KiB.
 const TOKEN_FILE: u64 = 64;
 
-/// What tells it from others, without a token.
+/// What distinguishes it from others, without a token.
 pub(super) fn key(oidc: &Oidc) -> String {
     // A pod's token, and so the role that it names, is never kept.
     let Oidc { provider, role, token_file, pod_identity: _, allowed_roles: _, account: _ } = oidc;
@@ -46,8 +46,8 @@ pub(super) fn establish(
 
 /// For a report of one pull, whose first session lasts so many seconds.
 pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
-    let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-    let arn = arn.map_or_else(|| identity.owner.to_string(), Clone::clone);
+    let arn = identity.about.as_ref().and_then(About::arn);
+    let arn = arn.unwrap_or_else(|| identity.owner.to_string());
     format!("{arn}{}, for the token in {}", identity.life(seconds), oidc.token_file.display())
 }
 
@@ -102,7 +102,7 @@ fn exchange(
     Ok(Identity { credentials: session.credentials, owner: role.into(), ends: None, about })
 }
 
-/// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.
+/// Read again each time: the kubelet, or our `DaemonSet`, rotates it.
 fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";

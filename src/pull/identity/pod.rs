@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// The annotation by which a service account names its role; a name, not an ARN.
 pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name";
 
-/// A pod that an entry lets in, as far as that can be told from here.
+/// A pod that an entry lets in, as far as that can be known here.
 pub(super) struct Admitted<'a> {
     pub token: &'a Secret,
     pub role: RoleArn,
@@ -74,7 +74,7 @@ fn role(oidc: &Oidc, pod: Pod<'_>) -> Result<RoleArn, Failure> {
     let Some(role) = account.and_then(|account| RoleArn::of(account, name)) else {
         return Err(Failure::new(
             Exit::Identity,
-            format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is no role name"),
+            format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is not a role name"),
         )
         .hint("the annotation takes a role's name as it is, not its ARN; the account is accountId, or that of rrsaRoleARN; without the annotation the role is rrsaRoleARN"));
     };
@@ -103,7 +103,7 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
         .hint("the kubelet sends no such token by itself: see what else calls this program"));
     }
     let claims = jwt::claims(token.expose()).ok_or_else(|| {
-        refused("is no JWT".to_owned())
+        refused("is not a JWT".to_owned())
             .hint("the kubelet sends one by itself; by hand take one from `kubectl create token --audience sts.aliyuncs.com`")
     })?;
     if !claims.audience.iter().any(|audience| audience == AUDIENCE) {
@@ -118,7 +118,7 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
     }
     match claims.expires {
         // The kubelet renews tokens by this very clock, so it does not matter here that it may be
-        // somewhat off: what looks expired is either no token of the kubelet's, or the clock is
+        // somewhat off: what looks expired either does not come from the kubelet, or the clock is
         // ahead by more than a token's life.
         Some(end) if end <= now => Err(refused(format!(
             "expired at {end}, and this machine's clock says {now}"

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::pull::identity::established::Identity;
 use crate::pull::node::Node;
 
-/// What tells it from others.
+/// What distinguishes it from others.
 pub(super) fn key() -> String {
     "worker role".to_owned()
 }
