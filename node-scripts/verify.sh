@@ -303,7 +303,7 @@ doctor() {
       case $what in 'static pods get no login: '*) tokenless="$tokenless
 ${what#static pods get no login: };" ;; esac ;;
     # Told above already.
-    FAILED) case $check,$what in kubelet,*'runs without '*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
+    FAILED) case $check,$what in kubelet,*'runs without '* | kubelet,*'sees no kubelet process'*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
 $(printf '%s\n' "$report" | findings | awk '!seen[$0]++')
