@@ -8,6 +8,7 @@
 //! - [`hosts`]: no host is the vendor's that is not under its domain.
 //! - [`patterns`]: `matchImages` as the kubelet reads it.
 //! - [`rendered`]: what `render` writes reads back the same.
+//! - [`setup`]: a node's files keep every byte of others.
 //! - [`signature`]: percent-encoding and signatures, by other libraries.
 
 // A test may stop at the first thing that is not as it should be, and read its environment.
@@ -24,6 +25,7 @@ mod freshness;
 mod hosts;
 mod patterns;
 mod rendered;
+mod setup;
 mod signature;
 
 use proptest::test_runner::Config;
