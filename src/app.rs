@@ -12,6 +12,7 @@ use std::ffi::OsString;
 
 use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
+use crate::config::variables;
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
 use crate::system::environment::Environment;
@@ -45,7 +46,9 @@ pub fn run(
     }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
-        Command::Version => Ok(Done::answered(Secret::new(format!("{}\n", crate::VERSION)))),
+        Command::Version => {
+            Ok(Done::answered(Secret::new(format!("{}\n", crate::program::VERSION))))
+        }
         Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
         Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
         Command::Render { config, what, options, pods } => {
@@ -77,15 +80,11 @@ fn usage(error: &UsageError) -> Failure {
     Failure::new(Exit::Usage, error.to_string()).hint(error.hint.clone())
 }
 
-/// How much goes to stderr, as `ACR_CREDENTIAL_PROVIDER_LOG` asks.
+/// How much goes to stderr.
 #[must_use]
 pub fn log_level(environment: &Environment, journal: &Journal) -> Level {
-    const VARIABLE: &str = "ACR_CREDENTIAL_PROVIDER_LOG";
-    let Some(text) = environment.get(VARIABLE) else {
-        return Level::Warn;
-    };
-    Level::parse(text).unwrap_or_else(|| {
-        journal.warn(format!("{VARIABLE} is not one of {}; warn is used", Level::NAMES));
+    variables::log_level(environment).unwrap_or_else(|wrong| {
+        journal.warn(format!("{wrong}; warn is used"));
         Level::Warn
     })
 }

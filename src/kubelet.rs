@@ -2,7 +2,6 @@
 
 pub mod exec_api;
 pub mod flags;
-pub mod go_duration;
 pub mod match_images;
 pub mod mistake;
 pub mod process;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::{Access, Cache, Key, Kind, Made};
 use aliyun_acr_credential_provider::system::clock::since_boot;
-use aliyun_acr_credential_provider::kubelet::go_duration;
+use aliyun_acr_credential_provider::system::go_duration;
 use aliyun_acr_credential_provider::system::environment::Environment;
 use aliyun_acr_credential_provider::system::log::Journal;
 use aliyun_acr_credential_provider::kubelet::exec_api::{self, Request};

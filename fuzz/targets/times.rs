@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::kubelet::go_duration::{format_go, parse_go};
+use aliyun_acr_credential_provider::system::go_duration::{format_go, parse_go};
 use aliyun_acr_credential_provider::kubelet::versions::Release;
 use aliyun_acr_credential_provider::net::http::http_date;
 use libfuzzer_sys::fuzz_target;

@@ -4,11 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aliyun::ids::RoleArn;
-
-/// How the ids of access keys begin, permanent and temporary. Ids of old accounts do not; a secret
-/// never does.
-const ID_PREFIXES: [&str; 2] = ["LTAI", "STS."];
+use crate::aliyun::ids::{AccessKeyId, RoleArn};
 
 /// The owner of credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +32,7 @@ impl Owner {
     /// what may be a secret in the id's place.
     #[must_use]
     pub fn of_access_key(id: &str) -> Self {
-        let is_id = ID_PREFIXES.iter().any(|prefix| id.starts_with(prefix));
-        let tail: Vec<char> = id.chars().rev().take(4).collect();
-        Self::AccessKey(is_id.then(|| tail.into_iter().rev().collect()))
+        Self::AccessKey(AccessKeyId::parse(id).and_then(|id| id.end().map(str::to_owned)))
     }
 }
 

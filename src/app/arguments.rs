@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::PROGRAM;
 use crate::kubelet::versions::Release;
+use crate::program::PROGRAM;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
 
 /// What the user asked for.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::app::arguments::{self, Command, DoctorOptions};
 use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
-use crate::config::{Config, Scope};
+use crate::config::{Config, Scope, variables};
 use crate::doctor::kubelet::Look;
 use crate::doctor::report::{Check, Name, Report};
 use crate::doctor::{self, configuration, pull};
@@ -19,7 +19,7 @@ pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions)
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
-    let colour = io::stdout().is_terminal() && process.environment.get("NO_COLOR").is_none();
+    let colour = io::stdout().is_terminal() && variables::allows_colour(process.environment);
     // What would be a warning of a pull is in the report.
     let journal = &Journal::default();
     let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);

@@ -7,7 +7,7 @@ use rustix::process::geteuid;
 
 use crate::aliyun::call::Network;
 use crate::cache::{Access, Cache, Scope};
-use crate::config::{Config, ConfigError, Settings, Source};
+use crate::config::{Config, ConfigError, Source};
 use crate::kubelet::exec_api::Request;
 use crate::net::http::{Http, Routes};
 use crate::net::tls::Trust;
@@ -100,7 +100,7 @@ impl<'p> Found<'p> {
             }
             _ => Cache::off(process.journal),
         };
-        let http = Http::new(routes(&config.settings, process.environment));
+        let http = Http::new(routes(&config));
         Ok(Session { process, config, directory, cache, http, clock: Clock::default() })
     }
 }
@@ -136,7 +136,8 @@ impl<'p> Session<'p> {
         let Self { http, clock, process, .. } = self;
         let network = Network { http, clock, deadline, journal: process.journal };
         let machine = Machine::read();
-        Node::new(network, &self.config.settings, process.environment, machine, learnt(cache))
+        let Config { settings, variables, .. } = &self.config;
+        Node::new(network, settings, variables, machine, learnt(cache))
     }
 }
 
@@ -166,13 +167,14 @@ fn warn(config: &Config, journal: &Journal) {
     }
 }
 
-fn routes(settings: &Settings, environment: &Environment) -> Routes {
+fn routes(config: &Config) -> Routes {
+    let variables = &config.variables;
     Routes {
-        https_proxy: environment.any(&["HTTPS_PROXY", "https_proxy"]).map(str::to_owned),
-        no_proxy: environment.any(&["NO_PROXY", "no_proxy"]).map(str::to_owned),
+        https_proxy: variables.https_proxy.clone(),
+        no_proxy: variables.no_proxy.clone(),
         trust: Trust {
-            instead: environment.get("SSL_CERT_FILE").map(PathBuf::from),
-            also: settings.ca_file.clone(),
+            instead: variables.certificates.clone(),
+            also: config.settings.ca_file.clone(),
         },
     }
 }

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use crate::aliyun::endpoint::Network;
 use crate::aliyun::registry_host::RegistryHost;
-use crate::config::yaml::{Note, Position};
+use crate::config::yaml::Position;
 use crate::config::{
-    Config, ConfigError, Entry, IdentitySource, MAX_FILE, PodIdentity, Scope, Source,
+    Config, ConfigError, Entry, IdentitySource, MAX_FILE, Mistakes, PodIdentity, SYSTEM_PATH,
+    Scope, Source, variables,
 };
 use crate::doctor::report::{Check, Name, Status};
 use crate::failure::Exit;
@@ -18,15 +19,6 @@ use crate::system::environment::Environment;
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
-
-/// Variables that are an identity where no entry is configured.
-const IDENTITY_VARIABLES: [&str; 5] = [
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-    "ALIBABA_CLOUD_ROLE_ARN",
-    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-];
 
 /// The check for a configuration that can be used, or not.
 #[must_use]
@@ -40,9 +32,7 @@ pub fn check(result: Result<&Config, &ConfigError>, environment: &Environment) -
 fn unusable(error: &ConfigError, environment: &Environment) -> Check {
     let mut check = Check::new(Name::Configuration);
     match error {
-        ConfigError::Wrong { path, problems, more } => {
-            mistakes(path, problems, *more, &mut check);
-        }
+        ConfigError::Wrong(wrong) => mistakes(wrong, &mut check),
         ConfigError::Unreadable { .. } => {
             check.warn(error.to_string(), "see that the path is right and the file readable");
         }
@@ -52,28 +42,21 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Check {
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
             );
             // Whoever checks a file away from its node wants to hear of the rest as well.
-            if let Some(Err(ConfigError::Wrong { problems, more, .. })) =
-                all_the_same(path, environment)
-            {
-                mistakes(path, &problems, more, &mut check);
+            if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
+                mistakes(&wrong, &mut check);
             }
         }
-        ConfigError::Environment(_) => check.warn(
-            error.to_string(),
-            "unset what is not meant, or configure an entry in acr-registry-info",
-        ),
     }
     check.status = Status::Failed;
     check.exit = Exit::Usage as u8;
     check
 }
 
-fn mistakes(path: &Path, problems: &[Note], more: usize, check: &mut Check) {
-    for note in problems {
-        let what = format!("{}:{}: {}", path.display(), note.at, note.message);
-        check.warn(what, "correct the lines named above");
+fn mistakes(mistakes: &Mistakes, check: &mut Check) {
+    for (what, remedy) in mistakes.all() {
+        check.warn(what, remedy);
     }
-    check.and_more(more);
+    check.and_more(mistakes.more);
 }
 
 /// What a file that is not used would mean if it were.
@@ -90,7 +73,9 @@ fn usable(config: &Config, environment: &Environment) -> Check {
     let mut check = Check::new(Name::Configuration);
     match &config.path {
         Some(path) => check.detail(format!("{}: no mistakes", path.display())),
-        None => check.detail("no file: registries of the node's own account are answered"),
+        None => check.detail(format!(
+            "no file at {SYSTEM_PATH}: registries of the node's own account are answered"
+        )),
     }
     for entry in &config.entries {
         check.detail(summary(entry));
@@ -102,6 +87,9 @@ fn usable(config: &Config, environment: &Environment) -> Check {
     ignored(config, environment, &mut check);
     for warning in &config.warnings {
         check.problem(warning.clone(), None);
+    }
+    if let Err(wrong) = variables::log_level(environment) {
+        check.warn(wrong.to_string(), wrong.remedy());
     }
     check.and_more(config.more_warnings);
     for entry in &config.entries {
@@ -152,8 +140,7 @@ fn ignored(config: &Config, environment: &Environment, check: &mut Check) {
             "where that matters use RRSA with `podIdentity: required` (Kubernetes 1.33 and later); else take the key out",
         );
     }
-    let unused: Vec<&str> =
-        IDENTITY_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    let unused = variables::unused_with_entries(environment);
     if !unused.is_empty() && config.entries.iter().any(|entry| entry.written.at.is_some()) {
         let names = unused.join(", ");
         check.detail(format!("set in the environment and not used, as there are entries: {names}"));
@@ -256,8 +243,8 @@ fn domain(host: &str, entry: &Entry, config: &Config, check: &mut Check) {
     }
 }
 
-/// What two entries claim: of hosts that both name the first answers, of instances that are not
-/// told apart by a host neither.
+/// What two entries claim. Of two that name a host the first answers. Of two that claim an
+/// instance and name no host neither does.
 fn overlaps(config: &Config, check: &mut Check) {
     let mut claims: HashMap<String, &Entry> = HashMap::new();
     for entry in &config.entries {

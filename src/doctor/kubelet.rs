@@ -9,7 +9,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::PROGRAM;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name};
 use crate::kubelet::flags::{BIN_DIR, CONFIG};
@@ -18,6 +17,7 @@ use crate::kubelet::mistake::Finding;
 use crate::kubelet::process::{Kubelet, running};
 use crate::kubelet::provider_config::{Provider, ProviderConfig};
 use crate::kubelet::provider_rules;
+use crate::program::PROGRAM;
 
 pub use invocation::{Invocation, ReadArguments};
 

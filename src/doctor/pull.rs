@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::aliyun::registry_host::RegistryHost;
+use crate::aliyun::sts::About;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name, Report};
@@ -128,7 +129,7 @@ fn login(
     match (&entry.role, session) {
         (None, Some(_)) => report.add(Check::skipped(Name::Role, "the entry assumes none")),
         (Some(role), Some(session)) => {
-            let arn = session.about.as_ref().and_then(|about| about.arn.clone());
+            let arn = session.about.as_ref().and_then(About::arn);
             let arn = arn.unwrap_or_else(|| role.arn.to_string());
             report.add(well(Name::Role, format!("{arn}{}", session.life(entry.expire_duration))));
         }

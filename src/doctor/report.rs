@@ -346,7 +346,7 @@ impl Report {
     pub fn json(&self) -> String {
         let document = Json {
             version: VERSION,
-            program: crate::VERSION,
+            program: crate::program::VERSION,
             result: self.result(),
             exit: self.exit(),
             images: &self.images,

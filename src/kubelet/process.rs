@@ -16,7 +16,7 @@ use rustix::process::geteuid;
 use crate::kubelet::flags::{FeatureGates, Flags, OWN_CONFIG};
 use crate::kubelet::versions::Release;
 use crate::system::clock;
-use crate::system::trusted_file::{self, Links, Refused};
+use crate::system::trusted_file::{self, Refused};
 
 /// For `kubelet --version`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ impl Kubelet {
     ///
     /// See [`Unread`].
     pub fn read(&self, path: &str) -> Result<String, Unread> {
-        let bytes = trusted_file::read(&self.path(path), Links::Followed, MOST)?.bytes;
+        let bytes = trusted_file::read(&self.path(path), MOST)?.bytes;
         String::from_utf8(bytes).map_err(|_| Unread::NotText)
     }
 }

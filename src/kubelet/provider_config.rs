@@ -6,10 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::config::yaml::{self, Node, Value, YamlError, quoted};
-use crate::kubelet::go_duration;
 use crate::kubelet::mistake::{Finding, Mistake};
 use crate::kubelet::process::{Kubelet, Unread};
 use crate::kubelet::versions::{ApiVersion, CONFIG_GROUP, PROTOCOL_GROUP, Release};
+use crate::system::go_duration;
 
 const KIND: &str = "CredentialProviderConfig";
 const KEYS: [&str; 3] = ["kind", "apiVersion", "providers"];

@@ -24,7 +24,7 @@ use rustls::{
     ProtocolVersion, RootCertStore, SignatureScheme,
 };
 
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 /// Where Linux distributions keep their CA bundle: Debian and Ubuntu, Alibaba Cloud Linux and
 /// RHEL (two spellings), SUSE, Alpine.
@@ -241,7 +241,7 @@ fn add_file(
     setting: &'static str,
 ) -> Result<(), TrustError> {
     let error = |detail: String| TrustError { setting, path: path.display().to_string(), detail };
-    let file = trusted_file::read(path, Links::Followed, MAX_FILE);
+    let file = trusted_file::read(path, MAX_FILE);
     let pem = file.map_err(|why| error(why.to_string()))?.bytes;
     let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     let (added, _) = roots.add_parsable_certificates(certificates);

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Access, Cache, Scope, place};
-use crate::config::{CacheDir, Source};
+use crate::config::{CacheDir, Source, variables};
 use crate::kubelet::exec_api::{self, Request};
 use crate::pull::image;
 use crate::pull::known::KnownHost;
@@ -22,7 +22,7 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
     let (path, text, open) = source.map_or((&b""[..], "", false), |source| {
         (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
     });
-    let identity = environment.fingerprint();
+    let identity = variables::fingerprint(environment);
     let present = [u8::from(source.is_some()), u8::from(open)];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
     Scope::new(
@@ -72,7 +72,7 @@ pub fn directory(
         CacheDir::At(path) => Some(path.as_path()),
         CacheDir::Default => None,
     };
-    place::directory(configured, is_root, environment.get("XDG_RUNTIME_DIR"))
+    place::directory(configured, is_root, variables::runtime_directory(environment))
 }
 
 /// What `cacheDir` most likely is. A wrong guess finds nothing: a file of this scope is written

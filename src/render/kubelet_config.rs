@@ -9,9 +9,9 @@ use crate::failure::{Exit, Failure};
 use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
 use crate::kubelet::provider_config::{self, Provider, TokenAttributes};
 use crate::kubelet::versions::{ApiVersion, CREDENTIAL_PROVIDERS, Gate, Release, TOKENS};
+use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::render::nobody_takes_tokens;
-use crate::{PROGRAM, PROGRAM_FOR_PODS};
 
 /// What the file is to be for.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

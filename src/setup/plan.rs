@@ -12,6 +12,7 @@ use crate::kubelet::match_images::{is_refused, matches, overlap};
 use crate::kubelet::process::version_of;
 use crate::kubelet::provider_config::{Provider, ProviderConfig};
 use crate::kubelet::versions::{ApiVersion, CREDENTIAL_PROVIDERS, Gate, Release, TOKENS};
+use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::render::{Pods, kubelet_config, rbac};
 use crate::setup::kubelet::{files, gates, obstacle, value};
 use crate::setup::kubelet_arguments::Launch;
@@ -24,7 +25,6 @@ use crate::setup::systemd::running_arguments;
 use crate::setup::tree::{Entry, Tree};
 use crate::setup::undo::{self, Record, What};
 use crate::system::environment::Environment;
-use crate::{PROGRAM, PROGRAM_FOR_PODS};
 
 /// The kubelet's file of providers where it has none yet.
 const PROVIDERS: &str = "/etc/kubernetes/credential-provider-config.yaml";

@@ -2,24 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::PROGRAM;
+use crate::config::variables as environment_variables;
 use crate::config::{CacheDir, Settings};
+use crate::program::PROGRAM;
 use crate::setup::steps::Change;
 use crate::setup::tree::Entry;
 use crate::setup::undo::What;
-use crate::system::environment::VENDORS;
 
 const UNITS: &str = "/etc/systemd/system";
-
-/// What decides who asks, where and how, beside the vendor's own variables.
-const VARIABLES: [&str; 6] = [
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "ACR_CREDENTIAL_PROVIDER_CONFIG",
-];
 
 /// The timer's unit.
 #[must_use]
@@ -44,7 +34,7 @@ pub fn changes(
         arguments.iter().map(quoted).chain(std::iter::once("refresh".to_owned())).collect();
     let mut environment = String::new();
     for (name, value) in variables {
-        if name.starts_with(VENDORS) || VARIABLES.contains(&name.as_str()) {
+        if environment_variables::decides(name) {
             let _ = writeln!(environment, "Environment=\"{name}={}\"", quotable(value));
         }
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::PROGRAM;
+use crate::program::PROGRAM;
 use crate::setup::tree::{Entry, Tree};
 
 /// Where the record and the copies are.

@@ -1,10 +1,10 @@
 //! Takes back what was installed, by the record, and nothing else: first the kubelet's arguments
 //! with a restart, then the configuration, at last the program.
 
-use crate::PROGRAM;
 use crate::config::SYSTEM_PATH;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::flags::CONFIG;
+use crate::program::PROGRAM;
 use crate::setup::begin;
 use crate::setup::kubelet::obstacle;
 use crate::setup::kubelet_arguments::{Launch, is_own};

@@ -24,6 +24,7 @@
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
 //! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
+//! - [`tables`]: the tables of `docs/` that the program's own tables write.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
 //! - [`words`]: plain English: none of the former private words is left.
@@ -65,6 +66,7 @@ mod setup;
 mod soak;
 mod stages;
 mod supply_chain;
+mod tables;
 mod threat_model;
 mod trace;
 mod vectors;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::PROGRAM;
 use crate::doctor::report::Check;
 use crate::kubelet::process::{Kubelet, version_of};
 use crate::kubelet::provider_config::Provider;
+use crate::program::PROGRAM;
 
 /// Starts the binary of ours as the kubelet would, where root alone can have put it there. What other
 /// programs do with `--version` is not known.
@@ -68,9 +68,9 @@ fn started(path: &Path, shown: &str, check: &mut Check) {
             format!("{shown} is not {PROGRAM}"),
             format!("put {PROGRAM} at {shown}, or correct the provider's name"),
         );
-    } else if version != crate::VERSION {
+    } else if version != crate::program::VERSION {
         check.warn(
-            format!("{shown} is {version}, and this is {}", crate::VERSION),
+            format!("{shown} is {version}, and this is {}", crate::program::VERSION),
             format!("use the doctor of that version: {shown} doctor"),
         );
     }

@@ -5,12 +5,12 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::PROGRAM;
 use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, IdentitySource};
 use crate::doctor::report::Check;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::provider_config::Provider;
+use crate::program::PROGRAM;
 use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::pull::image::registry_host;
 use crate::pull::selection;

@@ -56,7 +56,10 @@ impl Identity {
     /// How long its session lasts, for a report.
     #[must_use]
     pub fn life(&self, seconds: u32) -> String {
-        let expires = self.about.as_ref().and_then(|about| about.expires.as_deref());
-        format!(" for {seconds} s, until {}", expires.unwrap_or("a time that was not reported"))
+        let expires = self.about.as_ref().and_then(About::expires);
+        format!(
+            " for {seconds} s, until {}",
+            expires.as_deref().unwrap_or("a time that was not reported")
+        )
     }
 }

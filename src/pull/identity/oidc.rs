@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::aliyun::ids::RoleArn;
-use crate::aliyun::sts::{self, SessionRequest};
+use crate::aliyun::sts::{self, About, SessionRequest};
 use crate::config::{Entry, Oidc, PodIdentity};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
@@ -12,7 +12,7 @@ use crate::pull::identity::established::{FirstSession, Identity, Requester};
 use crate::pull::identity::jwt::{self, Claims};
 use crate::pull::identity::pod::{self, Admitted};
 use crate::secret::Secret;
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 /// Largest token file that is read, in KiB.
 const TOKEN_FILE: u64 = 64;
@@ -46,8 +46,8 @@ pub(super) fn establish(
 
 /// For a report of one pull, whose first session lasts so many seconds.
 pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
-    let arn = identity.about.as_ref().and_then(|about| about.arn.as_ref());
-    let arn = arn.map_or_else(|| identity.owner.to_string(), Clone::clone);
+    let arn = identity.about.as_ref().and_then(About::arn);
+    let arn = arn.unwrap_or_else(|| identity.owner.to_string());
     format!("{arn}{}, for the token in {}", identity.life(seconds), oidc.token_file.display())
 }
 
@@ -106,8 +106,7 @@ fn exchange(
 fn read_token(path: &Path) -> Result<Secret, Failure> {
     let place = path.display();
     let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";
-    // A projected volume's token is a link to the file of the day.
-    let read = trusted_file::read(path, Links::Followed, TOKEN_FILE);
+    let read = trusted_file::read(path, TOKEN_FILE);
     let bytes = read
         .map_err(|error| {
             Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)

@@ -1,8 +1,7 @@
 //! The role of the instance, from its metadata service.
 
-use crate::aliyun::ids::is_role_name;
 use crate::aliyun::owner::Owner;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::pull::identity::established::Identity;
 use crate::pull::node::Node;
 
@@ -14,14 +13,7 @@ pub(super) fn key() -> String {
 pub(super) fn establish(node: &Node<'_>) -> Result<Identity, Failure> {
     let metadata = node.metadata()?;
     let role = match node.worker_role_name() {
-        Some(name) if is_role_name(name) => name.to_owned(),
-        Some(_) => {
-            return Err(Failure::new(
-                Exit::Usage,
-                "environment: ALIBABA_CLOUD_ECS_METADATA is not a role name",
-            )
-            .hint("correct it, or unset it to use the instance's role"));
-        }
+        Some(name) => name.to_owned(),
         None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
     };
     let credentials =

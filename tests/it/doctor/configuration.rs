@@ -72,46 +72,25 @@ fn the_configuration_is_checked_without_any_call() {
     assert_eq!(node.cloud.calls(), []);
 }
 
-/// What hides the rest of a file, or of a text in it, is told with the rest, all at its place.
+/// What hides the rest of a file, or of a text in it, is reported with what can still be read.
 #[test]
-fn a_slip_that_is_no_yaml_does_not_hide_other_mistakes() {
+fn a_slip_that_is_not_yaml_hides_what_is_behind_it_alone() {
     let node = Node::new("{}");
     for (text, told) in [
         (
-            "data:\r\n  service-account:\"default\"\r\n  expiring-threshold:\"soon\"\r\n  acr-registry-info: |\r\n    - instanceId:\"acme\"\r\n      regionId: XX\r\n      domains:\"a.com\",  \"b.com\"\r\n  rrsa: |\r\n    enable:yes\r\n",
+            "data:\r\n  acr-registry-info: |\r\n    - instanceId:\"acme\"\r\n      regionId: XX\r\n  tokenMode: pods\r\n  rrsa: |\r\n    enable:yes\r\n",
             &[
-                "2:19: a blank is missing after `service-account:`",
-                "3:22: a blank is missing after `expiring-threshold:`",
-                "3:22: `expiring-threshold` is `soon`",
-                "5:18: a blank is missing after `instanceId:`",
-                "5:18: `instanceId` is `acme`",
-                "6:17: `regionId` is `XX`",
-                "7:15: a blank is missing after `domains:`",
-                "7:22: `domains` takes one string",
-                "9:12: a blank is missing after `enable:`",
-                "9:12: `enable` is `yes`",
+                "3:18: a space is missing after `instanceId:`",
+                "5:14: `tokenMode` is `pods`",
+                "7:12: a space is missing after `enable:`",
             ][..],
         ),
         (
-            "acr-registry-info:\n  - instanceId: cri-a\n    regionid: x\n    domains: \"a.com\",\"b com\", \"c.com\" # three\n    expireDuration: 7\ntokenmode: x\n",
+            "rrsa: \"{enabel: true}\"\nacr-registry-info: [{regionId: XX, regionId: YY, instanceId:b}]\n",
             &[
-                "3:5: unknown key `regionid`",
-                "4:14: `domains` has `b com`",
-                "4:21: `domains` takes one string",
-                "5:21: `expireDuration` is `7`",
-                "6:1: unknown key `tokenmode`",
-            ],
-        ),
-        // More keys behind the blank that is not there, in brackets and in a text.
-        (
-            "notify-email：a\nrrsa: \"{enabel: true}\"\nacr-registry-info:[{regionId: XX, regionId: YY, instanceId: b}]\n",
-            &[
-                "1:13: a full-width `：`",
-                "2:9: unknown key `enabel`",
-                "3:19: a blank is missing after `acr-registry-info:`",
-                "3:31: `regionId` is `XX`",
-                "3:35: `regionId` is given a second time; the first is at 3:21",
-                "3:61: `instanceId` is `b`",
+                "1:9: unknown key `enabel`",
+                "2:36: `regionId` is given a second time; the first is at 2:22",
+                "2:61: a space is missing after `instanceId:`",
             ],
         ),
     ] {
@@ -122,14 +101,27 @@ fn a_slip_that_is_no_yaml_does_not_hide_other_mistakes() {
         for (line, told) in details.lines().zip(told) {
             assert!(line.contains(&format!("config.yaml:{told}")), "{told} in\n{details}");
         }
-        // None of it is used all the same.
         assert_eq!(node.ask("quay.io").exit, Exit::Code(2));
     }
-    // It comes to an end, and tells what it has come to.
-    fs::write(node.config(), "notify-email:\"x\"\n".repeat(100)).unwrap();
+}
+
+/// A mistake in the environment is one of the configuration.
+#[test]
+fn variables_are_checked() {
+    let mut node = Node::new("{}");
+    node.set("ALIBABA_CLOUD_STS_REGION", "NOT A REGION");
     let (code, document) = doctor(&node, &["--config-only"]);
-    let details = lines(check(&document, "configuration"), "details");
-    assert_eq!((code, details.matches("a blank is missing").count()), (2, 17), "{details}");
+    let told = check(&document, "configuration");
+    let says = "environment: ALIBABA_CLOUD_STS_REGION is `NOT A REGION`";
+    assert!(lines(told, "details").contains(says), "{told:#}");
+    assert!(lines(told, "remedies").contains("correct or unset it"), "{told:#}");
+    assert_eq!(code, 2);
+    node.set("ALIBABA_CLOUD_STS_REGION", "cn-hangzhou");
+    node.set("ACR_CREDENTIAL_PROVIDER_LOG", "verbose");
+    let outcome = node.exec(&["doctor", "--config-only"]).run(&[]).unwrap();
+    let report = String::from_utf8(outcome.stdout).unwrap();
+    assert!(report.contains("ACR_CREDENTIAL_PROVIDER_LOG is `verbose`"), "{report}");
+    assert_eq!(outcome.exit, Exit::Code(0));
 }
 
 /// Keys of the vendor's helper that people may count on.

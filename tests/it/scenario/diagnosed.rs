@@ -74,7 +74,10 @@ impl Run {
         if !EXITS.contains(&exit) || (exit != expected && !elsewhere) {
             wrong.push(format!("exit {exit}, and a pull has {expected}:\n{stdout}"));
         }
-        if stderr.lines().any(|line| !line.starts_with("warning: ACR_CREDENTIAL_PROVIDER_LOG")) {
+        if stderr
+            .lines()
+            .any(|line| !line.starts_with("warning: environment: ACR_CREDENTIAL_PROVIDER_LOG"))
+        {
             wrong.push(format!("stderr: {stderr}"));
         }
         if json {
