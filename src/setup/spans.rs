@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn at<'t>(text: &'t str, node: &Node) -> &'t str {
-        &text[node.span.clone()]
+        text.get(node.span.clone()).unwrap()
     }
 
     #[test]
