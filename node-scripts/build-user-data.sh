@@ -45,7 +45,7 @@ quoted() {
 
 check_url() {
     case $1 in
-    *[[:space:]]*) misuse "--url has a blank in it" ;;
+    *[[:space:]]*) misuse "--url has a space in it" ;;
     http://?* | https://?*) ;;
     *) misuse "--url takes an address with http or https" ;;
     esac
@@ -193,7 +193,7 @@ main() {
     printf '%s\n' "$@" >"$work/arguments"
     refuse_access_key "$work/arguments" 'the arguments'
     if [ -n "$config" ]; then
-        [ -f "$config" ] || fail "$config is no file"
+        [ -f "$config" ] || fail "$config is not a file"
         [ -s "$config" ] || fail "$config is empty"
         cat "$config" >"$work/config.yaml" || fail "$config cannot be read"
         config=$work/config.yaml

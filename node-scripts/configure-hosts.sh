@@ -100,14 +100,14 @@ add() {
     case $2 in *=*) ;; *) misuse "$1 takes HOST=ADDRESS, not '$2'" ;; esac
     host=${2%%=*}
     address=${2#*=}
-    is_host "$host" || misuse "$1: '$host' is no host name in lower case"
-    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is no address of a host"
+    is_host "$host" || misuse "$1: '$host' is not a host name in lower case"
+    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is not the address of a host"
     case $1:$host in
     --*-vpc:*-vpc.*.*.aliyuncs.com) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     --cr-vpc:cr-vpc.*.aliyuncs.com | --sts-vpc:sts-vpc.*.aliyuncs.com) ;;
     --cr-vpc:* | --sts-vpc:*) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     esac
-    # Entries are lines `address host`, so a host stands between a blank and the end of its line.
+    # Entries are lines `address host`, so a host stands between a space and the end of its line.
     case "$entries" in
     *"$newline$address $host$newline"*) return ;;
     *" $host$newline"*) misuse "$host is given two addresses" ;;
@@ -127,7 +127,7 @@ find_block() {
         }' "$1"
 }
 
-# Tells every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
+# Prints every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
 conflicts() {
     printf '%s' "$entries" | awk -v first="$1" -v last="$2" '
         NR == FNR { if (NF) ours[$2] = $1; next }
@@ -198,7 +198,7 @@ parse() {
 }
 
 main() {
-    # Letters and digits are those of ASCII, and bytes that are no text pass through.
+    # Letters and digits are those of ASCII, and bytes that are not text pass through.
     LC_ALL=C
     export LC_ALL
     newline='
@@ -214,7 +214,7 @@ main() {
         "$remove" && echo "$hosts: nothing to remove" && return
         [ -d "$root/etc" ] || fail "there is no folder $root/etc"
     elif [ ! -f "$hosts" ]; then
-        fail "$hosts is no file"
+        fail "$hosts is not a file"
     fi
 
     old='' new=''

@@ -384,7 +384,7 @@ plan() {
   fi
   images >"$tmp/images"
   ! grep -nvE '^[A-Za-z0-9.*_-]([A-Za-z0-9.*_-]|\[[A-Za-z0-9-]+])*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$' "$tmp/images" ||
-    die 'that is no pattern for an image, which is a host with * in it, a port, the beginning of a path'
+    die 'that is not a pattern for an image, which is a host with * in it, a port, the beginning of a path'
   entry >"$tmp/entry"
   # What was rendered for pods' tokens: wider patterns would open their images to the node's own login.
   if [ -z "$match_images" ] && grep -q tokenAttributes "$tmp/there" && grep -q $NAME "$tmp/there"; then

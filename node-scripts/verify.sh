@@ -36,12 +36,12 @@ parse() {
     case $1 in
     --image) image=$2 ;;
     --oss) oss=$2 ;;
-    --root) R=$(cd "$2" && pwd -P) || misuse "--root $2 is no folder"; R=${R%/} ;;
+    --root) R=$(cd "$2" && pwd -P) || misuse "--root $2 is not a folder"; R=${R%/} ;;
     *) misuse "unknown option '$1'" ;;
     esac
     shift 2
   done
-  case $image in *[!A-Za-z0-9._:/@-]*) misuse "'$image' is no image" ;; esac
+  case $image in *[!A-Za-z0-9._:/@-]*) misuse "'$image' is not an image" ;; esac
 }
 
 recorded() { sed -n "s/^$1 //p" "$R$STATE/record" 2>/dev/null || :; }
@@ -142,7 +142,7 @@ kubelet() {
   if [ -z "$running" ]; then
     failed flags 'no kubelet runs here, or it is not to be seen' 'systemctl start kubelet; why it ends is in journalctl -u kubelet'
   elif [ -z "$kconf" ] || [ -z "$bin_dir" ]; then
-    failed flags "the running kubelet has not both $FLAG-config and $FLAG-bin-dir: it never runs this program" \
+    failed flags "the running kubelet is missing $FLAG-config or $FLAG-bin-dir: it never runs this program" \
       'add both, by install.sh or as README says, and restart the kubelet'
   else
     ok flags "the running kubelet has $FLAG-config=$kconf and $FLAG-bin-dir=$bin_dir"
@@ -180,7 +180,7 @@ binary() {
     failed binary "$program is not there" 'run install.sh again'
     return 1
   elif [ ! -f "$R$program" ] || [ ! -x "$R$program" ]; then
-    failed binary "$program is no executable file" "chmod 0755 $program"
+    failed binary "$program is not an executable file" "chmod 0755 $program"
     return 1
   elif ! version=$("$R$program" --version 2>&1); then
     failed binary "$program does not run here: $(echo "$version" | tail -n 1)" \
@@ -264,7 +264,7 @@ findings() {
       for (i = 1; i <= problems; i++) out(level, what[i], remedy[what[i]])
       return
     }
-    # Of an entry only which it is: the rest is why it is no other.
+    # Of an entry only which it is: the rest is why it is not another.
     for (i = 1; i <= details && !(i > 1 && name == "entry"); i++) {
       if (detail[i] in remedy) out(level, detail[i], remedy[detail[i]])
       else if (status == "ok" || problems) out("ok", detail[i])
@@ -302,7 +302,7 @@ doctor() {
       warn "$check" "$what" "$remedy"
       case $what in 'static pods get no login: '*) tokenless="$tokenless
 ${what#static pods get no login: };" ;; esac ;;
-    # Told above already.
+    # Reported above already.
     FAILED) case $check,$what in kubelet,*'runs without '* | kubelet,*'sees no kubelet process'*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
@@ -371,7 +371,7 @@ main() {
     timer
     api=${api:-$API/v1}
     doctor
-    # shellcheck disable=SC2086 # none has blanks
+    # shellcheck disable=SC2086 # none has spaces
     for i in $images; do answer "$i"; done
     [ -n "$images" ] || failed answer 'no image was asked for, since the configuration names no host' 'run this with --image IMAGE'
   else

@@ -82,10 +82,15 @@ const RULES: &[Rule] = &[
         reason: "doctor looks at everything below the commands, and is not a command",
     },
     Rule {
+        folder: "setup",
+        may_know: &["system", "config", "kubelet", "failure", "render"],
+        reason: "a node's files are changed by its configuration and its kubelet, without calls",
+    },
+    Rule {
         folder: "app",
         may_know: &[
             "secret", "system", "net", "cache", "aliyun", "config", "kubelet", "failure", "pull",
-            "render", "doctor",
+            "render", "doctor", "setup",
         ],
         reason: "commands know everything; nothing knows them",
     },

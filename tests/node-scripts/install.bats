@@ -95,7 +95,7 @@ END
     [ "$(grep -c '^      - ' "$ROOT/etc/kubernetes/credential-provider-config.yaml")" = 2 ]
     for pattern in 'bad pattern' https://registry.example 'registry.example:*' 'registry.example/*' '[a.example' a.example,; do
         install_all --match-images "$pattern"
-        failed 'no pattern'
+        failed 'not a pattern'
     done
 }
 

@@ -129,7 +129,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     cp "$FAKE/kept" "$ROOT$PROGRAM_THERE"
     chmod 644 "$ROOT$PROGRAM_THERE"
     verify
-    failed "binary: $PROGRAM_THERE is no executable file; do: chmod 0755 $PROGRAM_THERE"
+    failed "binary: $PROGRAM_THERE is not an executable file; do: chmod 0755 $PROGRAM_THERE"
     echo 'no program' >"$ROOT$PROGRAM_THERE"
     chmod 755 "$ROOT$PROGRAM_THERE"
     verify
@@ -196,7 +196,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "the running kubelet has no flags, though they are in its files" {
     printf %s '/usr/bin/kubelet --v=2' | tr ' ' '\0' >"$ROOT/proc/100/cmdline"
     verify
-    failed_alone "the running kubelet has not both $flag-config and $flag-bin-dir" 'restart the kubelet'
+    failed_alone "the running kubelet is missing $flag-config or $flag-bin-dir" 'restart the kubelet'
     printf '/usr/bin/kubelet\0%s-config\0/etc/kubernetes/credential-provider-config.yaml\0%s-bin-dir\0/opt/%s/bin\0' $flag $flag $name >"$ROOT/proc/100/cmdline"
     verify
     succeeded
