@@ -44,9 +44,11 @@ main() {
     start_cloud
     write_files
     count 'version' --version
-    count 'foreign host' --config "$work/config.yaml" <"$work/foreign.json"
-    count 'cold' --config "$work/config.yaml" <"$work/request.json"
-    count 'from the cache' --config "$work/config.yaml" <"$work/request.json"
+    count 'foreign host' --config "$work/key.yaml" <"$work/foreign.json"
+    count 'cold: AccessKey' --config "$work/key.yaml" <"$work/request.json"
+    count 'cold: worker role' --config "$work/worker.yaml" <"$work/request.json"
+    count 'cold: RRSA' --config "$work/rrsa.yaml" <"$work/request.json"
+    count 'from the cache' --config "$work/worker.yaml" <"$work/request.json"
     # No caFile: the system's store is looked through for the issuer, in vain.
     expect=5 count 'unknown CA' --config "$work/unknown.yaml" <"$work/request.json"
     # Ends when nobody can write to it any more.
@@ -59,6 +61,7 @@ start_cloud() {
     mkfifo "$work/stdin"
     echo 'tls: true' >"$work/overlay.yaml"
     "${CARGO_TARGET_DIR:-$top/target}/debug/simulated-cloud" --overlay "$work/overlay.yaml" \
+        --token-file "$work/token" \
         <"$work/stdin" >"$work/cloud.json" &
     cloud=$!
     exec 3>"$work/stdin"
@@ -74,22 +77,35 @@ write_files() {
     echo "{$version,\"image\":\"$HOST/team/app\"}" >"$work/request.json"
     echo "{$version,\"image\":\"docker.io/team/app\"}" >"$work/foreign.json"
     umask 077
-    cat >"$work/unknown.yaml" <<END
+    chmod 600 "$work/token"
+    role="assumeRoleARN: acs:ram::2000000000000002:role/acr-puller"
+    key="customAccessKey: LTAI5tImagePullerOfB0001
+    customAccessKeySecret: MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"
+    write_config unknown "$key"
+    ca="caFile: $(url ca)"
+    write_config key "$key"
+    write_config worker "$role"
+    write_config rrsa "$role
+    rrsaRoleARN: acs:ram::1000000000000001:role/acr-rrsa
+    rrsaOIDCProviderRoleARN: acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a"
+}
+
+# A name of its own for each host, since one TLS session is not resumed at another host.
+write_config() {
+    cat >"$work/$1.yaml" <<END
+rrsa: {enable: true}
 acr-registry-info:
   - instanceId: cri-acmeprod00000001
     regionId: cn-hangzhou
     domains: $HOST
-    customAccessKey: LTAI5tImagePullerOfB0001
-    customAccessKeySecret: MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0
+    $2
 credential-provider:
-  cacheDir: $work/cache
+  cacheDir: $work/cache-$1
   timeout: 50s
-  endpoints: {metadata: "$(url metadata)", sts: "$(url sts)", cr: "$(url cr)", registry: "$(url registry)"}
+  oidcTokenFile: $work/token
+  endpoints: {metadata: "$(url metadata)", sts: "$(url sts | sed s/127.0.0.1/localhost/)", cr: "$(url cr)", registry: "$(url registry)"}
+  ${ca:-}
 END
-    {
-        cat "$work/unknown.yaml"
-        echo "  caFile: $(url ca)"
-    } >"$work/config.yaml"
 }
 
 # One run; its instructions by function go to a file of its name, the sum and the groups to stdout.
@@ -140,11 +156,11 @@ check() {
         function wrong(what) { print "BROKEN " what; broken++ }
         END {
             none("version", "YAML"); none("version", "JSON")
-            none("from the cache", "YAML"); some("foreign host", "YAML"); some("cold", "YAML")
+            none("from the cache", "YAML"); some("foreign host", "YAML"); some("cold: AccessKey", "YAML")
             split("version/foreign host/from the cache", runs, "/")
             for (i in runs) { none(runs[i], "CA"); none(runs[i], "TLS"); none(runs[i], "HTTP") }
-            some("cold", "TLS"); some("cold", "HTTP"); some("cold", "CA")
-            if (of["unknown CA", "CA"] < 10 * of["cold", "CA"]) wrong("cold pays for the whole CA store")
+            some("cold: AccessKey", "TLS"); some("cold: AccessKey", "HTTP"); some("cold: AccessKey", "CA")
+            if (of["unknown CA", "CA"] < 10 * of["cold: AccessKey", "CA"]) wrong("cold pays for the whole CA store")
             if (!broken) print "\nnobody pays for what is not needed"
             exit broken > 0
         }' "$work/sums"

@@ -101,7 +101,7 @@ add() {
     host=${2%%=*}
     address=${2#*=}
     is_host "$host" || misuse "$1: '$host' is not a host name in lower case"
-    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is not an address of a host"
+    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is not the address of a host"
     case $1:$host in
     --*-vpc:*-vpc.*.*.aliyuncs.com) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     --cr-vpc:cr-vpc.*.aliyuncs.com | --sts-vpc:sts-vpc.*.aliyuncs.com) ;;
@@ -127,7 +127,7 @@ find_block() {
         }' "$1"
 }
 
-# Prints every line outside the block (lines $1 to $2 of $3) that maps a host of ours to another address.
+# Prints every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
 conflicts() {
     printf '%s' "$entries" | awk -v first="$1" -v last="$2" '
         NR == FNR { if (NF) ours[$2] = $1; next }
@@ -198,7 +198,7 @@ parse() {
 }
 
 main() {
-    # Letters and digits are those of ASCII, and bytes that are not text stay the same.
+    # Letters and digits are those of ASCII, and bytes that are not text pass through.
     LC_ALL=C
     export LC_ALL
     newline='

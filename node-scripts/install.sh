@@ -71,6 +71,7 @@ parse() {
   ! has flock || flock -n 9 || die 'another run is in progress; wait for it'
   [ -z "$live" ] || has systemctl || die 'systemctl is not installed; --root / writes the files and leaves the restart to you'
   U=$R$STATE/undo
+  [ ! -f "$R$STATE/undo.json" ] || die "$NAME setup install has set this node up; use that again"
 }
 
 # --- what the kubelet has ---
@@ -383,7 +384,7 @@ plan() {
   fi
   images >"$tmp/images"
   ! grep -nvE '^[A-Za-z0-9.*_-]([A-Za-z0-9.*_-]|\[[A-Za-z0-9-]+])*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$' "$tmp/images" ||
-    die 'not a pattern for images: a host, which may have *, then a port and the beginning of a path'
+    die 'that is not a pattern for an image, which is a host with * in it, a port, the beginning of a path'
   entry >"$tmp/entry"
   # A file for pods' tokens: with wider patterns the node's login would pull the pods' images.
   if [ -z "$match_images" ] && grep -q tokenAttributes "$tmp/there" && grep -q $NAME "$tmp/there"; then

@@ -142,7 +142,7 @@ kubelet() {
   if [ -z "$running" ]; then
     failed flags 'this user sees no kubelet process' 'systemctl start kubelet; why it ends is in journalctl -u kubelet'
   elif [ -z "$kconf" ] || [ -z "$bin_dir" ]; then
-    failed flags "the running kubelet lacks $FLAG-config or $FLAG-bin-dir: it never runs this program" \
+    failed flags "the running kubelet is missing $FLAG-config or $FLAG-bin-dir: it never runs this program" \
       'add both, by install.sh or as README says, and restart the kubelet'
   else
     ok flags "the running kubelet has $FLAG-config=$kconf and $FLAG-bin-dir=$bin_dir"
@@ -247,7 +247,7 @@ END
   exec "$R$program" "$@"
 )
 
-# The report as lines of level, station, what, remedy; and a line for each image or host.
+# The report as lines of level, check, what, remedy; and a line for each image or host.
 findings() {
   awk '
   function text(s) {
@@ -264,7 +264,7 @@ findings() {
       for (i = 1; i <= problems; i++) out(level, what[i], remedy[what[i]])
       return
     }
-    # Of an entry only its name. The rest says why it is not another one.
+    # Of an entry only which it is: the rest is why it is not another.
     for (i = 1; i <= details && !(i > 1 && name == "entry"); i++) {
       if (detail[i] in remedy) out(level, detail[i], remedy[detail[i]])
       else if (status == "ok" || problems) out("ok", detail[i])
@@ -289,21 +289,21 @@ doctor() {
   [ -z "$image" ] || set -- "$@" --image "$image"
   [ -z "$R" ] || set -- "$@" --root "$R"
   report=$(as_kubelet "$@" 2>"$tmp/stderr") || :
-  case $report in '{'*'"stations"'*) ;; *)
+  case $report in '{'*'"checks"'*) ;; *)
     failed doctor "$program does not say what a pull would meet: $(head -n 1 "$tmp/stderr")" "run $program doctor by hand"
     images=$image
     return ;;
   esac
-  while IFS='	' read -r level station what remedy; do
+  while IFS='	' read -r level check what remedy; do
     case $level in
-    image) images="$images $station" ;;
-    ok) ok "$station" "$what" ;;
+    image) images="$images $check" ;;
+    ok) ok "$check" "$what" ;;
     warn)
-      warn "$station" "$what" "$remedy"
-      case $what in *'; this is only for requests without a token'*) tokenless="$tokenless
-${what%%; this is only*};" ;; esac ;;
+      warn "$check" "$what" "$remedy"
+      case $what in 'static pods get no login: '*) tokenless="$tokenless
+${what#static pods get no login: };" ;; esac ;;
     # Told above already.
-    FAILED) case $station,$what in kubelet,*'has not both'*) ;; *) failed "$station" "$what" "${remedy:-see above}" ;; esac ;;
+    FAILED) case $check,$what in kubelet,*'runs without '*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
 $(printf '%s\n' "$report" | findings | awk '!seen[$0]++')

@@ -1,7 +1,6 @@
 //! What a service says, without the secrets that it may echo.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -43,7 +42,7 @@ pub fn line(text: &str, secrets: &[&Secret]) -> String {
     } else {
         line
     };
-    if tells(&line, secrets) { WITHHELD.to_owned() } else { line }
+    if has_part_of(&line, secrets) { WITHHELD.to_owned() } else { line }
 }
 
 /// A code or a request id as a plain word: anything else in it is left out. One with a part of a
@@ -53,36 +52,45 @@ pub fn word(text: &str, secrets: &[&Secret]) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     let text: String = text.chars().take(MAX_LINE).collect();
     let word: String = text.chars().filter(plain).take(MAX_WORD).collect();
-    if without(&word, secrets) != word || tells(&text, secrets) {
+    if without(&word, secrets) != word || has_part_of(&text, secrets) {
         return WITHHELD.to_owned();
     }
     word
 }
 
 /// Whether a name that decides something says nothing of the secrets. A short one, which has no parts
-/// that would tell it, is no reason not to use the name.
+/// that would give it away, does not rule the name out.
 #[must_use]
 pub fn is_clear(name: &str, secrets: &[&Secret]) -> bool {
-    !tells(name, secrets)
+    !has_part_of(name, secrets)
 }
 
 /// What a text is without what it has in common with a secret, as it is or percent-encoded: a
 /// service may quote a secret's beginning alone.
 fn without(text: &str, secrets: &[&Secret]) -> String {
     let mut text = text.to_owned();
-    let mut forms: Vec<Zeroizing<Vec<char>>> = Vec::new();
+    let mut forms: Vec<Zeroizing<String>> = Vec::new();
     for secret in secrets.iter().filter(|secret| secret.expose().len() > TOO_SHORT) {
-        let once = Zeroizing::new(percent_encode(secret.expose()));
-        let twice = Zeroizing::new(percent_encode(&once));
-        for form in [&**twice, &**once, secret.expose()] {
+        let once = percent_encode(secret.expose());
+        let twice = once.replace('%', "%25");
+        for form in [twice, once, secret.expose().to_owned()].map(Zeroizing::new) {
             // A short one has no parts that would tell it.
             if form.len() <= TELLING {
-                text = text.replace(form, WITHHELD);
+                text = text.replace(&*form, WITHHELD);
             } else {
-                forms.push(Zeroizing::new(form.chars().collect()));
+                forms.push(form);
             }
         }
     }
+    let pieces = Pieces::of([text.as_bytes()]);
+    forms.retain(|form| pieces.may_have(TELLING, form.as_bytes()));
+    if forms.is_empty() { text } else { without_parts(&text, &forms) }
+}
+
+/// What a text is without what it has in common with any of these forms.
+fn without_parts(text: &str, forms: &[Zeroizing<String>]) -> String {
+    let forms = forms.iter().map(|form| Zeroizing::new(form.chars().collect()));
+    let forms: Vec<Zeroizing<Vec<char>>> = forms.collect();
     let parts: HashSet<&[char]> = forms.iter().flat_map(|form| form.windows(TELLING)).collect();
     let characters: Vec<char> = text.chars().collect();
     let mut cleaned = String::new();
@@ -105,34 +113,79 @@ fn without(text: &str, secrets: &[&Secret]) -> String {
 
 /// Whether a part of a secret is in a short text in any of the usual encodings, or with something between its
 /// characters. Letters and digits alone are compared, whatever their case.
-fn tells(text: &str, secrets: &[&Secret]) -> bool {
+fn has_part_of(text: &str, secrets: &[&Secret]) -> bool {
     let once = unescaped(text);
     let twice = unescaped(&once);
-    let texts = [text, &once, &twice].map(letters);
+    let texts = [text.as_bytes(), once.as_bytes(), twice.as_bytes()].map(letters);
     let parts: HashSet<&[u8]> =
-        texts.iter().flat_map(|text| text.as_bytes().windows(TELLING_LETTERS)).collect();
-    let told =
-        |form: &String| form.as_bytes().windows(TELLING_LETTERS).any(|part| parts.contains(part));
-    !parts.is_empty() && secrets.iter().any(|secret| forms(secret).iter().any(told))
+        texts.iter().flat_map(|text| text.windows(TELLING_LETTERS)).collect();
+    if parts.is_empty() {
+        return false;
+    }
+    let pieces = Pieces::of(texts.iter().map(Vec::as_slice));
+    let found = |form: &Vec<u8>| {
+        pieces.may_have(TELLING_LETTERS, form)
+            && form.windows(TELLING_LETTERS).any(|part| parts.contains(part))
+    };
+    secrets.iter().any(|secret| forms(secret).iter().any(found))
 }
 
 /// The letters and digits of a secret: as it is, in hexadecimal and in decimal numbers, and in
 /// Base64 from each of the three places in which it can begin there.
-fn forms(secret: &Secret) -> Zeroizing<Vec<String>> {
-    let text = secret.expose();
-    let (mut hexadecimal, mut decimal) = (String::new(), String::new());
-    for byte in text.bytes() {
-        let _ = write!(hexadecimal, "{byte:02x}");
-        let _ = write!(decimal, "{byte}");
+fn forms(secret: &Secret) -> Zeroizing<Vec<Vec<u8>>> {
+    let text = secret.expose().as_bytes();
+    let mut hexadecimal = Vec::with_capacity(2 * text.len());
+    let mut decimal = Vec::with_capacity(3 * text.len());
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    for &byte in text {
+        hexadecimal.extend([digit(byte >> 4), digit(byte & 15)]);
+        let digits = [byte / 100, byte / 10 % 10, byte % 10].map(digit);
+        let zeros = usize::from(byte < 100) + usize::from(byte < 10);
+        decimal.extend(digits.get(zeros..).unwrap_or_default());
     }
-    let base64 = |skipped| text.as_bytes().get(skipped..).map(|rest| BASE64_STANDARD.encode(rest));
-    let base64 = (0..3).filter_map(base64).map(letters);
+    let base64 = |skipped| text.get(skipped..).map(|rest| BASE64_STANDARD.encode(rest));
+    let base64 = (0..3).filter_map(base64).map(|form| letters(form.as_bytes()));
     Zeroizing::new([letters(text), hexadecimal, decimal].into_iter().chain(base64).collect())
 }
 
-fn letters(text: impl AsRef<str>) -> String {
-    let letters = text.as_ref().chars().filter(char::is_ascii_alphanumeric);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
+fn letters(text: &[u8]) -> Vec<u8> {
+    let mut letters = Vec::with_capacity(text.len());
+    letters.extend(text.iter().filter(|byte| byte.is_ascii_alphanumeric()));
+    letters.make_ascii_lowercase();
+    letters
+}
+
+/// Length of a piece, in bytes.
+const PIECE: usize = 8;
+
+/// All pieces of some texts, sorted. Nearly every text has nothing of any secret, and the pieces show
+/// that soon: a text with a part of a secret has whole pieces of it, so that one of every few of the
+/// secret's pieces is enough to look for.
+struct Pieces(Vec<u64>);
+
+impl Pieces {
+    fn of<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Self {
+        let pieces = texts.into_iter().flat_map(|text| text.windows(PIECE));
+        let pieces = pieces.filter_map(|piece| piece.first_chunk().copied());
+        let mut pieces: Vec<u64> = pieces.map(u64::from_ne_bytes).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        Self(pieces)
+    }
+
+    /// False is certain: none of the texts has so many bytes one after another in common with a
+    /// secret.
+    fn may_have(&self, telling: usize, secret: &[u8]) -> bool {
+        let mut rest = secret;
+        while let Some(piece) = rest.first_chunk() {
+            if self.0.binary_search(&u64::from_ne_bytes(*piece)).is_ok() {
+                return true;
+            }
+            // So far apart that each part of the telling length holds a piece that is looked for.
+            rest = rest.get(telling - PIECE + 1..).unwrap_or_default();
+        }
+        false
+    }
 }
 
 /// A text with `%4d`, and what is like it in JSON, C and XML, as the characters they stand for.

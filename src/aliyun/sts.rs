@@ -1,16 +1,20 @@
 //! Security Token Service, API version 2015-04-01.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::aliyun::lenient_json::{Field, Word};
+use crate::aliyun::refusal::word;
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact};
 use crate::secret::Secret;
 
 const VERSION: &str = "2015-04-01";
+
+/// The audience that OIDC tokens for STS are made for.
+pub const AUDIENCE: &str = "sts.aliyuncs.com";
 
 /// Shortest session that STS grants, in seconds.
 pub const MIN_DURATION: u32 = 900;
@@ -39,12 +43,32 @@ pub struct Session {
 }
 
 /// What the service says of a session; nothing depends on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct About {
+    arn: Option<String>,
+    expires: Option<String>,
+    /// What may not come back in the words above. Few runs print them, so they are only searched
+    /// when they are read.
+    secrets: Vec<Secret>,
+}
+
+impl About {
     /// `acs:ram::<account>:assumed-role/<role>/<session name>`.
-    pub arn: Option<String>,
+    #[must_use]
+    pub fn arn(&self) -> Option<String> {
+        self.clear(self.arn.as_deref())
+    }
+
     /// When it ends, by the service's clock.
-    pub expires: Option<String>,
+    #[must_use]
+    pub fn expires(&self) -> Option<String> {
+        self.clear(self.expires.as_deref())
+    }
+
+    fn clear(&self, text: Option<&str>) -> Option<String> {
+        let secrets: Vec<&Secret> = self.secrets.iter().collect();
+        text.map(|text| redact::line(text, &secrets)).filter(|text| !text.is_empty())
+    }
 }
 
 /// The answer of either action.
@@ -53,7 +77,7 @@ pub struct About {
 pub struct SessionAnswer {
     credentials: SessionCredentials,
     #[serde(default)]
-    assumed_role_user: Field,
+    assumed_role_user: Value,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +90,7 @@ struct SessionCredentials {
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
     #[serde(default)]
-    expiration: Word,
+    expiration: Value,
 }
 
 impl Session {
@@ -77,10 +101,10 @@ impl Session {
         let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =
             credentials;
         let secrets = [sent, &[&access_key_secret, &security_token]].concat();
-        let text = |text: &str| Some(redact::line(text, &secrets)).filter(|text| !text.is_empty());
         let about = About {
-            arn: assumed_role_user.text("Arn").and_then(text),
-            expires: expiration.text().and_then(text),
+            arn: assumed_role_user.get("Arn").and_then(word),
+            expires: word(&expiration),
+            secrets: secrets.into_iter().cloned().collect(),
         };
         let credentials = Credentials {
             access_key_id: access_key_id.expose().to_owned(),
@@ -162,7 +186,7 @@ mod tests {
         let about = |text: &str| {
             let value = serde_json::from_str(&body(text)).unwrap();
             let about = Session::of(Answer { value, date: None }, &[&sent]).about;
-            (about.arn.unwrap(), about.expires.unwrap())
+            (about.arn().unwrap(), about.expires().unwrap())
         };
         assert_eq!(about("x"), ("acs:x".to_owned(), "until x".to_owned()));
         for secret in ["made-up-secret-1", "made-up-token-22", sent.expose()] {

@@ -126,7 +126,7 @@ untouched() {
     untouched
 }
 
-@test "refuses what is not an address of a host" {
+@test "refuses what is not the address of a host" {
     for address in '' 1 1.2.3 1.2.3.4.5 1.2.3.256 1.2.3.04 01.2.3.4 1.2..3 .1.2.3 1.2.3. 0x1.2.3.4 ' 1.2.3.4' \
         1.2.3.4/32 1.2.3.4:443 0.1.2.3 0.0.0.0 224.0.0.1 255.255.255.255 1.2.3.-4 +1.2.3.4 99999999999999999999.1.1.1 169.254.1.1 \
         127.0.0.1 127.1.2.3 100.100.100.200 0:0:0:0:0:0:0:0 ::0 0:: 0000::000 ::1 ::0001 0::1 0:0:0:0:0:0:0:1 \
@@ -134,7 +134,7 @@ untouched() {
         ff02::1 fe80::1%eth0 '[fd00::1]' FD00::1 ::1.2.3.4 host.example '1.2.3.4
 5.6.7.8'; do
         run -2 configure --registry "$REGISTRY=$address"
-        [[ $output == *"is not an address of a host"* ]] || { echo "$address: $output" && false; }
+        [[ $output == *"is not the address of a host"* ]] || { echo "$address: $output" && false; }
     done
     untouched
 }

@@ -294,7 +294,7 @@ tree() {
         [[ $output == *'error: '*'see --help'* ]]
     done
     run -2 build --hosts-args '--registry acme.example.com=300.0.0.8'
-    [[ $output == *"'300.0.0.8' is not an address"* ]]
+    [[ $output == *"'300.0.0.8' is not the address"* ]]
     for word in --root --dry-run --help -h; do
         run -2 build --hosts-args "--registry acme.example.com=10.0.0.8 $word"
         [[ $output == *"$word is not for a node"* ]]

@@ -7,6 +7,7 @@
 //! - [`freshness`]: `cacheDuration` is never negative, nor past anything that ends.
 //! - [`hosts`]: no host is the vendor's that is not under its domain.
 //! - [`patterns`]: `matchImages` as the kubelet reads it.
+//! - [`redact`]: what is taken out of a service's words is what the plain way takes out.
 //! - [`rendered`]: what `render` writes reads back the same.
 //! - [`signature`]: percent-encoding and signatures, by other libraries.
 
@@ -23,6 +24,7 @@
 mod freshness;
 mod hosts;
 mod patterns;
+mod redact;
 mod rendered;
 mod signature;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use simulation::cloud::SecretKind;
-use simulation::kubelet::{Credential, Exit, Outcome};
+use simulation::kubelet::{Credential, Exit, Outcome, urls_match};
 
 use super::Run;
 
@@ -40,9 +40,8 @@ impl Run {
             }
             return;
         }
-        let version =
-            serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
-        let answer = match outcome.answer(version.as_str().unwrap()) {
+        let request: serde_json::Value = serde_json::from_str(request).unwrap();
+        let answer = match outcome.answer(request["apiVersion"].as_str().unwrap()) {
             Ok(answer) => answer,
             Err(failure) => {
                 return wrong.push(format!("the kubelet does not accept the answer: {failure:?}"));
@@ -70,8 +69,12 @@ impl Run {
         if auth.keys().collect::<Vec<_>>() != expect.auth.iter().collect::<Vec<_>>() {
             wrong.push(format!("auth for {:?}, expected {:?}", auth.keys(), expect.auth));
         }
-        for login in auth.values() {
-            self.check_login(login, wrong);
+        for (key, login) in auth {
+            // The kubelet uses a login only for images that its key matches.
+            if urls_match(&key, request["image"].as_str().unwrap()) != Ok(true) {
+                wrong.push(format!("`{key}` does not match the image"));
+            }
+            self.check_login(&login, wrong);
         }
     }
 
