@@ -41,7 +41,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folder: "config",
-        may_know: &["secret", "system", "aliyun", "kubelet::go_duration"],
+        may_know: &["secret", "system", "aliyun"],
         reason: "what is configured does not depend on what is done with it",
     },
     Rule {
@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folder: "failure",
-        may_know: &["secret", "system", "net", "aliyun", "config", "kubelet::go_duration"],
+        may_know: &["secret", "system", "net", "aliyun", "config"],
         reason: "failures put the errors of the layers below into words",
     },
     Rule {
