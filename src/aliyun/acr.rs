@@ -13,7 +13,7 @@ use crate::aliyun::lenient_json::Word;
 use crate::aliyun::refusal::Sent;
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact, signature};
-use crate::net::http::{Method, Request, Route};
+use crate::net::http::{Method, Request};
 use crate::secret::Secret;
 use crate::system::random;
 
@@ -239,7 +239,7 @@ pub fn personal_token(
                 headers,
                 body: None,
                 timeout,
-                route: if candidate.quick { Route::CloudQuick } else { Route::Cloud },
+                route: candidate.route(),
             }
         },
         |response| {

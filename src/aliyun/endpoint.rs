@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use crate::aliyun::ids::Region;
+use crate::net::http::Route;
 
 /// Public STS hosts that are not `sts.<region>.aliyuncs.com`.
 const STS_PUBLIC_EXCEPTIONS: [(&str, &str); 2] =
@@ -82,6 +83,12 @@ impl Candidate {
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host)
+    }
+
+    /// Which way requests to it go.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        if self.quick { Route::CloudQuick } else { Route::Cloud }
     }
 }
 

@@ -8,6 +8,7 @@ use std::cell::OnceCell;
 use std::error::Error as _;
 use std::io::Read;
 use std::mem::ManuallyDrop;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,8 +17,11 @@ use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{NoProxy, Proxy, retry};
+use rustls::ClientConfig;
 
+use crate::net::ahead::{self, Ahead};
 use crate::net::tls::{self, Trust};
+use crate::system::clock;
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -114,6 +118,28 @@ impl Routes {
         let excepted = self.no_proxy.as_deref().unwrap_or_default().split(',').any(named);
         self.https_proxy.as_deref().filter(|_| !excepted)
     }
+
+    fn through_proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
+        let Some(address) = &self.https_proxy else {
+            return Ok(builder);
+        };
+        // The address may hold a password: it is not in the messages.
+        let unusable =
+            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
+        let url = match address.split_once("://") {
+            None => format!("http://{address}"),
+            Some((scheme, _))
+                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
+            {
+                address.clone()
+            }
+            // `reqwest` would pass over it and go without.
+            Some(_) => return Err(unusable("has another scheme than http and https")),
+        };
+        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
+        let except = self.no_proxy.as_deref().and_then(NoProxy::from_string);
+        Ok(builder.proxy(proxy.no_proxy(except)))
+    }
 }
 
 /// The clients, each built when first asked for.
@@ -126,6 +152,11 @@ pub struct Http {
     metadata: OnceCell<ManuallyDrop<Client>>,
     quick: OnceCell<ManuallyDrop<Client>>,
     cloud: OnceCell<ManuallyDrop<Client>>,
+    /// What all clients but that for metadata trust.
+    tls: OnceCell<ClientConfig>,
+    ahead: Ahead,
+    /// The host that is connected to before there is a request for it.
+    ahead_of: OnceCell<String>,
 }
 
 impl Http {
@@ -140,6 +171,30 @@ impl Http {
         &self.routes
     }
 
+    /// Begins to connect to a host that requests will soon go to, in a thread of its own. Nothing is
+    /// sent, and nothing comes of a failure: whoever sends a request then connects by himself. Only
+    /// the first host of a run is connected to in this way.
+    pub fn connect_ahead(&self, base_url: &str, route: Route) {
+        let Ok(tls) = self.tls() else { return };
+        let url = base_url.to_owned();
+        if self.ahead_of.set(url.clone()).is_err() {
+            return;
+        }
+        let (tls, routes, ahead) = (tls.clone(), self.routes.clone(), self.ahead.clone());
+        let connect = move || {
+            let begun = clock::instant();
+            let builder = builder(route, tls).connector_layer(ahead.opening());
+            let client = routes.through_proxy(builder).map(ClientBuilder::build);
+            if let Ok(Ok(client)) = client {
+                let _ = ManuallyDrop::new(client).head(url).send();
+                thread::sleep(ahead::USABLE.saturating_sub(begun.elapsed()));
+            }
+            ahead.close();
+        };
+        // Where no thread can be had, there is no connection ahead.
+        let _ = thread::Builder::new().spawn(connect);
+    }
+
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
@@ -148,6 +203,8 @@ impl Http {
     pub fn send(&self, request: Request) -> Result<Response, HttpError> {
         let timeout = request.timeout;
         let client = self.client(request.route)?;
+        let of = self.ahead_of.get().and_then(|host| request.url.strip_prefix(host));
+        self.ahead.want(of.is_some_and(|path| path.starts_with('/')));
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Put => client.put(&request.url),
@@ -175,55 +232,53 @@ impl Http {
     }
 
     fn client(&self, route: Route) -> Result<&Client, HttpError> {
-        let (cell, connect) = match route {
-            Route::Metadata => (&self.metadata, QUICK_CONNECT),
-            Route::CloudQuick => (&self.quick, QUICK_CONNECT),
-            Route::Cloud => (&self.cloud, CONNECT),
+        let cell = match route {
+            Route::Metadata => &self.metadata,
+            Route::CloudQuick => &self.quick,
+            Route::Cloud => &self.cloud,
         };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let setup = |detail: String| HttpError::Setup(detail);
-        let trust = if route == Route::Metadata { &Trust::default() } else { &self.routes.trust };
-        let tls = tls::client_config(trust).map_err(|error| setup(error.to_string()))?;
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .http1_only()
-            .user_agent(USER_AGENT)
-            .timeout(None)
-            .connect_timeout(connect)
-            .tls_backend_preconfigured(tls);
-        if route != Route::Metadata {
-            builder = self.through_proxy(builder)?;
-        }
-        let client = builder.build().map_err(|error| setup(innermost(&error)))?;
+        let builder = match route {
+            Route::Metadata => builder(route, tls_config(&Trust::default())?),
+            Route::CloudQuick | Route::Cloud => {
+                let builder = builder(route, self.tls()?.clone());
+                self.routes.through_proxy(builder.connector_layer(self.ahead.taking()))?
+            }
+        };
+        let client = builder.build().map_err(|error| HttpError::Setup(innermost(&error)))?;
         Ok(cell.get_or_init(|| ManuallyDrop::new(client)))
     }
 
-    fn through_proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
-        let Some(address) = &self.routes.https_proxy else {
-            return Ok(builder);
-        };
-        // The address may hold a password: it is not in the messages.
-        let unusable =
-            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
-        let url = match address.split_once("://") {
-            None => format!("http://{address}"),
-            Some((scheme, _))
-                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
-            {
-                address.clone()
-            }
-            // `reqwest` would pass over it and go without.
-            Some(_) => return Err(unusable("has another scheme than http and https")),
-        };
-        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
-        let except = self.routes.no_proxy.as_deref().and_then(NoProxy::from_string);
-        Ok(builder.proxy(proxy.no_proxy(except)))
+    fn tls(&self) -> Result<&ClientConfig, HttpError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config);
+        }
+        let config = tls_config(&self.routes.trust)?;
+        Ok(self.tls.get_or_init(|| config))
     }
+}
+
+fn tls_config(trust: &Trust) -> Result<ClientConfig, HttpError> {
+    tls::client_config(trust).map_err(|error| HttpError::Setup(error.to_string()))
+}
+
+fn builder(route: Route, tls: ClientConfig) -> ClientBuilder {
+    let connect = match route {
+        Route::Metadata | Route::CloudQuick => QUICK_CONNECT,
+        Route::Cloud => CONNECT,
+    };
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .http1_only()
+        .user_agent(USER_AGENT)
+        .timeout(None)
+        .connect_timeout(connect)
+        .tls_backend_preconfigured(tls)
 }
 
 fn read(response: reqwest::blocking::Response, timeout: Duration) -> Result<Response, HttpError> {

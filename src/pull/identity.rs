@@ -51,7 +51,10 @@ impl<'a> Requester<'a, '_> {
     ///
     /// See [`Node::sts`].
     pub fn sts(&self, entry: &Entry) -> Result<&'a Endpoint, Failure> {
-        self.node.sts(entry.region.as_ref().or(self.registry_region))
+        let region = entry.region.as_ref().or(self.registry_region);
+        let sts = self.node.sts(region)?;
+        self.node.connect_to_cr(region);
+        Ok(sts)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 //!
+//! - [`ahead`]: ACR is connected to while STS answers, and what that costs.
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
@@ -34,6 +35,7 @@
     clippy::unwrap_used
 )]
 
+mod ahead;
 mod boot_time;
 mod cache;
 mod configuration;
