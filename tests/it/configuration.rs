@@ -4,83 +4,153 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use simulation::kubelet::{Exec, Exit, Outcome, encode_request};
 
+use crate::scenario::{Run, in_parallel};
 use crate::{PROGRAM, TESTS};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+struct Refused {
     about: String,
     config: String,
     /// Octal; 600 if left out.
     #[serde(default)]
     mode: Option<String>,
-    /// What stands behind the file's name in the first line.
+    /// The beginning of what the first line says behind the file's name.
+    error: String,
+    /// The beginnings of what the causes below it say.
     #[serde(default)]
-    error: Option<String>,
-    /// What stands behind it in a later line.
+    also: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    about: String,
+    config: String,
+    /// Octal; 600 if left out.
     #[serde(default)]
-    also: Option<String>,
+    mode: Option<String>,
+    /// What the one warning says behind the file's name.
     #[serde(default)]
     warning: Option<String>,
+    /// A scenario: with this configuration it ends the same, after the same calls.
+    #[serde(default, rename = "as")]
+    scenario: Option<String>,
+    /// For another image than that scenario's.
+    #[serde(default)]
+    image: Option<String>,
 }
 
-fn cases(name: &str) -> Vec<Case> {
-    let text = fs::read_to_string(format!("{TESTS}/configurations/{name}.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
+/// The rows of a table, numbered, by what they are about.
+fn cases<Case: DeserializeOwned>(
+    table: &str,
+    about: impl Fn(&Case) -> &str,
+) -> Vec<(String, (usize, Case))> {
+    let text = fs::read_to_string(format!("{TESTS}/configurations/{table}.yaml")).unwrap();
+    let cases: Vec<Case> = serde_saphyr::from_str(&text).unwrap();
+    let named = |(number, case)| (about(&case).to_owned(), (number, case));
+    cases.into_iter().enumerate().map(named).collect()
 }
 
-fn run(name: &str, number: usize, case: &Case) -> (String, Outcome) {
+/// A file for one case.
+fn written(name: &str, number: usize, config: &str, mode: Option<&str>) -> String {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("configurations");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{name}-{number}.yaml"));
     let _ = fs::remove_file(&path);
-    fs::write(&path, &case.config).unwrap();
-    let mode = u32::from_str_radix(case.mode.as_deref().unwrap_or("600"), 8).unwrap();
+    fs::write(&path, config).unwrap();
+    let mode = u32::from_str_radix(mode.unwrap_or("600"), 8).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    let path = path.to_string_lossy().into_owned();
+    path.to_string_lossy().into_owned()
+}
+
+/// A pull from a foreign registry, for which the configuration is read and nothing else is done.
+fn pull(path: &str) -> Outcome {
     let mut exec = Exec::new(PROGRAM);
-    exec.args = vec!["--config".into(), path.clone()];
+    exec.args = ["--config", path].map(str::to_owned).to_vec();
     let version = "credentialprovider.kubelet.k8s.io/v1";
-    let request = encode_request(version, "docker.io/library/nginx", None, &BTreeMap::new());
-    (path, exec.run(&request).unwrap())
+    exec.run(&encode_request(version, "docker.io/library/nginx", None, &BTreeMap::new())).unwrap()
+}
+
+/// `doctor` reads the same file.
+fn doctor(path: &str) -> Outcome {
+    let mut exec = Exec::new(PROGRAM);
+    exec.args = ["doctor", "--config-only", "--config", path].map(str::to_owned).to_vec();
+    exec.run(&[]).unwrap()
 }
 
 #[test]
 fn refused() {
-    let mut wrong = Vec::new();
-    for (number, case) in cases("refused").iter().enumerate() {
-        let (path, outcome) = run("refused", number, case);
+    let wrong = in_parallel(cases("refused", |case: &Refused| &case.about), |(number, case)| {
+        let path = written("refused", *number, &case.config, case.mode.as_deref());
+        let outcome = pull(&path);
         let stderr = outcome.stderr_text();
-        let error = format!("error: configuration {path}:{}", case.error.as_ref().unwrap());
-        let also = case.also.as_ref().map(|also| format!("\ncaused by: {path}:{also}"));
-        let said = stderr.starts_with(&error) && also.is_none_or(|also| stderr.contains(&also));
+        let error = format!("error: configuration {path}:{}", case.error);
+        let causes = stderr.lines().filter_map(|line| line.strip_prefix("caused by: "));
+        let place = format!("{path}:");
+        let causes: Vec<&str> =
+            causes.map(|cause| cause.strip_prefix(&place).unwrap_or(cause)).collect();
+        let also = causes.len() == case.also.len()
+            && causes.iter().zip(&case.also).all(|(cause, also)| cause.starts_with(also));
+        let last = stderr.lines().last().unwrap_or_default();
+        let said = stderr.starts_with(&error) && also && last.starts_with("hint: ");
         let lines = stderr.lines().count();
         let silent = outcome.stdout.is_empty() && !stderr.contains("hunter2");
+        let mut wrong = Vec::new();
         if outcome.exit != Exit::Code(2) || !said || !silent || lines > 5 {
-            wrong.push(format!("{}:\n{stderr}expected\n{error}\n", case.about));
+            wrong.push(format!("{stderr}expected\n{error}\n{}\n", case.also.join("\n")));
         }
-    }
+        let report = doctor(&path);
+        let text = String::from_utf8_lossy(&report.stdout).into_owned();
+        if report.exit != Exit::Code(2) || text.contains("hunter2") {
+            wrong.push(format!("doctor says\n{text}"));
+        }
+        wrong
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn accepted() {
-    let mut wrong = Vec::new();
-    for (number, case) in cases("accepted").iter().enumerate() {
-        let (path, outcome) = run("accepted", number, case);
+    let wrong = in_parallel(cases("accepted", |case: &Accepted| &case.about), |(number, case)| {
+        if let Some(scenario) = &case.scenario {
+            return as_in_a_scenario(scenario, *number, case);
+        }
+        let path = written("accepted", *number, &case.config, case.mode.as_deref());
+        let outcome = pull(&path);
         let stderr = outcome.stderr_text();
         let said = match &case.warning {
             Some(warning) => stderr == format!("warning: {path}:{warning}\n"),
             None => stderr.is_empty(),
         };
+        let mut wrong = Vec::new();
         if outcome.exit != Exit::Code(0) || !said {
-            wrong.push(format!("{}: {}\n{stderr}", case.about, outcome.exit));
+            wrong.push(format!("{}\n{stderr}", outcome.exit));
         }
-    }
+        let report = doctor(&path);
+        if report.exit != Exit::Code(0) {
+            wrong.push(format!("doctor says\n{}", String::from_utf8_lossy(&report.stdout)));
+        }
+        wrong
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn as_in_a_scenario(scenario: &str, number: usize, case: &Accepted) -> Vec<String> {
+    let folder = Path::new(TESTS).join("scenarios").join(scenario);
+    let run = || {
+        let run = Run::prepare(&folder, &format!("configurations/{number}"));
+        let (mode, warning) = (case.mode.as_deref(), case.warning.as_deref());
+        run.with(&case.config, mode, warning, case.image.as_deref())
+    };
+    let mut wrong = run().go();
+    wrong.extend(run().diagnosed(true));
+    wrong.extend(run().diagnosed(false));
+    wrong
 }

@@ -63,7 +63,7 @@ struct Fleet {
     rules: Rules,
 }
 
-/// The fleets of README.
+/// The fleets of docs/scale.md.
 static ONE_ROLE: LazyLock<Report> = LazyLock::new(|| Report::of(&fleet(1)));
 static THREE_ROLES: LazyLock<Report> = LazyLock::new(|| Report::of(&fleet(3)));
 
@@ -92,9 +92,9 @@ const END: &str = "<!-- fleet:end -->";
 #[test]
 fn the_table_of_scale_is_the_simulations_own() {
     let wanted = table(&[("behind one role", &ONE_ROLE), ("behind three roles", &THREE_ROLES)]);
-    let path = format!("{TESTS}/../README.md");
-    let readme = fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the table's beginning");
+    let path = format!("{TESTS}/../docs/scale.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the table's beginning");
     let (written, after) = rest.split_once(END).expect("the table's end");
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
@@ -115,7 +115,7 @@ fn every_node_gets_its_logins() {
     assert_eq!(THREE_ROLES.needed, 15_000);
 }
 
-/// README says so: which second is counted hardly matters, but a service that counted refused calls
+/// docs/scale.md says so: which second is counted hardly matters, but a service that counted refused calls
 /// as well would keep even the fleet with one role out.
 #[test]
 fn how_the_limit_counts_matters() {

@@ -4,15 +4,16 @@
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`documents`]: README and docs: links, commands, samples, translations.
 //! - [`doctor`]: what it finds, and that what it says to do helps.
 //! - [`faults`]: every fault at every hop, and what must come of it.
-//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes README's table.
+//! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes the table of docs/scale.md.
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
-//! - [`readme`]: what README says, held against the program.
+//! - [`readme`]: what the pages say, held against the program.
 //! - [`render`]: what it writes, read by those it is for.
 //! - [`samples`]: every file in `config/`, read by its reader.
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
@@ -41,6 +42,7 @@ mod cache;
 mod configuration;
 mod corpus;
 mod doctor;
+mod documents;
 mod faults;
 mod fleet;
 mod footprint;

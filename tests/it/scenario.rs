@@ -5,104 +5,36 @@
 //! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
 //! a good client never does.
 
+mod configuration;
+mod description;
 mod diagnosed;
+mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::panic::RefUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Mutex;
 
-use serde::Deserialize;
-use simulation::cloud::{Cloud, Description, SecretKind};
-use simulation::kubelet::{Credential, Exec, Exit, Outcome};
+use simulation::cloud::{Cloud, Description};
+use simulation::kubelet::{Exec, encode_request};
 
 use crate::{PROGRAM, TESTS};
+use description::{Scenario, Token};
 
-/// `scenario.yaml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Scenario {
-    /// What is shown, in a sentence or two.
-    about: String,
-    /// Arguments in place of `--config <the folder's config.yaml>`.
-    #[serde(default)]
-    args: Option<Vec<String>>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
-    /// Mode of the configuration file, octal; 600 if left out.
-    #[serde(default)]
-    config_mode: Option<String>,
-    /// Written to `${dir}/token` before the run.
-    #[serde(default)]
-    token_file: Option<Token>,
-    /// Put into the request for `${token}`.
-    #[serde(default)]
-    pod_token: Option<Token>,
-    expect: Expect,
-}
+/// What the kubelet asks for where a scenario names no other image.
+const IMAGE: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
 
-/// A service account token as the simulated cluster issues it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Token {
-    #[serde(default = "provider")]
-    provider: String,
-    /// `namespace/name`.
-    service_account: String,
-    #[serde(default)]
-    audience: Option<String>,
-    #[serde(default)]
-    issuer: Option<String>,
-    /// Seconds.
-    #[serde(default)]
-    life: Option<i64>,
-    /// Seconds.
-    #[serde(default)]
-    issued_ago: Option<i64>,
-}
-
-fn provider() -> String {
-    "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expect {
-    exit: u8,
-    /// `Registry` with a login, or `Image` for a host that is not ours.
-    #[serde(default)]
-    cache_key_type: Option<String>,
-    /// In Go's form; up to three seconds less is right as well, for the time that the run took.
-    #[serde(default)]
-    cache_duration: Option<String>,
-    /// The only key of `auth`; none for `auth: null`.
-    #[serde(default)]
-    auth: Option<String>,
-    #[serde(default)]
-    user: Option<String>,
-    /// `<instance>/<repository>` that the login pulls.
-    #[serde(default)]
-    pulls: Option<String>,
-    /// `<instance>/<repository>` that it does not pull.
-    #[serde(default)]
-    does_not_pull: Option<String>,
-    /// `<account>/<region>/<repository>` that it pulls.
-    #[serde(default)]
-    pulls_personal: Option<String>,
-    /// The run takes no longer than this many seconds; bounds on a busy machine, not figures.
-    #[serde(default)]
-    within: Option<u64>,
-    /// The calls are not compared, for scenarios in which their number is up to chance.
-    #[serde(default)]
-    any_calls: bool,
-}
-
-struct Run {
+pub struct Run {
     folder: PathBuf,
     scenario: Scenario,
+    /// The text of the configuration file, if there is one.
+    config: Option<String>,
+    /// What stderr must be, in place of `stderr.txt`.
+    stderr: Option<String>,
     cloud: Cloud,
-    /// Those with a `cr` endpoint of their own (`cr-per-region` in `cloud.yaml`), `${cr:<region>}`.
+    /// Those with a `cr` endpoint of their own (`cr-per-region` of the cloud), `${cr:<region>}`.
     regions: Vec<String>,
     /// Scratch space, `${dir}` in all files.
     dir: PathBuf,
@@ -125,33 +57,33 @@ fn scenarios() {
 }
 
 /// All folders, or those whose name contains `SCENARIO`.
-fn folders() -> Vec<PathBuf> {
+fn folders() -> Vec<(String, PathBuf)> {
     let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = fs::read_dir(format!("{TESTS}/scenarios"))
+    let mut folders: Vec<(String, PathBuf)> = fs::read_dir(format!("{TESTS}/scenarios"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains(&only))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), path))
+        .filter(|(name, path)| path.is_dir() && name.contains(&only))
         .collect();
     folders.sort();
     assert!(!folders.is_empty(), "no scenario is named like `{only}`");
     folders
 }
 
-/// Most of a run is waiting, so more of them at a time than there are cores. What is wrong in a
-/// folder comes back.
-fn in_parallel(
-    folders: Vec<PathBuf>,
-    run: impl Fn(&Path) -> Vec<String> + Sync + std::panic::RefUnwindSafe,
+/// Most of a run is waiting, so more of them at a time than there are cores. What is wrong comes
+/// back, with the name of the case.
+pub fn in_parallel<Case: Send + Sync + RefUnwindSafe>(
+    cases: Vec<(String, Case)>,
+    run: impl Fn(&Case) -> Vec<String> + Sync + RefUnwindSafe,
 ) -> Vec<String> {
-    let queue = std::sync::Mutex::new(folders.into_iter());
-    let failures = std::sync::Mutex::new(Vec::new());
+    let queue = Mutex::new(cases.into_iter());
+    let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 loop {
-                    let Some(folder) = queue.lock().unwrap().next() else { return };
-                    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-                    let wrong = std::panic::catch_unwind(|| run(&folder))
+                    let Some((name, case)) = queue.lock().unwrap().next() else { return };
+                    let wrong = std::panic::catch_unwind(|| run(&case))
                         .unwrap_or_else(|_| vec!["the test itself panicked, see above".to_owned()]);
                     if !wrong.is_empty() {
                         failures.lock().unwrap().push(format!("{name}:\n  {}", wrong.join("\n  ")));
@@ -165,18 +97,23 @@ fn in_parallel(
 
 impl Run {
     /// `place` is the folder beside the test that the scratch space is in.
-    fn prepare(folder: &Path, place: &str) -> Self {
+    pub fn prepare(folder: &Path, place: &str) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(folder.join("scenario.yaml"))
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let scenario: Scenario =
             serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(!scenario.about.trim().is_empty(), "{name} says what it is about");
-        let overlay = fs::read_to_string(folder.join("cloud.yaml")).unwrap_or_default();
-        let world = match overlay.trim() {
-            "" => Description::standard(),
-            overlay => {
-                Description::standard().overlaid(overlay).unwrap_or_else(|e| panic!("{name}: {e}"))
+        let config = fs::read_to_string(folder.join("config.yaml")).ok();
+        assert!(config.is_none() || scenario.config.is_none(), "{name} has one configuration");
+        let changes = !scenario.entry.is_empty() || !scenario.settings.is_empty();
+        assert!(!changes || scenario.config.is_some(), "{name} changes a standard configuration");
+        let standard = |name: &String| configuration::standard(name, &scenario);
+        let config = config.or_else(|| scenario.config.as_ref().map(standard));
+        let world = match &scenario.cloud {
+            None => Description::standard(),
+            Some(different) => {
+                Description::standard().merged(different).unwrap_or_else(|e| panic!("{name}: {e}"))
             }
         };
         let cloud = Cloud::start(&world).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -186,11 +123,31 @@ impl Run {
         let instances = world.accounts.values().flat_map(|account| account.instances.values());
         let regions: BTreeSet<String> = instances.map(|instance| instance.region.clone()).collect();
         let regions = regions.into_iter().filter(|_| world.cr_per_region).collect();
-        Self { folder: folder.to_owned(), scenario, cloud, regions, dir }
+        let (folder, stderr) = (folder.to_owned(), None);
+        Self { folder, scenario, config, stderr, cloud, regions, dir }
+    }
+
+    /// The same with another configuration file, which may warn, and for another image.
+    pub fn with(
+        mut self,
+        config: &str,
+        mode: Option<&str>,
+        warning: Option<&str>,
+        image: Option<&str>,
+    ) -> Self {
+        self.config = Some(config.to_owned());
+        self.scenario.config_mode = mode.map(str::to_owned);
+        let warning = warning.map(|warning| format!("warning: <dir>/config.yaml:{warning}"));
+        self.stderr = Some(warning.unwrap_or_default());
+        if let Some(image) = image {
+            self.scenario.image = Some(image.to_owned());
+            self.scenario.expect.auth = image.split('/').next().map(str::to_owned);
+        }
+        self
     }
 
     /// Runs the program; what is wrong comes back.
-    fn go(&self) -> Vec<String> {
+    pub fn go(&self) -> Vec<String> {
         let (exec, request) = self.exec();
         let outcome = exec.run(request.as_bytes()).unwrap();
         let mut wrong = Vec::new();
@@ -206,9 +163,6 @@ impl Run {
 
     /// The program, its surroundings prepared, and the request for it.
     fn exec(&self) -> (Exec, String) {
-        let request = fs::read_to_string(self.folder.join("request.json")).unwrap_or_default();
-        let pod_token = self.scenario.pod_token.as_ref().map(|token| self.mint(token));
-        let request = self.filled(&request).replace("${token}", &pod_token.unwrap_or_default());
         if let Some(token) = &self.scenario.token_file {
             fs::write(self.dir.join("token"), self.mint(token) + "\n").unwrap();
         }
@@ -223,17 +177,30 @@ impl Run {
             .iter()
             .map(|(name, value)| (name.clone(), self.filled(value)))
             .collect();
-        (exec, request)
+        (exec, self.request())
+    }
+
+    /// As a kubelet of today writes it, unless the folder has another one.
+    fn request(&self) -> String {
+        let Scenario { image, annotations, pod_token, .. } = &self.scenario;
+        let token = pod_token.as_ref().map(|token| self.mint(token));
+        let Ok(request) = fs::read_to_string(self.folder.join("request.json")) else {
+            let version = "credentialprovider.kubelet.k8s.io/v1";
+            let image = image.as_deref().unwrap_or(IMAGE);
+            let request = encode_request(version, image, token.as_deref(), annotations);
+            return String::from_utf8(request).unwrap();
+        };
+        let said_twice = image.is_some() || token.is_some() || !annotations.is_empty();
+        assert!(!said_twice, "{}: request.json has it all", self.folder.display());
+        request
     }
 
     fn arguments(&self) -> Vec<String> {
         let given = self.scenario.args.as_ref();
         let given = given.map(|args| args.iter().map(|arg| self.filled(arg)).collect());
-        let Ok(config) = fs::read_to_string(self.folder.join("config.yaml")) else {
-            return given.unwrap_or_default();
-        };
+        let Some(config) = &self.config else { return given.unwrap_or_default() };
         let path = self.dir.join("config.yaml");
-        let config = with_own_cache(&config);
+        let config = configuration::with_own_cache(config);
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
         let mode = u32::from_str_radix(mode, 8).unwrap();
@@ -321,144 +288,4 @@ impl Run {
             _ => word.to_owned(),
         }
     }
-
-    fn check_exit(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if outcome.exit != Exit::Code(i32::from(expect.exit)) {
-            wrong.push(format!("exit {}, expected {}", outcome.exit, expect.exit));
-        }
-        if let Some(seconds) = expect.within
-            && outcome.duration > Duration::from_secs(seconds)
-        {
-            wrong.push(format!("took {:.1?}, expected at most {seconds} s", outcome.duration));
-        }
-    }
-
-    fn check_answer(&self, request: &str, outcome: &Outcome, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if expect.exit != 0 {
-            if !outcome.stdout.is_empty() {
-                wrong.push("stdout is not empty though there is no answer".to_owned());
-            }
-            let lines = outcome
-                .stderr_text()
-                .lines()
-                .take_while(|line| !line.starts_with("warning: "))
-                .count();
-            if lines > 5 {
-                wrong.push(format!("{lines} lines of error, expected at most five"));
-            }
-            return;
-        }
-        let version =
-            serde_json::from_str::<serde_json::Value>(request).unwrap()["apiVersion"].clone();
-        let answer = match outcome.answer(version.as_str().unwrap()) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                return wrong.push(format!("the kubelet does not accept the answer: {failure:?}"));
-            }
-        };
-        let key_type = format!("{:?}", answer.cache_key_type);
-        if Some(&key_type) != expect.cache_key_type.as_ref() {
-            wrong.push(format!("cacheKeyType {key_type}, expected {:?}", expect.cache_key_type));
-        }
-        let nanoseconds =
-            answer.cache_duration.map_or(-1, simulation::kubelet::GoDuration::nanoseconds);
-        let most = expect
-            .cache_duration
-            .as_deref()
-            .map_or(0, |text| simulation::kubelet::GoDuration::parse(text).unwrap().nanoseconds());
-        if nanoseconds > most || nanoseconds < most - 3_000_000_000 {
-            wrong.push(format!(
-                "cacheDuration {:?}, expected {:?}",
-                answer.cache_duration, expect.cache_duration
-            ));
-        }
-        let auth = answer.auth.unwrap_or_default();
-        if auth.keys().collect::<Vec<_>>() != expect.auth.iter().collect::<Vec<_>>() {
-            wrong.push(format!("auth for {:?}, expected {:?}", auth.keys(), expect.auth));
-        }
-        for login in auth.values() {
-            self.check_login(login, wrong);
-        }
-    }
-
-    fn check_login(&self, login: &Credential, wrong: &mut Vec<String>) {
-        let expect = &self.scenario.expect;
-        if expect.user.as_ref().is_some_and(|user| *user != login.username) {
-            wrong.push(format!("user name {}, expected {:?}", login.username, expect.user));
-        }
-        let pull = |place: &str| {
-            let (instance, repository) = place.split_once('/').expect("instance/repository");
-            self.cloud.login_allows_pull(&login.username, &login.password, instance, repository)
-        };
-        if let Some(place) = &expect.pulls
-            && let Err(refused) = pull(place)
-        {
-            wrong.push(format!("the login does not pull {place}: {refused:?}"));
-        }
-        if let Some(place) = &expect.does_not_pull
-            && pull(place).is_ok()
-        {
-            wrong.push(format!("the login pulls {place}"));
-        }
-        if let Some(place) = &expect.pulls_personal {
-            let [account, region, repository] = place.splitn(3, '/').collect::<Vec<_>>()[..] else {
-                panic!("account/region/repository")
-            };
-            let (user, password) = (&login.username, &login.password);
-            if let Err(refused) =
-                self.cloud.login_allows_personal_pull(user, password, account, region, repository)
-            {
-                wrong.push(format!("the login does not pull {place}: {refused:?}"));
-            }
-        }
-    }
-
-    fn check_secrets(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
-        for leak in self.cloud.leaks(&outcome.stderr_text()) {
-            wrong.push(format!("stderr gives away {:?} of {}", leak.secret.kind, leak.secret.of));
-        }
-        for leak in self.cloud.leaks(&String::from_utf8_lossy(&outcome.stdout)) {
-            if leak.secret.kind != SecretKind::RegistryPassword {
-                wrong.push(format!(
-                    "stdout gives away {:?} of {}",
-                    leak.secret.kind, leak.secret.of
-                ));
-            }
-        }
-        wrong.extend(
-            self.cloud.violations().iter().map(|violation| format!("violation: {violation}")),
-        );
-    }
-
-    fn compare(&self, file: &str, is: &str, wrong: &mut Vec<String>) {
-        let path = self.folder.join(file);
-        if std::env::var_os("BLESS").is_some() {
-            if is.is_empty() {
-                let _ = fs::remove_file(&path);
-            } else {
-                fs::write(&path, format!("{is}\n")).unwrap();
-            }
-            return;
-        }
-        let expected = fs::read_to_string(&path).unwrap_or_default();
-        if is != expected.trim_end() {
-            wrong.push(format!("{file} is\n{is}\n  expected\n{}", expected.trim_end()));
-        }
-    }
-}
-
-/// Each run has a cache of its own. Where `credential-provider` comes last, as it mostly does, the
-/// setting goes behind it; other scenarios say it themselves if they get as far as the cache.
-fn with_own_cache(config: &str) -> String {
-    let top = |line: &&str| line.starts_with(|c: char| c.is_ascii_alphabetic());
-    let last = config.lines().rfind(top);
-    let comes_last = last.is_some_and(|line| line.starts_with("credential-provider:"));
-    if config.contains("cacheDir") || !comes_last {
-        return config.to_owned();
-    }
-    let blanks = config.lines().last().map_or(0, |line| line.len() - line.trim_start().len());
-    let indent = " ".repeat(blanks.min(2));
-    format!("{}\n{indent}cacheDir: ${{dir}}/own-cache\n", config.trim_end())
 }

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use crate::TESTS;
 
+/// Counts the crates, and has the reason for each.
+const PAGE: &str = "docs/dependencies.md";
+
 fn root(path: &str) -> String {
     format!("{TESTS}/../{path}")
 }
@@ -49,19 +52,17 @@ fn direct() -> BTreeSet<String> {
 }
 
 #[test]
-fn readme_counts_the_crates() {
+fn the_crates_are_counted() {
     let (all, direct) = (linked("99").len(), direct().len());
     let sentence =
         format!("{all} crates are linked into the program, {direct} of them by its own choice");
-    assert!(text("README.md").contains(&sentence), "README has not: {sentence}");
+    assert!(text(PAGE).contains(&sentence), "{PAGE} lacks: {sentence}");
 }
 
 #[test]
 fn each_direct_one_has_its_reason() {
-    let readme = text("README.md");
-    let (_, table) = readme.split_once("### Crates").unwrap();
-    let table = table.split("\n#").next().unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let page = text(PAGE);
+    let rows = page.lines().filter(|line| line.starts_with("| "));
     let firsts: Vec<&str> = rows.filter_map(|row| row.split('|').nth(1)).collect();
     let named: BTreeSet<String> = firsts
         .iter()
@@ -70,7 +71,7 @@ fn each_direct_one_has_its_reason() {
         .map(str::to_owned)
         .collect();
     let missing: Vec<String> = direct().into_iter().filter(|name| !named.contains(name)).collect();
-    assert!(missing.is_empty(), "no reason in README for {missing:?}");
+    assert!(missing.is_empty(), "no reason in {PAGE} for {missing:?}");
 }
 
 /// The compiler holds each package to it, tests and examples included.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `SplitMix64`. Only whole numbers: the logarithm of a machine's own library would make README's
+/// `SplitMix64`. Only whole numbers: the logarithm of a machine's own library would make the page's
 /// table the machine's own.
 pub struct Chance(pub u64);
 

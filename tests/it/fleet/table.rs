@@ -1,4 +1,4 @@
-//! What a fleet did, in README's words.
+//! What a fleet did, in the words of docs/scale.md.
 
 use std::fmt::Write;
 use std::time::Duration;

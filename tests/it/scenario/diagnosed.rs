@@ -36,7 +36,7 @@ fn doctor_in_every_scenario() {
 
 impl Run {
     /// Runs doctor; what is wrong comes back.
-    fn diagnosed(&self, json: bool) -> Vec<String> {
+    pub fn diagnosed(&self, json: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         let (exec, request) = self.exec();
         let Ok(request) = serde_json::from_str::<Json>(&request) else { return wrong };
