@@ -118,28 +118,6 @@ impl Routes {
         let excepted = self.no_proxy.as_deref().unwrap_or_default().split(',').any(named);
         self.https_proxy.as_deref().filter(|_| !excepted)
     }
-
-    fn through_proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
-        let Some(address) = &self.https_proxy else {
-            return Ok(builder);
-        };
-        // The address may hold a password: it is not in the messages.
-        let unusable =
-            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
-        let url = match address.split_once("://") {
-            None => format!("http://{address}"),
-            Some((scheme, _))
-                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
-            {
-                address.clone()
-            }
-            // `reqwest` would pass over it and go without.
-            Some(_) => return Err(unusable("has another scheme than http and https")),
-        };
-        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
-        let except = self.no_proxy.as_deref().and_then(NoProxy::from_string);
-        Ok(builder.proxy(proxy.no_proxy(except)))
-    }
 }
 
 /// The clients, each built when first asked for.
@@ -172,20 +150,19 @@ impl Http {
     }
 
     /// Begins to connect to a host that requests will soon go to, in a thread of its own. Nothing is
-    /// sent, and nothing comes of a failure: whoever sends a request then connects by himself. Only
-    /// the first host of a run is connected to in this way.
+    /// sent, and a failure has no consequence: whoever sends a request then connects by himself. Only
+    /// the first host of a run is connected to in this way, and none through a proxy, to which
+    /// connecting is a request.
     pub fn connect_ahead(&self, base_url: &str, route: Route) {
         let Ok(tls) = self.tls() else { return };
         let url = base_url.to_owned();
-        if self.ahead_of.set(url.clone()).is_err() {
+        if self.routes.https_proxy.is_some() || self.ahead_of.set(url.clone()).is_err() {
             return;
         }
-        let (tls, routes, ahead) = (tls.clone(), self.routes.clone(), self.ahead.clone());
+        let (tls, ahead) = (tls.clone(), self.ahead.clone());
         let connect = move || {
             let begun = clock::instant();
-            let builder = builder(route, tls).connector_layer(ahead.opening());
-            let client = routes.through_proxy(builder).map(ClientBuilder::build);
-            if let Ok(Ok(client)) = client {
+            if let Ok(client) = builder(route, tls).connector_layer(ahead.opening()).build() {
                 let _ = ManuallyDrop::new(client).head(url).send();
                 thread::sleep(ahead::USABLE.saturating_sub(begun.elapsed()));
             }
@@ -244,11 +221,33 @@ impl Http {
             Route::Metadata => builder(route, tls_config(&Trust::default())?),
             Route::CloudQuick | Route::Cloud => {
                 let builder = builder(route, self.tls()?.clone());
-                self.routes.through_proxy(builder.connector_layer(self.ahead.taking()))?
+                self.through_proxy(builder.connector_layer(self.ahead.taking()))?
             }
         };
         let client = builder.build().map_err(|error| HttpError::Setup(innermost(&error)))?;
         Ok(cell.get_or_init(|| ManuallyDrop::new(client)))
+    }
+
+    fn through_proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
+        let Some(address) = &self.routes.https_proxy else {
+            return Ok(builder);
+        };
+        // The address may hold a password: it is not in the messages.
+        let unusable =
+            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
+        let url = match address.split_once("://") {
+            None => format!("http://{address}"),
+            Some((scheme, _))
+                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
+            {
+                address.clone()
+            }
+            // `reqwest` would pass over it and go without.
+            Some(_) => return Err(unusable("has another scheme than http and https")),
+        };
+        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
+        let except = self.routes.no_proxy.as_deref().and_then(NoProxy::from_string);
+        Ok(builder.proxy(proxy.no_proxy(except)))
     }
 
     fn tls(&self) -> Result<&ClientConfig, HttpError> {
