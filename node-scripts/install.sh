@@ -71,6 +71,7 @@ parse() {
   ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
   [ -z "$live" ] || has systemctl || die 'no systemctl; --root / writes the files and leaves the restart to you'
   U=$R$STATE/undo
+  [ ! -f "$R$STATE/undo.json" ] || die "$NAME setup install has set this node up; use that again"
 }
 
 # --- what the kubelet has ---

@@ -51,6 +51,7 @@ parse() {
   ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
   [ -z "$live" ] || [ "$(id -u)" = 0 ] || die 'run this as root'
   [ -z "$live" ] || has systemctl || die 'no systemctl; --root / changes the files and leaves the restart to you'
+  [ ! -f "$R$STATE/undo.json" ] || die "$NAME setup install has set this node up; run $NAME setup uninstall"
   if [ ! -f "$R$STATE/record" ]; then
     rm -rf "$R$STATE"
     die "nothing is recorded in $STATE; install.sh has done nothing here, or it is undone"

@@ -247,7 +247,7 @@ END
   exec "$R$program" "$@"
 )
 
-# The report as lines of level, station, what, remedy; and a line for each image or host.
+# The report as lines of level, check, what, remedy; and a line for each image or host.
 findings() {
   awk '
   function text(s) {
@@ -289,21 +289,21 @@ doctor() {
   [ -z "$image" ] || set -- "$@" --image "$image"
   [ -z "$R" ] || set -- "$@" --root "$R"
   report=$(as_kubelet "$@" 2>"$tmp/stderr") || :
-  case $report in '{'*'"stations"'*) ;; *)
+  case $report in '{'*'"checks"'*) ;; *)
     failed doctor "$program does not say what a pull would meet: $(head -n 1 "$tmp/stderr")" "run $program doctor by hand"
     images=$image
     return ;;
   esac
-  while IFS='	' read -r level station what remedy; do
+  while IFS='	' read -r level check what remedy; do
     case $level in
-    image) images="$images $station" ;;
-    ok) ok "$station" "$what" ;;
+    image) images="$images $check" ;;
+    ok) ok "$check" "$what" ;;
     warn)
-      warn "$station" "$what" "$remedy"
-      case $what in *'; this is only for requests without a token'*) tokenless="$tokenless
-${what%%; this is only*};" ;; esac ;;
+      warn "$check" "$what" "$remedy"
+      case $what in 'static pods get no login: '*) tokenless="$tokenless
+${what#static pods get no login: };" ;; esac ;;
     # Told above already.
-    FAILED) case $station,$what in kubelet,*'has not both'*) ;; *) failed "$station" "$what" "${remedy:-see above}" ;; esac ;;
+    FAILED) case $check,$what in kubelet,*'runs without '*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
 $(printf '%s\n' "$report" | findings | awk '!seen[$0]++')

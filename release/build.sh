@@ -1,18 +1,18 @@
 #!/bin/sh
-# Builds what a release consists of: static binaries, checksums, bills of material, licences.
+# Builds a release: static binaries, checksums, bills of materials, licences.
 #
 #   release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR] [--keep-symbols yes]
 #
 #   --arch           one architecture only (default: both)
 #   --out            where the results go (default: target/dist)
 #   --tools          where the tools below go (default: target/tools)
-#   --keep-symbols   for profilers, not for a release: leaves the names of functions in, and takes
-#                    the vDSO's address from libc, since valgrind hides it from nobody else
+#   --keep-symbols   for profilers, not for a release: keeps the names of functions, and takes the
+#                    vDSO's address from libc, because valgrind hides it from everything else
 #
 # The same commit and the same compiler give the same bytes, in any folder. SOURCE_DATE_EPOCH dates
-# the bills of material; left out, it is the time of the commit.
+# the bills of materials. Its default is the time of the commit.
 #
-# Needs cargo and rustc, python3 with venv, file, sha256sum. Gets by itself:
+# Needs cargo and rustc, python3 with venv, file, sha256sum. Downloads:
 #
 #   the standard libraries of the targets   with rustup, into the toolchain
 #   a C compiler for both targets           Zig, with pip, into --tools; requirements.txt pins it
@@ -52,7 +52,7 @@ main() {
     strip=symbols
     features=
     while [ $# -gt 0 ]; do
-        [ $# -gt 1 ] || die "\`$1\` is no option with a value; see the head of release/build.sh"
+        [ $# -gt 1 ] || die "\`$1\` needs a value, or is not an option; see the head of release/build.sh"
         case "$1" in
         --arch) archs=$2 ;;
         --out) out=$2 ;;
@@ -90,7 +90,7 @@ main() {
     (cd "$out" && ls -l >&2)
 }
 
-# Nothing of the caller's settings may change the bytes.
+# No setting of the caller may change the bytes.
 settle_environment() {
     unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET \
         RUSTC_WRAPPER CFLAGS CPPFLAGS LDFLAGS
@@ -99,7 +99,7 @@ settle_environment() {
     umask 022
     if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
         SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) ||
-            die 'this is no git clone: set SOURCE_DATE_EPOCH to the time of the release, in seconds since 1970'
+            die 'this is not a git clone: set SOURCE_DATE_EPOCH to the time of the release, in seconds since 1970'
     fi
     export SOURCE_DATE_EPOCH
 }
@@ -124,15 +124,15 @@ install_tools() {
     export CARGO_ZIGBUILD_CACHE_DIR="$tools/cache/cargo-zigbuild"
 }
 
-# The compiler's flags. Panics tell the place in the source: as it is named here, whatever folders
-# this machine has it in.
+# The compiler's flags. A panic names its place in the source. These flags make that the same on
+# every machine.
 forget_paths() {
     separator=$(printf '\037')
     flags=-Clinker=rust-lld
     flag() { flags=$flags$separator$1; }
     flag -Clinker-flavor=ld.lld
     flag -Clink-self-contained=yes
-    # Packs the addresses that a position-independent program corrects at its start: 90 KB less.
+    # Packs the relocations of a position-independent program: 90 KB less.
     flag -Clink-arg=--pack-dyn-relocs=relr
     flag "--remap-path-prefix=$source=/source"
     for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
@@ -163,12 +163,12 @@ check() {
     bytes=$(wc -c <"$binary")
     [ "$bytes" -le "$MAX_BYTES" ] || die "$binary has $bytes bytes, more than $MAX_BYTES"
     for path in "$source" "${CARGO_HOME:-$HOME/.cargo}" "$tools" "$(rustc --print sysroot)"; do
-        ! grep --quiet --text --fixed-strings "$path" "$binary" || die "$binary names $path"
+        ! grep --quiet --text --fixed-strings "$path" "$binary" || die "$binary has the path $path in it"
     done
     start "$1"
 }
 
-# Starts it, with an emulator where the machine is another.
+# Starts it, with an emulator if it is for another architecture.
 start() {
     case "$1" in
     amd64) machine=x86_64 ;;

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds a release twice, in two fresh folders and with two cargo homes, and compares every byte;
-# and the bill of materials with what the compiler has made.
+# Builds a release twice, in two fresh folders and with two cargo homes, and compares every byte. Then
+# compares the bill of materials with what was compiled.
 #
 #   release/check.sh [--arch amd64|arm64]
 #
-# Builds what is committed. Takes several minutes: nothing is shared but the tools.
+# Builds the last commit. Takes several minutes: the builds share only the tools.
 set -eu
 
 main() {
@@ -12,8 +12,8 @@ main() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM
-    # Of different depth and length, so that a path in the binary would show. Both at once: somebody
-    # may commit meanwhile.
+    # Different depth and length: a path in the binary would make a difference. Both are cloned first,
+    # because somebody may commit during the first build.
     git clone --quiet --no-hardlinks "$source" "$work/one"
     git clone --quiet --no-hardlinks "$work/one" "$work/another/and deeper"
     build "$work/one" "$@"
@@ -37,7 +37,7 @@ build() {
     (unset CARGO_TARGET_DIR && "$folder/release/build.sh" --tools "$source/target/tools" "$@")
 }
 
-# Cargo leaves a folder for each crate that it compiled for the target, by name and a hash.
+# Cargo makes a folder for each crate that it compiles for the target, with its name and a hash.
 compare_bill() {
     target=$(sed -n 's/^ *"value": "\(.*-musl\)"$/\1/p' "$1")
     find "$work/one/target/$target/release/.fingerprint" -mindepth 1 -printf '%f\n' -prune |

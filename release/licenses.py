@@ -2,8 +2,9 @@
 
     release/licenses.py TARGET...
 
-Each text as the crate itself brings it, once, with the crates that it belongs to; also those of
-others' code in folders of the crate. A crate that brings none is an error. Run from the top folder, with the Python that has Zig.
+Every text is printed once, as the crate has it, with the names of its crates. A crate's folders may
+hold code of others; their licences are printed, too. A crate without a licence is an error.
+Run from the top folder, with the Python that has Zig.
 """
 
 import re
@@ -41,12 +42,12 @@ def texts(folder):
     named = (file for file in sorted(folder.rglob("*")) if LICENCE_FILE.match(file.name))
     files = [file for file in named if file.is_file() and file.suffix != ".rs"]
     if not any(file.parent == folder for file in files):
-        sys.exit(f"error: {folder.name} brings no licence file")
+        sys.exit(f"error: {folder.name} has no licence file")
     return {normalised(file.read_text(encoding="utf-8")): None for file in files}
 
 
 def musl():
-    """musl's own licence; Rust's toolchain does not bring the text, Zig does."""
+    """musl's own licence. Zig has the text, Rust's toolchain does not."""
     file = Path(ziglang.__file__).parent / "lib/libc/musl/COPYRIGHT"
     return normalised(file.read_text(encoding="utf-8"))
 

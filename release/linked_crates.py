@@ -1,8 +1,8 @@
 """Which crates are linked into the program for a target, as cargo resolves them.
 
-`cargo metadata` unites the features that tests and tools ask for, and so names crates that the
-program does not have. `cargo tree` resolves as the build does; build scripts and procedural macros
-run while compiling and are left out.
+`cargo metadata` also counts the features that tests and tools ask for, and so lists crates that the
+program does not have. `cargo tree` resolves features as the build does. Build scripts and procedural
+macros run only while compiling and are left out.
 """
 
 import json

@@ -1,3 +1,90 @@
 //! The commands: one file for each.
 
+pub mod answer;
 pub mod arguments;
+pub mod doctor;
+pub mod refresh;
+pub mod render;
+pub mod session;
+pub mod setup;
+
+use std::ffi::OsString;
+
+use crate::app::arguments::{Command, UsageError};
+use crate::app::session::Process;
+use crate::config::variables;
+use crate::failure::{Exit, Failure};
+use crate::secret::Secret;
+use crate::system::environment::Environment;
+use crate::system::log::{Journal, Level};
+
+/// What goes to stdout, and the exit code of the process.
+pub struct Done {
+    pub text: Secret,
+    pub exit: u8,
+}
+
+impl Done {
+    fn answered(text: Secret) -> Self {
+        Self { text, exit: 0 }
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+///
+/// When there is no answer; the failure has the exit code.
+pub fn run(
+    process: Process<'_>,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Done, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(asked) = setup::arguments::parse(&arguments) {
+        let (action, options) = asked?;
+        return setup::run(action, &options);
+    }
+    match arguments::parse(arguments).map_err(|error| usage(&error))? {
+        Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
+        Command::Version => {
+            Ok(Done::answered(Secret::new(format!("{}\n", crate::program::VERSION))))
+        }
+        Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
+        Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
+        Command::Render { config, what, options, pods } => {
+            render::run(process, config.as_deref(), what, &options, &pods).map(Done::answered)
+        }
+        Command::Doctor { config, options } => {
+            let (text, exit) = doctor::run(process, config.as_deref(), &options);
+            Ok(Done { text: Secret::new(text), exit })
+        }
+    }
+}
+
+/// The program runs with another user's rights.
+#[must_use]
+pub fn foreign_rights() -> Failure {
+    Failure::new(Exit::Usage, "started with another user's rights (setuid or setgid)").hint(
+        "take the bit away: chmod u-s,g-s on the program; the kubelet runs it as root by itself",
+    )
+}
+
+/// The program has a mistake, which shows at a place in its source.
+#[must_use]
+pub fn internal_error(place: Option<&str>) -> Failure {
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    Failure::new(Exit::Unexpected, format!("internal error{place}")).hint("please report this")
+}
+
+fn usage(error: &UsageError) -> Failure {
+    Failure::new(Exit::Usage, error.to_string()).hint(error.hint.clone())
+}
+
+/// How much goes to stderr.
+#[must_use]
+pub fn log_level(environment: &Environment, journal: &Journal) -> Level {
+    variables::log_level(environment).unwrap_or_else(|wrong| {
+        journal.warn(format!("{wrong}; warn is used"));
+        Level::Warn
+    })
+}

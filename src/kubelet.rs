@@ -1,7 +1,10 @@
 //! The kubelet's side: what it asks and accepts, how it is configured and started.
 
 pub mod exec_api;
-pub mod go_duration;
+pub mod flags;
 pub mod match_images;
+pub mod mistake;
 pub mod process;
 pub mod provider_config;
+pub mod provider_rules;
+pub mod versions;

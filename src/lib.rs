@@ -2,20 +2,12 @@
 //!
 //! The modules in the order in which a request meets them:
 //!
-//! 1. [`kubelet`] reads the request, [`image`] finds the registry's host in it, [`registry`] says
-//!    what kind of host that is.
-//! 2. [`config`] says what is configured, [`selection`] which entry covers the host, [`instance`]
-//!    which instance is behind it.
-//! 3. [`identity`] establishes who asks, [`role_chain`] assumes the role in the registry's account,
-//!    [`registry_token`] gets the login.
-//! 4. [`provide`] is that way as a whole; only it knows the stations. [`shortcut`] answers from
-//!    the node's cache without going it, [`refresh`] goes it ahead of time.
-//!
-//! [`doctor`] goes the same way and tells what it finds, [`render`] writes files for others.
-//!
-//! Below them: [`node`] is the machine they run on, [`aliyun`] the cloud, [`http`] the wire,
-//! [`cache`] what the machine keeps from one run to the next.
-//! [`error`] and [`remedy`] are what a person reads when it fails.
+//! 1. [`app`]: the commands. Each opens configuration, environment, cache and clients in one call.
+//! 2. [`kubelet`]: what is asked, and how it is answered. [`config`]: what is configured.
+//! 3. [`pull`]: from one image to one login. [`doctor`] follows the same stages and reports what it
+//!    finds, [`render`] writes files for others.
+//! 4. [`cache`]: what a node keeps. [`aliyun`]: the cloud. [`net`]: the wire.
+//! 5. [`failure`]: what a person reads when it fails. [`system`]: the machine below.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +15,7 @@ pub mod app;
 
 pub mod doctor;
 pub mod render;
+pub mod setup;
 
 pub mod pull;
 
@@ -34,5 +27,6 @@ pub mod cache;
 pub mod net;
 
 pub mod failure;
+pub mod program;
 pub mod secret;
 pub mod system;

@@ -5,6 +5,8 @@ pub mod pipeline;
 
 pub mod identity;
 pub mod image;
+pub mod known;
+pub mod login_key;
 pub mod registry_instance;
 pub mod registry_token;
 pub mod role_chain;
@@ -13,3 +15,4 @@ pub mod selection;
 pub mod due;
 pub mod node;
 pub mod run_history;
+mod shared;

@@ -7,6 +7,7 @@ pub mod kubelet_config;
 pub mod ram_policy;
 pub mod rbac;
 
+use crate::config::yaml::quoted;
 use crate::failure::{Exit, Failure};
 
 /// The pods that are to pull as themselves, as the command line has them.
@@ -52,13 +53,8 @@ impl ServiceAccount {
 /// Where service accounts, or what is for them, is asked for, and no entry would take their tokens.
 fn nobody_takes_tokens(so: &str) -> Failure {
     Failure::new(Exit::Usage, format!("no entry takes a pod's token, so {so}")).hint(
-        "give an entry rrsaRoleARN, or allowedRoles with podIdentity: required, and not podIdentity: off",
+        "give an entry rrsaRoleARN, or allowedRoles with podIdentity: required; remove podIdentity: off",
     )
-}
-
-/// A text as YAML and JSON both read it.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

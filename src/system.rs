@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod environment;
 pub mod firmware;
+pub mod go_duration;
 pub mod log;
 pub mod random;
+pub mod text;
 pub mod trusted_file;

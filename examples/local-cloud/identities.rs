@@ -11,6 +11,8 @@ pub struct Identity {
     pub configuration: &'static str,
     pub image: &'static str,
     pub pulls: Pulls,
+    /// The node has a service account token in a file.
+    pub token_file: bool,
     /// The request brings a token of this service account (namespace and name).
     pub pod: Option<(&'static str, &'static str)>,
 }
@@ -39,6 +41,7 @@ acr-registry-info:
 ",
         image: "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1",
         pulls: Pulls::Instance("cri-acmeprod00000001", "team/app"),
+        token_file: false,
         pod: None,
     },
     Identity {
@@ -58,6 +61,7 @@ acr-registry-info:
 ",
         image: "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1",
         pulls: Pulls::Instance("cri-acmeprod00000001", "team/app"),
+        token_file: true,
         pod: None,
     },
     Identity {
@@ -78,6 +82,7 @@ acr-registry-info:
 ",
         image: "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1",
         pulls: Pulls::Instance("cri-acmeprod00000001", "team/app"),
+        token_file: false,
         pod: Some(("team-a", "app")),
     },
     Identity {
@@ -94,6 +99,7 @@ acr-registry-info:
 ",
         image: "foo-registry-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1",
         pulls: Pulls::Instance("cri-fooregistry00001", "team/app"),
+        token_file: false,
         pod: None,
     },
     Identity {
@@ -104,6 +110,7 @@ acr-registry-info:
         configuration: "",
         image: "inhouse-registry.cn-hangzhou.cr.aliyuncs.com/team/app:v1",
         pulls: Pulls::Instance("cri-inhouse000000001", "team/app"),
+        token_file: false,
         pod: None,
     },
     Identity {
@@ -118,6 +125,7 @@ acr-registry-info:
 ",
         image: "registry.cn-hangzhou.aliyuncs.com/team/app:v1",
         pulls: Pulls::Personal("2000000000000002", "cn-hangzhou", "team/app"),
+        token_file: false,
         pod: None,
     },
 ];

@@ -143,7 +143,7 @@ impl Stage {
     }
 
     fn identity(&self, identity: &Identity) -> Result<(), Failure> {
-        let config = self.configure(identity.name, identity.configuration)?;
+        let config = self.configure(identity.name, identity.configuration, identity.token_file)?;
         let token = identity.pod.map(|(namespace, name)| self.token(namespace, name));
         let login = self.run(&config, identity.image, token.as_deref())?;
         let (user, password) = (&login.username, &login.password);
@@ -167,20 +167,20 @@ impl Stage {
         let image = normalise_image(image)
             .map_err(|error| format!("`{image}` is not an image name: {error:?}"))?;
         println!("=== {image}, with the worker role\n");
-        let config = self.configure("image", ALL_REGISTRIES)?;
+        let config = self.configure("image", ALL_REGISTRIES, false)?;
         self.run(&config, &image, None)?;
         println!("=== Shown\n\nThe program got a login for this image. No image was pulled.\n");
         Ok(())
     }
 
     /// Writes a configuration and shows it.
-    fn configure(&self, name: &str, entries: &str) -> Result<PathBuf, Failure> {
+    fn configure(&self, name: &str, entries: &str, token: bool) -> Result<PathBuf, Failure> {
         let Self { cloud, folder, .. } = self;
+        let token = token.then(|| format!("  oidcTokenFile: {}/token\n", folder.display()));
         let path = folder.join(format!("{name}.yaml"));
         let text = format!(
             "{entries}credential-provider:
-  oidcTokenFile: {folder}/token
-  cacheDir: {folder}/cache-{name}
+{token}  cacheDir: {folder}/cache-{name}
   # On a real node there are no endpoints here: the program knows those of the cloud.
   endpoints: {{metadata: \"{}\", sts: \"{}\", cr: \"{}\", registry: \"{}\"}}
 ",
@@ -188,6 +188,7 @@ impl Stage {
             cloud.sts_url(),
             cloud.cr_url(),
             cloud.registry_url(),
+            token = token.unwrap_or_default(),
             folder = folder.display(),
         );
         write_private(&path, &text)?;
@@ -232,7 +233,7 @@ impl Stage {
     fn stay(&self) -> Result<(), Failure> {
         let identity = &IDENTITIES[0];
         let request = encode_request(V1, identity.image, None, &BTreeMap::new());
-        self.configure(identity.name, identity.configuration)?;
+        self.configure(identity.name, identity.configuration, identity.token_file)?;
         println!("The cloud is running. In another terminal:\n");
         println!(
             "  echo '{}' | {} --config {}\n",

@@ -11,13 +11,12 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::cache::{Cache, Key, Kind, Made};
+use aliyun_acr_credential_provider::cache::{Access, Cache, Key, Kind, Made};
 use aliyun_acr_credential_provider::system::clock::since_boot;
-use aliyun_acr_credential_provider::kubelet::go_duration;
+use aliyun_acr_credential_provider::system::go_duration;
 use aliyun_acr_credential_provider::system::environment::Environment;
 use aliyun_acr_credential_provider::system::log::Journal;
 use aliyun_acr_credential_provider::kubelet::exec_api::{self, Request};
-use aliyun_acr_credential_provider::pull::pipeline;
 use aliyun_acr_credential_provider::pull::fast_path;
 use aliyun_acr_credential_provider::pull::run_history;
 use libfuzzer_sys::fuzz_target;
@@ -37,7 +36,7 @@ struct Place {
 static PLACE: LazyLock<Place> = LazyLock::new(|| {
     let directory = std::env::temp_dir().join(format!("fuzz-cache-{}", std::process::id()));
     let journal = Journal::default();
-    let cache = Cache::new(directory.clone(), scope(), true, &journal);
+    let cache = Cache::new(directory.clone(), scope(), Access::Pull, &journal);
     let login = Key::new(Kind::Login, &["fuzz"]);
     let known = json!({"entry": "entry 1 (line 2)", "instance": "cri-acme", "login": login});
     cache.put(&Key::new(Kind::Host, &[HOST]), made(known));
@@ -94,9 +93,8 @@ fuzz_target!(|input: &[u8]| {
     let login = if which & 1 == 0 { &place.login.1 } else { &contents };
     let login = body(login);
     let begun = since_boot();
-    let cache =
-        Cache::at_a_glance(&place.directory, scope(), &journal).expect("the cache is there");
-    if let Some(answer) = pipeline::from_cache(&place.request, &cache) {
+    let cache = Cache::new(place.directory.clone(), scope(), Access::Glance, &journal);
+    if let Some(answer) = fast_path::from_cache(&place.request, &cache) {
         let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
         assert_eq!(answer["cacheKeyType"], "Registry");
         let auth = answer["auth"].as_object().expect("auth");

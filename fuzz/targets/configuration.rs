@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use aliyun_acr_credential_provider::config::{Config, ConfigError, Scope, yaml};
+use aliyun_acr_credential_provider::config::{Config, ConfigError, Mistakes, Scope, yaml};
 use aliyun_acr_credential_provider::system::environment::Environment;
 use aliyun_acr_credential_provider::aliyun::registry_host::is_host_and_port;
 use aliyun_acr_credential_provider::render::config_map;
@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
     let environment = Environment::default();
     let config = match Config::resolve(None, text, false, &environment) {
         Ok(config) => config,
-        Err(ConfigError::Wrong { problems, .. }) => {
+        Err(ConfigError::Wrong(Mistakes { in_file: problems, .. })) => {
             assert!(!problems.is_empty() && problems.len() <= 200);
             // A carriage return alone ends a line, too, in YAML.
             let lines = text.replace("\r\n", "\n").replace('\r', "\n").lines().count().max(1) + 1;

@@ -135,7 +135,8 @@ fn answer<T: serde::de::DeserializeOwned>(
             assert!(refusal.is_passing() || response.status < 500);
             None
         }
-        Verdict::NotTheService(said) => {
+        Verdict::NotTheService(what) => {
+            let said = what.to_string();
             one_line(&said);
             assert!(said.starts_with(&format!("HTTP {}", response.status)), "{said:?}");
             None

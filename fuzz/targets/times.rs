@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::kubelet::go_duration::{format_go, parse_go};
+use aliyun_acr_credential_provider::system::go_duration::{format_go, parse_go};
+use aliyun_acr_credential_provider::kubelet::versions::Release;
 use aliyun_acr_credential_provider::net::http::http_date;
-use aliyun_acr_credential_provider::render::kubelet_config::Options;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -29,8 +29,8 @@ fuzz_target!(|text: &str| {
             );
         }
     }
-    if let Some(minor) = Options::minor(text) {
-        assert!(minor >= 20);
+    if let Some(release) = Release::parse(text) {
+        assert!(release >= Release::FIRST);
     }
     if let Some(digits) = text.get(..8).filter(|text| text.bytes().all(|b| b.is_ascii_digit())) {
         let seconds: u64 = digits.parse().expect("digits");

@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::aliyun::call::{CallError, Network, Patience};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::InstanceId;
-use crate::aliyun::lenient_json::Word;
-use crate::aliyun::refusal::Sent;
+use crate::aliyun::refusal::{Sent, word};
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact, signature};
 use crate::net::http::{Method, Request};
@@ -67,7 +67,7 @@ struct PersonalToken {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InstancePage {
-    /// Tells an empty list from an answer that is none of this API.
+    /// An empty list has it, and an answer of another API does not.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
     instances: Option<Vec<Instance>>,
@@ -87,7 +87,8 @@ struct Instance {
 pub struct InstanceEndpoints {
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
-    endpoints: Option<Vec<InstanceEndpoint>>,
+    /// Empty where neither the Internet nor the VPC endpoint is switched on.
+    endpoints: Vec<InstanceEndpoint>,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +140,7 @@ impl InstanceEndpoints {
     /// The hosts of all its endpoints.
     #[must_use]
     pub fn domains(self) -> Vec<String> {
-        let domains = self.endpoints.into_iter().flatten().filter_map(|endpoint| endpoint.domains);
+        let domains = self.endpoints.into_iter().filter_map(|endpoint| endpoint.domains);
         domains.flatten().filter_map(|domain| domain.domain).collect()
     }
 }
@@ -161,7 +162,8 @@ pub fn authorization_token(
     rpc::call::<EnterpriseToken>(network, endpoint, &action, Some(caller)).map(Login::from)
 }
 
-/// `ListInstanceEndpoint`: the hosts that an instance answers on, custom domains included.
+/// `ListInstanceEndpoint`: the hosts that an instance answers on, custom domains included. None
+/// where no endpoint of the instance is switched on.
 ///
 /// # Errors
 ///
@@ -281,8 +283,7 @@ fn roa_headers(
 
 /// Milliseconds since 1970, as a number or as digits in a string.
 fn epoch_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let word = Word::deserialize(deserializer)?;
-    word.text()
+    word(&Value::deserialize(deserializer)?)
         .and_then(|text| text.parse().ok())
         .and_then(|number| Timestamp::from_millisecond(number).ok())
         .ok_or_else(|| serde::de::Error::custom("expected milliseconds since 1970"))

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use crate::aliyun::Hop;
 use crate::aliyun::endpoint::{Candidate, Endpoint};
 use crate::aliyun::refusal::Refusal;
-use crate::net::http::{Http, HttpError, Request, Response};
+use crate::net::error::{HttpError, SetupError};
+use crate::net::http::{Http, Request, Response};
 use crate::net::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
+use crate::net::tls::Untrusted;
 use crate::system::clock::{Clock, Deadline, instant};
 use crate::system::log::Journal;
 use crate::system::random;
@@ -28,28 +30,64 @@ pub enum CallError {
     /// The service refused, or kept failing until the tries were used up.
     #[error("{refusal}")]
     Refused { host: String, refusal: Refusal },
-    /// No answer came, however often it was tried.
-    #[error("{detail} (after {tries})")]
-    Unreachable { host: String, detail: String, tries: Tries },
+    /// No answer came, however often it was tried. `given_up` are the hosts before this one.
+    #[error("{why}{} (after {tries})", also(.given_up))]
+    Unreachable { host: String, why: HttpError, given_up: Vec<String>, tries: Tries },
     /// Something answered, but not the service.
-    #[error("{detail}")]
-    NotTheService { host: String, detail: String },
+    #[error("{what}")]
+    NotTheService { host: String, what: Stranger },
     /// The whole call's time ran out in this hop.
     #[error("{} after {tries}", last.as_ref().map_or("no answer".to_owned(), Last::to_string))]
     OutOfTime { host: String, last: Option<Last>, tries: Tries },
     /// A CA file or a proxy address that cannot be used.
     #[error("{0}")]
-    Setup(String),
+    Setup(SetupError),
 }
 
-/// What is told of the tries before time ran out.
+/// What answered in the service's place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    /// Somebody without a certificate for the service's name.
+    #[error("TLS certificate not accepted: {0}")]
+    Untrusted(Untrusted),
+    #[error("HTTP {0}, a redirect, which is not followed")]
+    Redirect(u16),
+    /// More than an answer of the service can be, in bytes.
+    #[error("answer larger than {} KiB", .0 / 1024)]
+    TooLarge(u64),
+    /// The answer is not quoted: it may hold a credential.
+    #[error(
+        "HTTP {status} with {bytes} bytes of `{content_type}` that are {form}{}",
+        request_id.as_ref().map_or(String::new(), |id| format!(" (request id {id})"))
+    )]
+    Unreadable {
+        status: u16,
+        bytes: usize,
+        content_type: String,
+        form: Form,
+        request_id: Option<String>,
+    },
+}
+
+/// What an answer is that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Form {
+    #[error("not JSON")]
+    NotJson,
+    #[error("a JSON list")]
+    List,
+    #[error("JSON without the fields of this API")]
+    OtherFields,
+}
+
+/// The last that is known of the tries before time ran out.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Last {
-    /// The service answered: its word says more than a later try that was cut off.
+    /// The service answered: that says more than a later try that was cut off.
     #[error("{0}")]
     Refused(Refusal),
     #[error("{0}")]
-    Failed(String),
+    Failed(HttpError),
 }
 
 /// How long a hop is worth trying.
@@ -87,17 +125,17 @@ impl std::fmt::Display for Tries {
 /// What is to be made of an answer.
 pub enum Verdict<T> {
     Done(T),
-    /// A final word: not asked again.
+    /// The service refuses.
     Refused(Refusal),
-    /// Not an answer of this service (not JSON, a redirect).
-    NotTheService(String),
+    /// Not an answer of this service.
+    NotTheService(Stranger),
 }
 
 /// What one try came to.
 enum Try<T> {
     Done(T),
     /// With the next candidate or the service's time it may go at once.
-    Once(&'static str, Option<Refusal>),
+    Once(&'static str, Last),
     Again(Reason, CallError),
     Final(CallError),
 }
@@ -142,7 +180,7 @@ impl Network<'_> {
             let outcome = match sent {
                 Ok(response) => match judge(&response) {
                     Verdict::Done(value) => Try::Done(value),
-                    Verdict::NotTheService(detail) => Try::Final(not_the_service(host, detail)),
+                    Verdict::NotTheService(what) => Try::Final(not_the_service(host, what)),
                     Verdict::Refused(refusal) => {
                         self.refused(host, refusal, response.date, &mut clock_is_right)
                     }
@@ -154,10 +192,9 @@ impl Network<'_> {
                     self.journal.info(format!("{hop} at {host} answered in {took} ms"));
                     return Ok(value);
                 }
-                Try::Once(why, refusal) => {
+                Try::Once(why, of) => {
                     self.journal.info(format!("{hop} at {host}: {why} after {took} ms"));
-                    let failed = || Last::Failed(format!("{host}: {why}"));
-                    last = Some(refusal.map_or_else(failed, Last::Refused));
+                    last = Some(of);
                     continue;
                 }
                 Try::Again(reason, error) => (reason, error),
@@ -166,7 +203,10 @@ impl Network<'_> {
             self.journal.info(format!("{hop} at {host}: try {tries} failed in {took} ms: {error}"));
             match &error {
                 CallError::Refused { refusal, .. } => last = Some(Last::Refused(refusal.clone())),
-                _ => last = last.or_else(|| Some(Last::Failed(error.detail()))),
+                CallError::Unreachable { why, .. } => {
+                    last = last.or_else(|| Some(Last::Failed(why.clone())));
+                }
+                _ => {}
             }
             let left = self.deadline.left();
             match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())
@@ -195,7 +235,7 @@ impl Network<'_> {
             ));
             }
             let why = "the time stamp was refused; using the service's time";
-            return Try::Once(why, Some(refusal));
+            return Try::Once(why, Last::Refused(refusal));
         }
         let throttled = refusal.is_throttling();
         let passing = refusal.is_passing() || refusal.is_nonce();
@@ -209,26 +249,27 @@ impl Network<'_> {
 }
 
 /// What a failure to get any answer means.
-fn failed<T>(endpoint: &Endpoint, host: &str, error: HttpError, tries: u32) -> Try<T> {
-    match error {
-        HttpError::Setup(detail) => Try::Final(CallError::Setup(detail)),
-        HttpError::TooLarge | HttpError::Certificate(_) => {
-            Try::Final(not_the_service(host, error.to_string()))
+fn failed<T>(endpoint: &Endpoint, host: &str, why: HttpError, tries: u32) -> Try<T> {
+    match why {
+        HttpError::Setup(error) => Try::Final(CallError::Setup(error)),
+        HttpError::TooLarge(bytes) => Try::Final(not_the_service(host, Stranger::TooLarge(bytes))),
+        HttpError::Certificate(why) => Try::Final(not_the_service(host, Stranger::Untrusted(why))),
+        HttpError::NoConnection { .. } if endpoint.next() => {
+            Try::Once("no connection; trying the next host", Last::Failed(why))
         }
-        HttpError::Connect(_) if endpoint.next() => {
-            Try::Once("cannot be connected to; trying the next host", None)
+        HttpError::NoConnection { .. } | HttpError::Silent(_) | HttpError::Broken(_) => {
+            let given_up = endpoint.given_up().into_iter().map(str::to_owned).collect();
+            let (host, tries) = (host.to_owned(), Tries(tries));
+            Try::Again(Reason::Passing, CallError::Unreachable { host, why, given_up, tries })
         }
-        HttpError::Connect(_) | HttpError::Timeout(_) | HttpError::Broken(_) => {
-            let detail = match endpoint.given_up().join(", ").as_str() {
-                "" => error.to_string(),
-                others => format!("{error}; {others} cannot be connected to either"),
-            };
-            let host = host.to_owned();
-            Try::Again(
-                Reason::Passing,
-                CallError::Unreachable { host, detail, tries: Tries(tries) },
-            )
-        }
+    }
+}
+
+/// The hosts that were tried before.
+pub(crate) fn also(given_up: &[String]) -> String {
+    match given_up {
+        [] => String::new(),
+        hosts => format!("; no connection to {} either", hosts.join(", ")),
     }
 }
 
@@ -236,8 +277,8 @@ fn out_of_time(host: &str, last: Option<Last>, tries: u32) -> CallError {
     CallError::OutOfTime { host: host.to_owned(), last, tries: Tries(tries) }
 }
 
-fn not_the_service(host: &str, detail: String) -> CallError {
-    CallError::NotTheService { host: host.to_owned(), detail }
+fn not_the_service(host: &str, what: Stranger) -> CallError {
+    CallError::NotTheService { host: host.to_owned(), what }
 }
 
 impl CallError {
@@ -248,14 +289,6 @@ impl CallError {
             Self::Refused { refusal, .. } => refusal.may_pass(),
             Self::Unreachable { .. } | Self::NotTheService { .. } | Self::OutOfTime { .. } => true,
             Self::Setup(_) => false,
-        }
-    }
-
-    /// Without the number of tries.
-    fn detail(&self) -> String {
-        match self {
-            Self::Unreachable { detail, .. } => detail.clone(),
-            other => other.to_string(),
         }
     }
 }

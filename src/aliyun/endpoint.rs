@@ -1,7 +1,7 @@
 //! Where the services are: per region, public or VPC, or as overridden.
 //!
-//! The vendor's metadata lists hosts for most regions and all but the ones below follow one
-//! pattern, so the pattern is the rule and the exceptions are the table. `tests/vectors/endpoints.json`
+//! The vendor's metadata lists hosts for most regions and nearly all follow one pattern, so the
+//! pattern is the rule and the exceptions are the tables. `tests/vectors/endpoints.json`
 //! is that listing; a test holds this file against every row of it.
 
 use std::cell::Cell;
@@ -9,17 +9,14 @@ use std::cell::Cell;
 use crate::aliyun::ids::Region;
 use crate::net::http::Route;
 
-/// Public STS hosts that are not `sts.<region>.aliyuncs.com`.
-const STS_PUBLIC_EXCEPTIONS: [(&str, &str); 2] =
-    [("cn-hangzhou-finance", STS_GLOBAL), ("cn-shenzhen-finance-1", STS_GLOBAL)];
-
-/// Regions for which no VPC host is listed. That is no proof that there is none, so
+/// Regions for which no VPC host is listed. That does not prove that there is none, so
 /// `network: vpc` still uses the pattern; only the automatic choice leaves it out.
 const STS_NO_VPC: [&str; 1] = ["cn-hangzhou-finance"];
 const CR_NO_VPC: [&str; 3] = ["cn-heyuan", "cn-wulanchabu", "cn-wulanchabu-gic-1"];
 
-/// Regions in which STS is listed. For others the pattern is tried and the global host after it.
-const STS_LISTED: [&str; 34] = [
+/// Regions in which STS is listed by the pattern. For others the pattern is tried and the global host
+/// after it; for cn-hangzhou-finance and cn-shenzhen-finance-1 older listings have the global one alone.
+const STS_LISTED: [&str; 32] = [
     "ap-northeast-1",
     "ap-northeast-2",
     "ap-south-1",
@@ -34,7 +31,6 @@ const STS_LISTED: [&str; 34] = [
     "cn-fuzhou",
     "cn-guangzhou",
     "cn-hangzhou",
-    "cn-hangzhou-finance",
     "cn-heyuan",
     "cn-hongkong",
     "cn-huhehaote",
@@ -43,7 +39,6 @@ const STS_LISTED: [&str; 34] = [
     "cn-shanghai",
     "cn-shanghai-finance-1",
     "cn-shenzhen",
-    "cn-shenzhen-finance-1",
     "cn-wuhan-lr",
     "cn-wulanchabu",
     "cn-zhangjiakou",
@@ -116,10 +111,8 @@ impl Endpoint {
         let Some(region) = region else {
             return Self::of([https(STS_GLOBAL)]);
         };
-        let exception = STS_PUBLIC_EXCEPTIONS.iter().find(|(name, _)| *name == region.as_str());
-        let pattern = format!("sts.{region}.aliyuncs.com");
-        let mut public = vec![exception.map_or(https(&pattern), |(_, host)| https(host))];
-        if exception.is_none() && !STS_LISTED.contains(&region.as_str()) {
+        let mut public = vec![https(&format!("sts.{region}.aliyuncs.com"))];
+        if !STS_LISTED.contains(&region.as_str()) {
             public.push(https(STS_GLOBAL));
         }
         let vpc = https(&format!("sts-vpc.{region}.aliyuncs.com"));

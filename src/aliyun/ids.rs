@@ -16,7 +16,7 @@ impl Region {
         };
         let words: Vec<&str> = text.split('-').collect();
         let fits = text.len() <= 63 && words.len() >= 2 && words.iter().all(|w| word(w));
-        // All begin with two letters for the country; `oss-cn-hangzhou` is no region.
+        // All begin with two letters for the country; `oss-cn-hangzhou` is not a region.
         let country = words
             .first()
             .is_some_and(|w| w.len() == 2 && w.bytes().all(|b| b.is_ascii_lowercase()));
@@ -137,6 +137,48 @@ impl fmt::Display for OidcProviderArn {
     }
 }
 
+/// The id of an AccessKey: letters and digits, with `STS.` before those of a temporary one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKeyId(String);
+
+impl AccessKeyId {
+    /// How ids of today begin. Older ones have no sign of their own.
+    const PERMANENT: &'static str = "LTAI";
+    const TEMPORARY: &'static str = "STS.";
+    /// No limit is documented; this one is against nonsense.
+    const LONGEST: usize = 128;
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix(Self::TEMPORARY).unwrap_or(text);
+        let fits = (1..=Self::LONGEST).contains(&rest.len());
+        let clean = rest.bytes().all(|b| b.is_ascii_alphanumeric());
+        (fits && clean).then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.0.starts_with(Self::TEMPORARY)
+    }
+
+    /// Whether it begins as only ids do. Other letters and digits may be a secret in the wrong place.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.is_temporary() || self.0.starts_with(Self::PERMANENT)
+    }
+
+    /// Its end, by which its owner knows it; none where it may be a secret.
+    #[must_use]
+    pub fn end(&self) -> Option<&str> {
+        self.0.get(self.0.len().saturating_sub(4)..).filter(|_| self.is_certain())
+    }
+}
+
 /// Longest name of a role, in characters.
 const ROLE_NAME: usize = 64;
 /// No limit is documented for that of an OIDC provider; this one is against nonsense.
@@ -201,6 +243,19 @@ mod tests {
             assert!(InstanceId::parse(not).is_none(), "{not}");
         }
         assert!(InstanceId::parse(&format!("{longest}a")).is_none());
+    }
+
+    #[test]
+    fn access_key_ids() {
+        let end = |text: &str| AccessKeyId::parse(text)?.end().map(str::to_owned);
+        assert_eq!(end("LTAI5tFakeFakeFakeFake01").as_deref(), Some("ke01"));
+        assert_eq!(end("STS.NFakeFake02").as_deref(), Some("ke02"));
+        // It may be an older id, or the secret.
+        assert_eq!(end("MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"), None);
+        assert!(AccessKeyId::parse("MadeUpB3pullTk9D").is_some());
+        for not in ["", "STS.", "LTAI5tabc // the key's id", "LTAI-1", "a.b", "ÄÖÜ", "a b"] {
+            assert_eq!(AccessKeyId::parse(not), None, "{not}");
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The ECS instance metadata service: who the node is, over plain HTTP from the node itself.
 //!
 //! Hardened mode first: a token by `PUT /latest/api/token`, sent with each `GET`. Normal mode
-//! (no token) only when the token request is answered 403 or 404; a time-out or a 5xx says
-//! nothing about modes and is retried. Source: "View instance metadata", ECS user guide.
+//! (no token) only when the token request is answered 403, 404, 405 or 501, or 200 with nothing in
+//! it; a time-out or another 5xx says nothing about modes and is retried. Source: "View instance metadata", ECS user guide.
 
 use std::cell::{Cell, OnceCell};
 
 use serde::Deserialize;
 
-use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::call::{CallError, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::refusal::Refusal;
@@ -51,11 +51,11 @@ pub enum Kind {
     /// The role document says something other than `Success`.
     #[error("the role document says Code `{0}`, not `Success`")]
     NotSuccess(String),
-    #[error("the answer is no {0}")]
+    #[error("the answer is not a {0}")]
     Malformed(&'static str),
-    /// The token request was answered 403 or 404, and normal mode is ruled out.
+    /// The token request was answered with this status, without a token, and normal mode is ruled out.
     #[error(
-        "hardened mode is not offered (HTTP {0}) and ALIBABA_CLOUD_IMDSV1_DISABLED rules out normal mode"
+        "hardened mode is not offered (HTTP {0} without a token) and ALIBABA_CLOUD_IMDSV1_DISABLED rules out normal mode"
     )]
     HardenedOnly(u16),
 }
@@ -194,15 +194,20 @@ impl<'a> Metadata<'a> {
         let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_TTL.to_owned());
         let (status, body) = self.send(hop, Method::Put, "/latest/api/token", Some(&ttl))?;
         let token = match status {
+            _ if is_without_hardened_mode(status, &body) => {
+                if self.hardened_only {
+                    return Err(Kind::HardenedOnly(status).at(hop));
+                }
+                None
+            }
             200 => Some(read_token(&body).ok_or_else(|| Kind::Malformed("token").at(hop))?),
-            403 | 404 if self.hardened_only => return Err(Kind::HardenedOnly(status).at(hop)),
-            403 | 404 => None,
             status => return Err(self.refused(status).at(hop)),
         };
         Ok(self.token.get_or_init(|| token).as_ref())
     }
 
-    /// One exchange; statuses below 500 are results, others and 429 are tried again.
+    /// One exchange; statuses below 500 are results, others and 429 are tried again, but for a
+    /// token service that is not there.
     fn send(
         &self,
         hop: Hop,
@@ -223,12 +228,10 @@ impl<'a> Metadata<'a> {
                 route: Route::Metadata,
             },
             |response: &Response| match response.status {
-                300..=399 => {
-                    let status = response.status;
-                    Verdict::NotTheService(format!(
-                        "HTTP {status}: a redirect, which is not followed"
-                    ))
+                status if response.is_redirect() => {
+                    Verdict::NotTheService(Stranger::Redirect(status))
                 }
+                501 if hop == Hop::MetadataToken => Verdict::Done((501, Vec::new())),
                 429 | 500.. => Verdict::Refused(status_only(response.status)),
                 status => Verdict::Done((status, response.body.clone())),
             },
@@ -239,6 +242,15 @@ impl<'a> Metadata<'a> {
     fn refused(&self, status: u16) -> Kind {
         let host = self.endpoint.current().host().to_owned();
         Kind::Call(CallError::Refused { host, refusal: status_only(status) })
+    }
+}
+
+/// Whether an answer to the token request says that there are no tokens here.
+fn is_without_hardened_mode(status: u16, body: &[u8]) -> bool {
+    match status {
+        403 | 404 | 405 | 501 => true,
+        200 => body.trim_ascii().is_empty(),
+        _ => false,
     }
 }
 
@@ -314,11 +326,11 @@ mod tests {
             )
         };
         for code in ["made-up-secret-1", "made-up-token-1", token.expose()] {
-            let Err(Kind::NotSuccess(told)) = read_document(body(code).as_bytes(), Some(&token))
+            let Err(Kind::NotSuccess(shown)) = read_document(body(code).as_bytes(), Some(&token))
             else {
                 panic!("{code}")
             };
-            assert_eq!(told, "[secret]");
+            assert_eq!(shown, "[secret]");
         }
         let (http, clock) =
             (crate::net::http::Http::default(), crate::system::clock::Clock::default());

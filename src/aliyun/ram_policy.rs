@@ -4,13 +4,13 @@
 use serde_json::{Value, json};
 
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::pull::identity::AUDIENCE;
+use crate::aliyun::sts::AUDIENCE;
 
 /// The actions of a pull.
 const PULL: [&str; 3] =
     ["cr:GetAuthorizationToken", "cr:ListInstanceEndpoint", "cr:PullRepository"];
 
-/// What stands for whoever has an AccessKey: nothing here knows the account of its user.
+/// In place of an AccessKey's owner: nothing here knows the account of its user.
 pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 
 /// The trust policy of the role in the registry's account: these roles may assume it.
@@ -72,7 +72,7 @@ fn policy(statement: &Value) -> Value {
     json!({"Version": "1", "Statement": [statement]})
 }
 
-/// As people paste it into the console.
+/// In the form that is pasted into the console.
 #[must_use]
 pub fn text(policy: &Value) -> String {
     // Strings only: it cannot fail.

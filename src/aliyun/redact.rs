@@ -42,7 +42,7 @@ pub fn line(text: &str, secrets: &[&Secret]) -> String {
     } else {
         line
     };
-    if tells(&line, secrets) { WITHHELD.to_owned() } else { line }
+    if has_part_of(&line, secrets) { WITHHELD.to_owned() } else { line }
 }
 
 /// A code or a request id as a plain word: anything else in it is left out. One with a part of a
@@ -52,17 +52,17 @@ pub fn word(text: &str, secrets: &[&Secret]) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     let text: String = text.chars().take(MAX_LINE).collect();
     let word: String = text.chars().filter(plain).take(MAX_WORD).collect();
-    if without(&word, secrets) != word || tells(&text, secrets) {
+    if without(&word, secrets) != word || has_part_of(&text, secrets) {
         return WITHHELD.to_owned();
     }
     word
 }
 
 /// Whether a name that decides something says nothing of the secrets. A short one, which has no parts
-/// that would tell it, is no reason not to use the name.
+/// that would give it away, does not rule the name out.
 #[must_use]
 pub fn is_clear(name: &str, secrets: &[&Secret]) -> bool {
-    !tells(name, secrets)
+    !has_part_of(name, secrets)
 }
 
 /// What a text is without what it has in common with a secret, as it is or percent-encoded: a
@@ -113,7 +113,7 @@ fn without_parts(text: &str, forms: &[Zeroizing<String>]) -> String {
 
 /// Whether a part of a secret is in a short text in any of the usual encodings, or with something between its
 /// characters. Letters and digits alone are compared, whatever their case.
-fn tells(text: &str, secrets: &[&Secret]) -> bool {
+fn has_part_of(text: &str, secrets: &[&Secret]) -> bool {
     let once = unescaped(text);
     let twice = unescaped(&once);
     let texts = [text.as_bytes(), once.as_bytes(), twice.as_bytes()].map(letters);
@@ -123,11 +123,11 @@ fn tells(text: &str, secrets: &[&Secret]) -> bool {
         return false;
     }
     let pieces = Pieces::of(texts.iter().map(Vec::as_slice));
-    let told = |form: &Vec<u8>| {
+    let found = |form: &Vec<u8>| {
         pieces.may_have(TELLING_LETTERS, form)
             && form.windows(TELLING_LETTERS).any(|part| parts.contains(part))
     };
-    secrets.iter().any(|secret| forms(secret).iter().any(told))
+    secrets.iter().any(|secret| forms(secret).iter().any(found))
 }
 
 /// The letters and digits of a secret: as it is, in hexadecimal and in decimal numbers, and in

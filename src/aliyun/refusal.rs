@@ -6,9 +6,14 @@
 
 use std::fmt;
 
-use crate::aliyun::lenient_json::{Document, Word};
+use serde_json::{Map, Value};
+
 use crate::aliyun::redact;
 use crate::secret::Secret;
+
+/// Fields of answers that are secrets, wherever they stand.
+const SECRETS: [&str; 4] =
+    ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
 /// A refusal, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +29,41 @@ pub struct Refusal {
     pub of_service: bool,
     /// What else than `true` the answer's `IsSuccess` is.
     pub is_success: Option<NotTrue>,
-    /// Which kind of policy denied, as the service tells it (`AccessDeniedDetail.PolicyType`).
-    pub policy_type: Option<String>,
+    /// Which kind of policy denied, if the service says so.
+    pub policy_type: Option<PolicyType>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_string_to_sign: Option<bool>,
+}
+
+/// Which kind of policy denied: `AccessDeniedDetail.PolicyType`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyType {
+    /// The trust policy of the role that is assumed.
+    Trust,
+    /// The policies of the one who asks.
+    Permission,
+    /// A kind that this program does not know, as the service writes it.
+    Other(String),
+}
+
+impl From<String> for PolicyType {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "AssumeRolePolicy" => Self::Trust,
+            "AccountLevelIdentityBasedPolicy" => Self::Permission,
+            _ => Self::Other(word),
+        }
+    }
+}
+
+impl fmt::Display for PolicyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trust => "AssumeRolePolicy",
+            Self::Permission => "AccountLevelIdentityBasedPolicy",
+            Self::Other(word) => word,
+        })
+    }
 }
 
 /// An `IsSuccess` that makes a refusal of an answer with status 200.
@@ -63,10 +99,16 @@ impl Refusal {
             || self.is_nonce()
     }
 
-    /// The time stamp was more than 15 minutes off.
+    /// The caller may not do this, as far as the code says so.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| self.code.contains(word))
+    }
+
+    /// The service does not accept the time stamp: it is more than 15 minutes off.
     #[must_use]
     pub fn is_clock(&self) -> bool {
-        self.code == "InvalidTimeStamp.Expired"
+        ["InvalidTimeStamp.Expired", "IllegalTimestamp"].contains(&self.code.as_str())
     }
 
     /// A nonce was seen before: something on the way sent the request twice.
@@ -76,30 +118,40 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The service's code, or what there is in its place.
+    #[must_use]
+    pub fn named(&self) -> String {
+        match self.is_success {
+            _ if !self.code.is_empty() => self.code.clone(),
+            Some(NotTrue::False) => "IsSuccess false without an error code".to_owned(),
+            Some(NotTrue::Other) => {
+                "IsSuccess neither true nor false, without an error code".to_owned()
+            }
+            None => format!("HTTP {} without an error code", self.status),
+        }
+    }
+
+    /// The service's message, the HTTP status and the request id; empty where nothing is known
+    /// that the name does not say.
+    #[must_use]
+    pub fn details(&self) -> String {
+        let Self { status, message, request_id, policy_type, is_success, .. } = self;
+        let bare = self.code.is_empty() && is_success.is_none();
+        if bare && message.is_none() && request_id.is_none() {
+            return String::new();
+        }
+        let said = message.as_ref().map_or(String::new(), |said| format!(": \"{said}\""));
+        let denied = policy_type.as_ref().map_or(String::new(), |by| format!(", denied by {by}"));
+        let id =
+            request_id.as_ref().map_or("no request id".to_owned(), |id| format!("request id {id}"));
+        format!("{said} (HTTP {status}{denied}, {id})")
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, code, message, request_id, is_success, .. } = self;
-        match (is_success, message.is_some() || request_id.is_some()) {
-            _ if !code.is_empty() => f.write_str(code)?,
-            (Some(NotTrue::False), _) => f.write_str("IsSuccess is false, no error code")?,
-            (Some(NotTrue::Other), _) => {
-                f.write_str("IsSuccess is neither true nor false, no error code")?;
-            }
-            (None, true) => f.write_str("no error code")?,
-            (None, false) => return write!(f, "HTTP {status} without an error code"),
-        }
-        if let Some(message) = message {
-            let colon = if code.is_empty() { ":" } else { "" };
-            write!(f, "{colon} \"{message}\"")?;
-        }
-        write!(f, " (HTTP {status}")?;
-        if let Some(policy) = &self.policy_type {
-            write!(f, ", denied by {policy}")?;
-        }
-        match request_id {
-            Some(id) => write!(f, ", request id {id})"),
-            None => f.write_str(", no request id)"),
-        }
+        write!(f, "{}{}", self.named(), self.details())
     }
 }
 
@@ -110,7 +162,7 @@ pub struct Sent<'a> {
     pub string_to_sign: Option<&'a str>,
 }
 
-/// The fields of an error envelope. One that is not as it should be is no reason to lose the others.
+/// The fields of an error envelope. A field of the wrong form does not hide the others.
 #[derive(Default)]
 struct Envelope {
     code: Option<String>,
@@ -124,28 +176,54 @@ struct Envelope {
 
 impl Envelope {
     fn read(body: &[u8]) -> Option<Self> {
-        let fields: Document = serde_json::from_slice(body).ok()?;
-        let denied = fields.get("AccessDeniedDetail").and_then(|detail| detail.text("PolicyType"));
-        let is_success = match fields.get("IsSuccess").map(|is| &is.word) {
-            None | Some(Word::Flag(true)) => None,
-            Some(Word::Flag(false)) => Some(NotTrue::False),
+        let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let either = |names: [&str; 2]| names.iter().find_map(|name| word(fields.get(*name)?));
+        let is_success = match fields.get("IsSuccess") {
+            None | Some(Value::Bool(true)) => None,
+            Some(Value::Bool(false)) => Some(NotTrue::False),
             Some(_) => Some(NotTrue::Other),
         };
-        // A word that all answers of Container Registry have.
-        let code = fields.either("Code", "code").filter(|code| code != "success");
+        let mut issued = Vec::new();
+        collect_secrets(&fields, &mut issued);
         Some(Self {
-            code,
-            message: fields.either("Message", "message"),
-            request_id: fields.either("RequestId", "requestId"),
+            // All answers of Container Registry have a code.
+            code: either(["Code", "code"]).filter(|code| code != "success"),
+            message: either(["Message", "message"]),
+            request_id: either(["RequestId", "requestId"]),
             is_success,
-            policy_type: denied.map(str::to_owned),
-            issued: fields.secrets(),
+            policy_type: fields
+                .get("AccessDeniedDetail")
+                .and_then(|of| word(of.get("PolicyType")?)),
+            issued,
         })
     }
 
     /// What must not be printed of the answer: what was sent, and what is given out.
     fn secrets<'s>(&'s self, sent: &Sent<'s>) -> Vec<&'s Secret> {
         sent.secrets.iter().copied().chain(&self.issued).collect()
+    }
+}
+
+/// A text, or a number as one.
+#[must_use]
+pub fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Finds what an answer gives out.
+fn collect_secrets(fields: &Map<String, Value>, secrets: &mut Vec<Secret>) {
+    for (name, value) in fields {
+        match value {
+            Value::Object(fields) => collect_secrets(fields, secrets),
+            value if SECRETS.contains(&name.as_str()) => {
+                secrets.extend(word(value).map(Secret::new));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -182,7 +260,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
             .filter(|m| !m.is_empty()),
         code: code.unwrap_or_default(),
         request_id,
-        policy_type: word(&envelope.policy_type),
+        policy_type: word(&envelope.policy_type).map(PolicyType::from),
     })
 }
 
@@ -269,7 +347,7 @@ mod tests {
         let xml = b"<?xml version='1.0'?><Error><RequestId>R-2</RequestId><Code>NoPermission</Code><Message>no</Message></Error>";
         assert_eq!(
             read(403, xml, &sent(&secret)).unwrap().to_string(),
-            "NoPermission \"no\" (HTTP 403, request id R-2)"
+            "NoPermission: \"no\" (HTTP 403, request id R-2)"
         );
         assert_eq!(
             read(502, b"<html>", &sent(&secret)).unwrap().to_string(),
@@ -288,40 +366,40 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_code_is_the_services_if_it_shows_so() {
-        let told = r#""RequestId":"R-5","Message":"Being upgraded.""#;
+        let rest = r#""RequestId":"R-5","Message":"Being upgraded.""#;
         for (status, body, said, of_service, may_pass) in [
             (
                 200,
-                format!(r#"{{"IsSuccess":false,{told}}}"#),
-                r#"IsSuccess is false, no error code: "Being upgraded." (HTTP 200, request id R-5)"#,
+                format!(r#"{{"IsSuccess":false,{rest}}}"#),
+                r#"IsSuccess false without an error code: "Being upgraded." (HTTP 200, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 200,
                 r#"{"IsSuccess":"true","Code":"success"}"#.to_owned(),
-                "IsSuccess is neither true nor false, no error code (HTTP 200, no request id)",
+                "IsSuccess neither true nor false, without an error code (HTTP 200, no request id)",
                 true,
                 false,
             ),
             (
                 403,
-                format!(r#"{{"Code":"",{told}}}"#),
-                r#"no error code: "Being upgraded." (HTTP 403, request id R-5)"#,
+                format!(r#"{{"Code":"",{rest}}}"#),
+                r#"HTTP 403 without an error code: "Being upgraded." (HTTP 403, request id R-5)"#,
                 true,
                 false,
             ),
             (
                 500,
-                format!("{{{told}}}"),
-                r#"no error code: "Being upgraded." (HTTP 500, request id R-5)"#,
+                format!("{{{rest}}}"),
+                r#"HTTP 500 without an error code: "Being upgraded." (HTTP 500, request id R-5)"#,
                 true,
                 true,
             ),
             (
                 403,
                 r#"{"message":"Forbidden"}"#.to_owned(),
-                r#"no error code: "Forbidden" (HTTP 403, no request id)"#,
+                r#"HTTP 403 without an error code: "Forbidden" (HTTP 403, no request id)"#,
                 false,
                 true,
             ),
@@ -340,7 +418,7 @@ mod tests {
         let body = br#"{"Code":"A\nB","Message":"one\r\nerror: two\u001b[31m"}"#;
         assert_eq!(
             read(400, body, &sent(&secret)).unwrap().to_string(),
-            "AB \"one error: two [31m\" (HTTP 400, no request id)"
+            "AB: \"one error: two [31m\" (HTTP 400, no request id)"
         );
     }
 }

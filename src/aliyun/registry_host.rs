@@ -1,9 +1,8 @@
 //! What a registry host is, by its name alone.
 //!
 //! This is a security boundary: credentials go only to a host that is configured by name or that
-//! has exactly one of the forms below. A host is taken apart label by label from the right; there
-//! is no pattern that could be left unanchored, letter case counts, and a port makes it another
-//! host. `tests/hosts/corpus.tsv` has every documented form and every spoof that came up.
+//! has exactly one of the forms below. A host is taken apart label by label from the right, so no
+//! pattern can be left unanchored. Letter case counts, and a port makes it another host. `tests/hosts/corpus.tsv` has every documented form and every spoof that came up.
 
 use crate::aliyun::ids::Region;
 
@@ -11,10 +10,10 @@ use crate::aliyun::ids::Region;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryHost {
     /// `<name>-registry[-vpc].<region>.cr.aliyuncs.com` and its variants.
-    Enterprise { name: String, region: Region },
+    Enterprise { name: String, region: Region, variant: Variant },
     /// `registry[-intl][-vpc|-internal].<region>.aliyuncs.com`: shared by everybody's
     /// repositories, public ones included.
-    Personal { region: Region },
+    Personal { region: Region, variant: Variant },
     /// `crpi-<id>[-vpc].<region>.personal.cr.aliyuncs.com`: Personal Edition instances created
     /// from 2024-09-09, which the vendor's own helper cannot serve.
     PersonalInstance { region: Region },
@@ -22,8 +21,44 @@ pub enum RegistryHost {
     System { region: Region },
 }
 
-/// What may stand between an instance's `-registry` and the first dot.
-const VARIANTS: [&str; 6] = ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"];
+/// From where a registry is reached by one of its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    Public,
+    Vpc,
+    /// The classic network.
+    Internal,
+    /// Of the international site.
+    Intl,
+    IntlVpc,
+    IntlInternal,
+}
+
+impl Variant {
+    pub const ALL: [Self; 6] =
+        [Self::Public, Self::Vpc, Self::Internal, Self::Intl, Self::IntlVpc, Self::IntlInternal];
+
+    /// What stands between `registry` and the first dot.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Public => "",
+            Self::Vpc => "-vpc",
+            Self::Internal => "-internal",
+            Self::Intl => "-intl",
+            Self::IntlVpc => "-intl-vpc",
+            Self::IntlInternal => "-intl-internal",
+        }
+    }
+
+    fn of(suffix: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|variant| variant.suffix() == suffix)
+    }
+
+    fn is_inside(self) -> bool {
+        !matches!(self, Self::Public | Self::Intl)
+    }
+}
 
 impl RegistryHost {
     /// The form that a host has, if it has one.
@@ -43,9 +78,8 @@ impl RegistryHost {
             }
             [first, region, "cr"] | [first, "distributed", region, "cr"] => {
                 let (name, variant) = first.rsplit_once("-registry")?;
-                let region = Region::parse(region)?;
-                let fits = is_label(name) && VARIANTS.contains(&variant);
-                fits.then(|| Self::Enterprise { name: name.to_owned(), region })
+                let (region, variant) = (Region::parse(region)?, Variant::of(variant)?);
+                is_label(name).then(|| Self::Enterprise { name: name.to_owned(), region, variant })
             }
             [first, "ack"] => {
                 let region = first.strip_prefix("registry-")?;
@@ -53,9 +87,8 @@ impl RegistryHost {
                 Region::parse(region).map(|region| Self::System { region })
             }
             [first, region] => {
-                let variant = first.strip_prefix("registry")?;
-                let region = Region::parse(region)?;
-                VARIANTS.contains(&variant).then_some(Self::Personal { region })
+                let variant = Variant::of(first.strip_prefix("registry")?)?;
+                Region::parse(region).map(|region| Self::Personal { region, variant })
             }
             _ => None,
         }
@@ -66,14 +99,51 @@ impl RegistryHost {
     pub fn region(&self) -> &Region {
         match self {
             Self::Enterprise { region, .. }
-            | Self::Personal { region }
+            | Self::Personal { region, .. }
             | Self::PersonalInstance { region }
             | Self::System { region } => region,
         }
     }
+
+    /// It is reached from within a VPC or the classic network only.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        match self {
+            Self::Enterprise { variant, .. } | Self::Personal { variant, .. } => {
+                variant.is_inside()
+            }
+            Self::PersonalInstance { .. } | Self::System { .. } => false,
+        }
+    }
+
+    /// Patterns of `matchImages` for all Enterprise Edition hosts of a region, or of all regions.
+    #[must_use]
+    pub fn enterprise_patterns(region: Option<&Region>) -> Vec<String> {
+        let region = region.map_or("*", Region::as_str);
+        ["*", "*.distributed"].map(|first| format!("{first}.{region}.cr.aliyuncs.com")).to_vec()
+    }
+
+    /// Patterns for all Personal Edition hosts.
+    #[must_use]
+    pub fn personal_patterns(region: Option<&Region>) -> Vec<String> {
+        let region = region.map_or("*", Region::as_str);
+        Variant::ALL
+            .map(|variant| format!("registry{}.{region}.aliyuncs.com", variant.suffix()))
+            .to_vec()
+    }
 }
 
-/// The region in a registry's name. It is no proof of what stands there, so a port may follow.
+/// Whether a host can be of Personal Edition: by its form, or as the one without a region.
+#[must_use]
+pub fn may_be_personal(host: &str) -> bool {
+    let name = without_port(host);
+    let form = RegistryHost::parse(name);
+    let personal =
+        matches!(form, Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }));
+    personal || name == "registry.aliyuncs.com"
+}
+
+/// The region in a registry's name. It does not prove what stands there, so a port may follow.
 #[must_use]
 pub fn region_in_name(host: &str) -> Option<Region> {
     RegistryHost::parse(without_port(host)).map(|form| form.region().clone())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::call::{CallError, Form, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::refusal::{self, Sent};
 use crate::aliyun::{Credentials, Hop, signature};
@@ -112,39 +112,26 @@ fn post(base_url: &str, quick: bool, body: String, timeout: Duration) -> Request
 
 /// Reads a JSON answer, of RPC and ROA services alike.
 pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdict<Answer<T>> {
-    if (300..400).contains(&response.status) {
-        return Verdict::NotTheService(format!(
-            "HTTP {}: a redirect, which is not followed",
-            response.status
-        ));
+    if response.is_redirect() {
+        return Verdict::NotTheService(Stranger::Redirect(response.status));
     }
     if let Some(refusal) = refusal::read(response.status, &response.body, sent) {
         return Verdict::Refused(refusal);
     }
-    // serde would take an array for the fields in their order.
-    if response.body.trim_ascii_start().starts_with(b"[") {
-        return Verdict::NotTheService(unexpected(response, "a JSON list", sent));
-    }
-    match serde_json::from_slice(&response.body) {
-        Ok(value) => Verdict::Done(Answer { value, date: response.date }),
-        Err(error) if error.is_data() => {
-            let what = "JSON without the fields of this API";
-            Verdict::NotTheService(unexpected(response, what, sent))
-        }
-        Err(_) => Verdict::NotTheService(unexpected(response, "not JSON", sent)),
-    }
-}
-
-/// Tells of an answer without quoting it: it may hold a credential.
-fn unexpected(response: &Response, what: &str, sent: &Sent<'_>) -> String {
-    let id = refusal::request_id(&response.body, sent);
-    let id = id.map_or_else(String::new, |id| format!(" (request id {id})"));
-    format!(
-        "HTTP {} with {} bytes of `{}` that are {what}{id}",
-        response.status,
-        response.body.len(),
-        refusal::content_type(response.content_type.as_deref(), &response.body, sent),
-    )
+    let form = match serde_json::from_slice(&response.body) {
+        // serde would take an array for the fields in their order.
+        _ if response.body.trim_ascii_start().starts_with(b"[") => Form::List,
+        Ok(value) => return Verdict::Done(Answer { value, date: response.date }),
+        Err(error) if error.is_data() => Form::OtherFields,
+        Err(_) => Form::NotJson,
+    };
+    Verdict::NotTheService(Stranger::Unreadable {
+        status: response.status,
+        bytes: response.body.len(),
+        content_type: refusal::content_type(response.content_type.as_deref(), &response.body, sent),
+        form,
+        request_id: refusal::request_id(&response.body, sent),
+    })
 }
 
 #[cfg(test)]
@@ -167,7 +154,7 @@ mod tests {
         match judge::<Wanted>(&response, &Sent::default()) {
             Verdict::Done(answer) => Ok(answer.value.field),
             Verdict::Refused(refusal) => Err(refusal.to_string()),
-            Verdict::NotTheService(detail) => Err(detail),
+            Verdict::NotTheService(what) => Err(what.to_string()),
         }
     }
 
@@ -187,9 +174,9 @@ mod tests {
                 r#"{"RequestId":"R-1"}"#,
                 "HTTP 200 with 19 bytes of `text/plain` that are JSON without the fields of this API (request id R-1)",
             ),
-            (302, r#"{"field":7}"#, "HTTP 302: a redirect, which is not followed"),
-            (300, r#"{"field":7}"#, "HTTP 300: a redirect, which is not followed"),
-            (399, r#"{"field":7}"#, "HTTP 399: a redirect, which is not followed"),
+            (302, r#"{"field":7}"#, "HTTP 302, a redirect, which is not followed"),
+            (300, r#"{"field":7}"#, "HTTP 300, a redirect, which is not followed"),
+            (399, r#"{"field":7}"#, "HTTP 399, a redirect, which is not followed"),
             (400, r#"{"Code":"X"}"#, "X (HTTP 400, no request id)"),
         ] {
             assert_eq!(verdict(status, body), Err(said.to_owned()), "{status} {body}");

@@ -1,16 +1,20 @@
 //! Security Token Service, API version 2015-04-01.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::aliyun::lenient_json::{Field, Word};
+use crate::aliyun::refusal::word;
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact};
 use crate::secret::Secret;
 
 const VERSION: &str = "2015-04-01";
+
+/// The audience that OIDC tokens for STS are made for.
+pub const AUDIENCE: &str = "sts.aliyuncs.com";
 
 /// Shortest session that STS grants, in seconds.
 pub const MIN_DURATION: u32 = 900;
@@ -73,7 +77,7 @@ impl About {
 pub struct SessionAnswer {
     credentials: SessionCredentials,
     #[serde(default)]
-    assumed_role_user: Field,
+    assumed_role_user: Value,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +90,7 @@ struct SessionCredentials {
     #[serde(deserialize_with = "filled")]
     security_token: Secret,
     #[serde(default)]
-    expiration: Word,
+    expiration: Value,
 }
 
 impl Session {
@@ -98,8 +102,8 @@ impl Session {
             credentials;
         let secrets = [sent, &[&access_key_secret, &security_token]].concat();
         let about = About {
-            arn: assumed_role_user.text("Arn").map(str::to_owned),
-            expires: expiration.text().map(str::to_owned),
+            arn: assumed_role_user.get("Arn").and_then(word),
+            expires: word(&expiration),
             secrets: secrets.into_iter().cloned().collect(),
         };
         let credentials = Credentials {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::kubelet::versions::Release;
+use crate::program::PROGRAM;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
 
 /// What the user asked for.
@@ -44,16 +46,22 @@ pub enum What {
 }
 
 impl What {
+    const ALL: [(&str, Self); 4] = [
+        ("kubelet-config", Self::KubeletConfig),
+        ("ram-policy", Self::RamPolicy),
+        ("rbac", Self::Rbac),
+        ("config-map", Self::ConfigMap),
+    ];
+
     fn parse(text: &str) -> Result<Self, UsageError> {
-        Ok(match text {
-            "kubelet-config" => Self::KubeletConfig,
-            "ram-policy" => Self::RamPolicy,
-            "rbac" => Self::Rbac,
-            "config-map" => Self::ConfigMap,
-            _ => {
-                return Err(UsageError::Wrong(format!(
-                    "`render {text}`: expected kubelet-config, ram-policy, rbac or config-map"
-                )));
+        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
+        found.map(|(_, what)| what).ok_or_else(|| {
+            let error = UsageError::new(format!(
+                "`render {text}`: expected kubelet-config, ram-policy, rbac or config-map"
+            ));
+            match nearest(text, Self::ALL.map(|(name, _)| name)) {
+                Some(name) => error.meant(&format!("render {name}")),
+                None => error,
             }
         })
     }
@@ -71,21 +79,32 @@ pub struct DoctorOptions {
     /// Call nothing.
     pub config_only: bool,
     pub json: bool,
+    /// Every detail of checks that passed, too.
+    pub verbose: bool,
 }
 
-/// A command line that means nothing here.
+/// A command line that means nothing here, and what to do about it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum UsageError {
-    #[error("{0}")]
-    Wrong(String),
-    /// Docker's credential helper protocol, which passes `get`, `store`, `erase` or `list`.
-    #[error(
-        "`{0}` is a command of docker credential helpers, and this is a kubelet credential provider: it takes a CredentialProviderRequest on stdin"
-    )]
-    DockerHelper(String),
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+    pub hint: String,
 }
 
-pub const VERSION: &str = concat!("aliyun-acr-credential-provider ", env!("CARGO_PKG_VERSION"));
+impl UsageError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: format!("see {PROGRAM} --help") }
+    }
+
+    /// Names the command line that was meant.
+    fn meant(self, arguments: &str) -> Self {
+        Self { hint: format!("did you mean: {PROGRAM} {arguments}"), ..self }
+    }
+
+    fn hint(self, hint: &str) -> Self {
+        Self { hint: hint.to_owned(), ..self }
+    }
+}
 
 pub const HELP: &str = "\
 Kubelet credential provider for Alibaba Cloud Container Registry (ACR).
@@ -96,7 +115,7 @@ Usage:
   aliyun-acr-credential-provider [--config FILE] refresh
       Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
       less than expiring-threshold left, and says in one line which. For a systemd timer.
-  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--json]
+  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--verbose] [--json]
       Follows a pull of the image, or of the configured hosts, and says what would happen and what
       is wrong; changes nothing. --oss names the bucket that layers come from; auto: by the
       instance's id and region. --config-only calls nothing: it checks the file, for CI.
@@ -112,6 +131,16 @@ Usage:
                       what lets kubelets ask for service account tokens, for all that are named
                       (applying it replaces those named before) or for any, and their trust policies
         config-map    the ConfigMap of the vendor's helper
+  aliyun-acr-credential-provider setup install [--config FILE] [--dry-run] [--root DIR]
+      Installs this program on a node and makes its kubelet use it, restarts the kubelet and puts
+      everything back if it is not healthy then. --dry-run shows the changes. More options:
+        --binary FILE, --sha256 HEX    another program, and what it must have
+        --match-images LIST            patterns of images, with commas, in place of those of ACR
+        --service-accounts             pods' tokens are sent along, by a second provider
+        --refresh-timer                a systemd timer that renews logins before they end
+        --bin-dir DIR, --kubelet-version V, --watch SECONDS, --restart, --json
+  aliyun-acr-credential-provider setup uninstall | setup status [--root DIR] [--json]
+      Takes back what was installed, or says what has become of it.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -128,6 +157,25 @@ Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 ident
 
 const COMMANDS: [&str; 3] = ["refresh", "doctor", "render"];
 
+/// What docker's credential helper protocol passes.
+const DOCKERS: [&str; 4] = ["get", "store", "erase", "list"];
+
+/// The options, and what they belong to.
+const OPTIONS: [(&str, &str); 12] = [
+    ("config", ""),
+    ("help", ""),
+    ("version", ""),
+    ("image", "doctor"),
+    ("oss", "doctor"),
+    ("root", "doctor"),
+    ("config-only", "doctor"),
+    ("json", "doctor"),
+    ("kubelet-version", "render kubelet-config"),
+    ("directory", "render kubelet-config"),
+    ("service-accounts", "render kubelet-config"),
+    ("service-account", "render rbac"),
+];
+
 /// Reads the arguments, the program's name left out.
 ///
 /// # Errors
@@ -143,56 +191,38 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     let mut pods = Pods::default();
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
-            Arg::Long("config") if config.is_some() => {
-                return Err(UsageError::Wrong("option '--config' is given twice".to_owned()));
-            }
-            Arg::Long("config") => {
+            Arg::Long("config") if config.is_none() => {
                 config = Some(PathBuf::from(parser.value().map_err(wrong)?));
             }
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
             Arg::Long("config-only") if word == Some("doctor") => options.config_only = true,
             Arg::Long("image") if word == Some("doctor") && options.image.is_none() => {
-                options.image = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+                options.image = Some(text(&mut parser)?);
             }
             Arg::Long("oss") if word == Some("doctor") && options.oss.is_none() => {
-                options.oss = Some(parser.value().map_err(wrong)?.string().map_err(wrong)?);
+                options.oss = Some(text(&mut parser)?);
             }
             Arg::Long("root") if word == Some("doctor") && options.root.is_none() => {
                 options.root = Some(PathBuf::from(parser.value().map_err(wrong)?));
             }
             Arg::Long("json") if word == Some("doctor") => options.json = true,
+            Arg::Long("verbose") if word == Some("doctor") => options.verbose = true,
             Arg::Long("kubelet-version") if what == Some(What::KubeletConfig) => {
-                let version = parser.value().map_err(wrong)?.string().map_err(wrong)?;
-                file.kubelet_minor = kubelet_config::Options::minor(&version);
-                if file.kubelet_minor.is_none() {
-                    return Err(UsageError::Wrong(format!(
-                        "`--kubelet-version {version}`: expected a version such as 1.33"
-                    )));
-                }
+                file.release = Some(release(&text(&mut parser)?)?);
             }
             Arg::Long("directory") if what == Some(What::KubeletConfig) => file.directory = true,
             Arg::Long("service-accounts") if what == Some(What::KubeletConfig) => {
                 file.service_accounts = true;
             }
             Arg::Long("service-account") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
-                let name = parser.value().map_err(wrong)?.string().map_err(wrong)?;
-                pods.accounts.push(ServiceAccount::parse(&name).ok_or_else(|| {
-                    UsageError::Wrong(format!(
-                        "`--service-account {name}`: expected {}",
-                        ServiceAccount::FORM
-                    ))
-                })?);
+                pods.accounts.push(service_account(&text(&mut parser)?)?);
             }
             Arg::Long("issuer") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
-                let url = parser.value().map_err(wrong)?.string().map_err(wrong)?;
-                let host = url.strip_prefix("https://").unwrap_or_default();
-                if host.is_empty() || host.starts_with('/') || url.contains(char::is_whitespace) {
-                    return Err(UsageError::Wrong(format!(
-                        "`--issuer {url}`: expected a URL such as https://oidc.example.com/c1"
-                    )));
-                }
-                pods.issuer = Some(url);
+                pods.issuer = Some(issuer(text(&mut parser)?)?);
+            }
+            Arg::Long(name) => {
+                return Err(unknown_option(name, word.unwrap_or_default()));
             }
             Arg::Value(value) if word == Some("render") && what.is_none() => {
                 what = Some(What::parse(&value.string().map_err(wrong)?)?);
@@ -200,15 +230,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             Arg::Value(value) => {
                 let value = value.string().map_err(wrong)?;
                 let known = COMMANDS.into_iter().find(|known| *known == value);
-                match known.filter(|_| word.is_none()) {
-                    Some(known) => word = Some(known),
-                    None if ["get", "store", "erase", "list"].contains(&value.as_str()) => {
-                        return Err(UsageError::DockerHelper(value));
-                    }
-                    None => return Err(UsageError::Wrong(format!("unknown command `{value}`"))),
+                match (known, word) {
+                    (Some(_), None) => word = known,
+                    _ => return Err(unknown_word(&value, word)),
                 }
             }
-            other => return Err(wrong(other.unexpected())),
+            other @ Arg::Short(_) => return Err(wrong(other.unexpected())),
         }
     }
     Ok(match word {
@@ -222,9 +249,91 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     })
 }
 
+/// An option that is not known, is given twice or belongs to another command than `word`.
+fn unknown_option(name: &str, word: &str) -> UsageError {
+    let owner = OPTIONS.into_iter().find(|(known, _)| *known == name).map(|(_, owner)| owner);
+    let known = OPTIONS.map(|(name, _)| name);
+    match (owner, nearest(name, known)) {
+        (Some(""), _) => UsageError::new(format!("option '--{name}' is given twice")),
+        (Some(owner), _) if owner.split(' ').next() == Some(word) => {
+            let message = format!("option '--{name}' is given twice, or before what it belongs to");
+            UsageError::new(message).meant(&format!("{owner} --{name}"))
+        }
+        (Some(owner), _) => {
+            let message = format!("option '--{name}' belongs to `{owner}`");
+            UsageError::new(message).meant(&format!("{owner} --{name}"))
+        }
+        (None, Some(near)) => {
+            let arguments = format!("{word} --{near}");
+            UsageError::new(format!("unknown option '--{name}'")).meant(arguments.trim_start())
+        }
+        (None, None) => UsageError::new(format!("unknown option '--{name}'")),
+    }
+}
+
+/// A word that is not a command, or follows one.
+fn unknown_word(value: &str, word: Option<&str>) -> UsageError {
+    if word == Some("doctor") {
+        let message = format!("`doctor {value}`: the image goes behind --image");
+        return UsageError::new(message).meant(&format!("doctor --image {value}"));
+    }
+    if let Some(word) = word {
+        return UsageError::new(format!("`{value}` after {word}: nothing is expected there"));
+    }
+    if DOCKERS.contains(&value) {
+        return UsageError::new(format!(
+            "`{value}` is a command of docker credential helpers, and this is a kubelet credential provider: it takes a CredentialProviderRequest on stdin"
+        ));
+    }
+    let error = UsageError::new(format!("unknown command `{value}`"));
+    let names = What::ALL.map(|(name, _)| name);
+    match (value, nearest(value, COMMANDS), nearest(value, names)) {
+        ("get-credentials", ..) => error.hint("other credential providers take it; remove it from `args` in the kubelet's CredentialProviderConfig: the kubelet runs this program without a command"),
+        ("help", ..) => error.meant("--help"),
+        ("version", ..) => error.meant("--version"),
+        (_, Some(command), _) => error.meant(command),
+        (_, _, Some(name)) => error.meant(&format!("render {name}")),
+        _ if value.contains('/') => error.meant(&format!("doctor --image {value}")),
+        _ => error,
+    }
+}
+
+/// The name that was most likely meant.
+fn nearest<const N: usize>(text: &str, names: [&'static str; N]) -> Option<&'static str> {
+    let distances = names.into_iter().map(|name| (strsim::osa_distance(text, name), name));
+    distances.min().filter(|(distance, _)| *distance <= 2).map(|(_, name)| name)
+}
+
+fn release(version: &str) -> Result<Release, UsageError> {
+    Release::parse(version).ok_or_else(|| {
+        UsageError::new(format!("`--kubelet-version {version}`: expected a version such as 1.33"))
+    })
+}
+
+fn service_account(name: &str) -> Result<ServiceAccount, UsageError> {
+    ServiceAccount::parse(name).ok_or_else(|| {
+        UsageError::new(format!("`--service-account {name}`: expected {}", ServiceAccount::FORM))
+    })
+}
+
+fn issuer(url: String) -> Result<String, UsageError> {
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || url.contains(char::is_whitespace) {
+        let message =
+            format!("`--issuer {url}`: expected a URL such as https://oidc.example.com/c1");
+        return Err(UsageError::new(message));
+    }
+    Ok(url)
+}
+
+/// The value of an option.
+fn text(parser: &mut Parser) -> Result<String, UsageError> {
+    parser.value().and_then(ValueExt::string).map_err(wrong)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn wrong(error: lexopt::Error) -> UsageError {
-    UsageError::Wrong(error.to_string())
+    UsageError::new(error.to_string())
 }
 
 #[cfg(test)]
@@ -256,9 +365,6 @@ mod tests {
             Ok(Command::Doctor { config: None, options })
         );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
-        for word in ["get", "store", "erase", "list"] {
-            assert_eq!(parsed(&[word]), Err(UsageError::DockerHelper(word.to_owned())));
-        }
         for wrong in [
             &["--config"][..],
             &["--nope"],
@@ -270,7 +376,34 @@ mod tests {
             &["render", "rbac", "--issuer", "https://"],
             &["render", "rbac", "--issuer", "https://a b"],
         ] {
-            assert!(matches!(parsed(wrong), Err(UsageError::Wrong(_))), "{wrong:?}");
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_gets_the_command_that_was_meant() {
+        for (arguments, meant) in [
+            (&["help"][..], "--help"),
+            (&["--hlep"], "--help"),
+            (&["docter"], "doctor"),
+            (&["doctor", "r.example.com/a"], "doctor --image r.example.com/a"),
+            (&["r.example.com/a"], "doctor --image r.example.com/a"),
+            (&["doctor", "--jsno"], "doctor --json"),
+            (&["--json"], "doctor --json"),
+            (&["render", "ram-polcy"], "render ram-policy"),
+            (&["rbac"], "render rbac"),
+        ] {
+            let hint = parsed(arguments).unwrap_err().hint;
+            assert_eq!(hint, format!("did you mean: {PROGRAM} {meant}"), "{arguments:?}");
+        }
+        assert!(parsed(&["get-credentials"]).unwrap_err().hint.contains("`args`"));
+        for (arguments, message) in [
+            (&["get"][..], "docker credential helpers"),
+            (&["--config", "a", "--config", "b"], "given twice"),
+            (&["doctor", "--image", "a/b", "--image", "a/b"], "given twice"),
+        ] {
+            let error = parsed(arguments).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
         }
     }
 }

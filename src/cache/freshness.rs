@@ -19,7 +19,7 @@ pub struct Rules {
     /// How long the kubelet may keep a login that should have been renewed and could not be.
     pub stale_answer: Duration,
     /// A login that has less left is not handed out any more: it could end on the way to the
-    /// registry, and the service tells its own time by whole seconds.
+    /// registry, and the service reports its time in whole seconds.
     pub least_left: Duration,
     /// For how long others take over a failure instead of asking again: longer than it takes to
     /// start all the processes of a burst, shorter than the kubelet's shortest pause between two
@@ -53,7 +53,7 @@ impl Rules {
     }
 }
 
-/// What the kubelet is told: `min(expireDuration, time left − margin)` in whole seconds, never
+/// What the kubelet gets: `min(expireDuration, time left − margin)` in whole seconds, never
 /// negative.
 #[must_use]
 pub fn cache_seconds(left: Duration, margin: Duration, expire_duration: u32) -> u64 {
@@ -73,15 +73,15 @@ mod tests {
 
     #[test]
     fn cache_seconds_end_before_the_login_does() {
-        let told = |milliseconds, expire_duration| {
+        let seconds_of = |milliseconds, expire_duration| {
             cache_seconds(Duration::from_millis(milliseconds), MARGIN, expire_duration)
         };
-        assert_eq!(told(3_600_000, 3600), 3570);
-        assert_eq!(told(3_599_999, 3600), 3569);
-        assert_eq!(told(43_200_000, 3600), 3600);
-        assert_eq!(told(43_200_000, 43_200), 43_170);
-        assert_eq!(told(29_000, 3600), 0);
-        assert_eq!(told(0, 3600), 0);
+        assert_eq!(seconds_of(3_600_000, 3600), 3570);
+        assert_eq!(seconds_of(3_599_999, 3600), 3569);
+        assert_eq!(seconds_of(43_200_000, 3600), 3600);
+        assert_eq!(seconds_of(43_200_000, 43_200), 43_170);
+        assert_eq!(seconds_of(29_000, 3600), 0);
+        assert_eq!(seconds_of(0, 3600), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is kept: the names, the keys and the form of what stands in the files.
+//! What is kept: the names, the keys and the form of the files' contents.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use crate::cache::store::{PLACE, hex};
-use crate::failure::Failure;
 use crate::system::clock;
 
 /// Whose configuration, and which: the first half of every name.
@@ -18,7 +17,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// `place` tells the configurations of one machine apart; `content` is everything that what
+    /// `place` distinguishes the configurations of one machine; `content` is everything that what
     /// is fetched depends on.
     #[must_use]
     pub fn new(place: &[&[u8]], content: &[&[u8]]) -> Self {
@@ -30,11 +29,70 @@ impl Scope {
         format!("{}-{}-", self.place, self.content)
     }
 
+    /// What this scope has to do with the file of a name.
+    pub(super) fn whose(&self, name: &str) -> Whose {
+        let read = || {
+            let rest = name.strip_prefix(&self.place)?.strip_prefix('-')?;
+            // What stands alone behind the place is of all contents of that file.
+            let (content, rest) = rest.split_once('-')?;
+            if content != self.content {
+                return Some(Whose::Former);
+            }
+            let (kind, rest) = rest.split_once('-')?;
+            let part = match rest.split_once('.') {
+                None => Part::Value,
+                Some((_, FAILED)) => Part::Failure,
+                Some(_) => Part::Aside,
+            };
+            Some(Whose::Ours(Kind::named(kind)?, part))
+        };
+        read().unwrap_or(Whose::Another)
+    }
+
     /// The name of the file for a key.
     pub(super) fn name(&self, key: &Key) -> String {
         let of = digest(&[key.of.as_bytes()], 20);
         format!("{}{}-{of}", self.prefix(), key.kind.name())
     }
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Of the configuration as it is now.
+    Ours(Kind, Part),
+    /// Of the same configuration file with other contents.
+    Former,
+    /// Of another configuration file, or of all contents of this one.
+    Another,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Value,
+    /// The failure of the last attempt.
+    Failure,
+    /// A lock, or what is not yet in its place.
+    Aside,
+}
+
+/// How the name of a failure ends, behind a dot.
+const FAILED: &str = "failed";
+
+/// The name of the failure of the last attempt to make what is under a name.
+pub(super) fn failure_name(name: &str) -> String {
+    format!("{name}.{FAILED}")
+}
+
+/// The name of a lock. Each round has its own: who waited too long for one goes on to the next.
+pub(super) fn lock_name(name: &str, round: u32) -> String {
+    format!("{name}.lock{round}")
+}
+
+/// The name of what is being written, before it is renamed.
+pub(super) fn unfinished_name(name: &str, round: u32) -> String {
+    format!("{name}.new{round}")
 }
 
 /// Hexadecimal digits of a digest over parts that cannot run into one another.
@@ -54,14 +112,20 @@ pub enum Kind {
     Login,
     /// A role session.
     Session,
-    /// Which entry and instance stand behind a registry host.
+    /// Which entry and instance belong to a registry host.
     Host,
     /// What the node has learnt of itself and its network.
     Node,
 }
 
 impl Kind {
-    pub(super) fn name(self) -> &'static str {
+    const ALL: [Self; 4] = [Self::Login, Self::Session, Self::Host, Self::Node];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn name(self) -> &'static str {
         match self {
             Self::Login => "login",
             Self::Session => "session",
@@ -71,7 +135,7 @@ impl Kind {
     }
 }
 
-/// What something is kept under: everything that tells it from others of its kind, in clear.
+/// What something is kept under: everything that distinguishes it from others of its kind, in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     pub(super) kind: Kind,
@@ -79,7 +143,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The parts must hold no secret: they stand in the file.
+    /// The parts must hold no secret: they are written to the file.
     #[must_use]
     pub fn new(kind: Kind, parts: &[&str]) -> Self {
         let quoted: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
@@ -87,13 +151,13 @@ impl Key {
     }
 }
 
-/// Something that was just made, and how long it is good.
+/// Something that was just made, and how long it can be used.
 #[derive(Debug)]
 pub struct Made<T> {
     pub value: T,
-    /// Boot time from which on it should be made anew.
+    /// Boot time from which on it should be made again.
     pub fresh_until: Duration,
-    /// Boot time from which on it is good for nothing.
+    /// Boot time from which on it is of no use.
     pub until: Duration,
 }
 
@@ -101,11 +165,11 @@ impl<T> From<Made<T>> for Kept<T> {
     fn from(made: Made<T>) -> Self {
         let Made { value, fresh_until, until } = made;
         let now = clock::since_boot();
-        Self { value, since: now, fresh_until, until, used: now, stale: None }
+        Self { value, since: now, fresh_until, until, used: now }
     }
 }
 
-/// Something that is good, and since when.
+/// Something that can be used, and since when.
 #[derive(Debug)]
 pub struct Kept<T> {
     pub value: T,
@@ -114,8 +178,6 @@ pub struct Kept<T> {
     pub fresh_until: Duration,
     pub until: Duration,
     pub used: Duration,
-    /// Why it is still this one, though it should have been made anew.
-    pub stale: Option<Failure>,
 }
 
 impl<T> Kept<T> {
@@ -184,8 +246,26 @@ mod tests {
             "{plain}"
         );
         assert!(plain.starts_with(&scope(&[b"p"], &[b"c"]).prefix()));
-        let kinds = [Kind::Login, Kind::Session, Kind::Host, Kind::Node].map(Kind::name);
-        assert_eq!(kinds, ["login", "session", "host", "node"]);
+        assert_eq!(Kind::ALL.map(Kind::name), ["login", "session", "host", "node"]);
+    }
+
+    #[test]
+    fn a_name_says_whose_it_is() {
+        let scope = Scope::new(&[b"p"], &[b"c"]);
+        let name = scope.name(&Key::new(Kind::Login, &["a"]));
+        for (name, whose) in [
+            (name.clone(), Whose::Ours(Kind::Login, Part::Value)),
+            (failure_name(&name), Whose::Ours(Kind::Login, Part::Failure)),
+            (lock_name(&name, 1), Whose::Ours(Kind::Login, Part::Aside)),
+            (unfinished_name(&failure_name(&name), 0), Whose::Ours(Kind::Login, Part::Aside)),
+            (Scope::new(&[b"p"], &[b"C"]).name(&Key::new(Kind::Host, &[])), Whose::Former),
+            (Scope::new(&[b"P"], &[b"c"]).name(&Key::new(Kind::Host, &[])), Whose::Another),
+            (format!("{}-trace", scope.place), Whose::Another),
+            (format!("{}-refresh.lock", scope.place), Whose::Another),
+            (format!("{}x-y", scope.place), Whose::Another),
+        ] {
+            assert_eq!(scope.whose(&name), whose, "{name}");
+        }
     }
 
     #[test]
@@ -206,9 +286,7 @@ mod tests {
         let until = clock::since_boot() + Duration::from_secs(100);
         let kept = Kept::from(Made { value: (), fresh_until: until, until });
         assert!(kept.left() > Duration::from_secs(90) && kept.left() <= Duration::from_secs(100));
-        assert!(
-            kept.since <= clock::since_boot() && kept.used == kept.since && kept.stale.is_none()
-        );
+        assert!(kept.since <= clock::since_boot() && kept.used == kept.since);
         let over =
             Kept::from(Made { value: (), fresh_until: Duration::ZERO, until: Duration::ZERO });
         assert_eq!(over.left(), Duration::ZERO);

@@ -1,76 +1,140 @@
-//! Who fetches when many processes ask at once: one takes the lock of a key, the others wait for what
-//! comes of it, a failure included.
+//! Who fetches when many processes ask at once: one takes the lock of a key, the others wait for its
+//! result, a failure included.
 
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::{Cache, lock_name};
 use crate::cache::freshness::Rules;
-use crate::cache::record::{Kept, Key, Made, Record};
+use crate::cache::keep::Cache;
+use crate::cache::record::{Kept, Key, Made, Record, failure_name, lock_name};
 use crate::cache::store::{Lock, Store};
-use crate::failure::{Exit, Failure};
 use crate::system::clock::{self, Deadline};
 use crate::system::random;
 
+/// Fetching may have this part of the deadline while something old can still be used.
+const RENEWAL_SHARE: u32 = 3;
+
 /// Pauses between two looks at a lock that another process holds.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
-/// How the name of a file ends that holds the failure of the last attempt.
-pub(super) const FAILED: &str = ".failed";
+/// An attempt that made nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Failed<E> {
+    pub error: E,
+    /// A later attempt may succeed.
+    pub may_pass: bool,
+    /// It is the answer for others, too, who ask the same.
+    #[serde(skip)]
+    pub is_for_all: bool,
+}
+
+/// Why there is nothing.
+#[derive(Debug)]
+pub enum Missed<E> {
+    /// The attempt of this run, or of another, made nothing.
+    Failed(Failed<E>),
+    /// Another process had the lock for all of the time.
+    Busy,
+}
+
+impl<E> Missed<E> {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Failed(failed) => failed.may_pass,
+            Self::Busy => true,
+        }
+    }
+}
+
+/// What is there now.
+#[derive(Debug)]
+pub struct Fetched<T, E> {
+    pub kept: Kept<T>,
+    /// Why it is the old one, though it should have been made again.
+    pub stale: Option<Missed<E>>,
+}
 
 /// Who fetches.
-enum Turn<T> {
-    /// We do; how many before us were waited for in vain, and the lock.
+enum Turn<T, E> {
+    /// This run; the round, which counts those before us that we gave up waiting for, and the lock.
     Ours(u32, Lock),
     /// Another process has.
     Theirs(Kept<T>),
-    TheirFailure(Failure),
-    /// Nobody can be kept from it: there are no locks.
+    TheirFailure(Failed<E>),
+    /// Everybody: there are no locks.
     Unlocked,
 }
 
 impl Cache<'_> {
-    /// What `fetch` makes, in this process or in another one that has the lock.
-    pub(super) fn fetch_once<T: Serialize + DeserializeOwned>(
+    /// What is kept, or else what `make` makes; `make` runs in one process at a time.
+    ///
+    /// A failure is shared with those who wait, and for [`Rules::shared_failure`] with those who
+    /// come. Where one that may pass prevents the renewal of something that can still be used, the
+    /// old thing is the result, with the reason.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `make`, of this run or of another's, or that another process had the lock for
+    /// all of the time.
+    pub fn fetch<T: Serialize + DeserializeOwned, E: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
         deadline: &Deadline,
-        fetch: impl FnOnce() -> Result<Made<T>, Failure>,
-    ) -> Result<Kept<T>, Failure> {
-        let turn = self.store().map(|store| (store, self.turn(store, key, deadline)));
-        let (store, round, _lock) = match turn {
-            None | Some((_, Ok(Turn::Unlocked))) => return fetch().map(Kept::from),
-            Some((_, Ok(Turn::Theirs(kept)))) => return Ok(kept),
-            Some((_, Err(failure) | Ok(Turn::TheirFailure(failure)))) => return Err(failure),
-            Some((store, Ok(Turn::Ours(round, lock)))) => (store, round, lock),
+        make: impl FnOnce() -> Result<Made<T>, Failed<E>>,
+    ) -> Result<Fetched<T, E>, Missed<E>> {
+        if let Some(kept) = self.get_fresh(key) {
+            return Ok(Fetched { kept, stale: None });
+        }
+        let lives = |old: &Kept<T>| old.left() >= Rules::DEFAULT.least_left;
+        let old = self.get::<T>(key).filter(lives);
+        let share = if old.is_some() { RENEWAL_SHARE } else { 1 };
+        match (deadline.within_share(share, || self.fetch_once(key, deadline, make)), old) {
+            (Ok(kept), _) => Ok(Fetched { kept, stale: None }),
+            (Err(missed), Some(kept)) if missed.may_pass() && lives(&kept) => {
+                Ok(Fetched { kept, stale: Some(missed) })
+            }
+            (Err(missed), _) => Err(missed),
+        }
+    }
+
+    /// What `make` makes, in this process or in another one that has the lock.
+    fn fetch_once<T: Serialize + DeserializeOwned, E: Serialize + DeserializeOwned>(
+        &self,
+        key: &Key,
+        deadline: &Deadline,
+        make: impl FnOnce() -> Result<Made<T>, Failed<E>>,
+    ) -> Result<Kept<T>, Missed<E>> {
+        let make = || make().map_err(Missed::Failed);
+        let Some(store) = self.store() else { return make().map(Kept::from) };
+        let (round, _lock) = match self.turn(store, key, deadline)? {
+            Turn::Unlocked => return make().map(Kept::from),
+            Turn::Theirs(kept) => return Ok(kept),
+            Turn::TheirFailure(failed) => return Err(Missed::Failed(failed)),
+            Turn::Ours(round, lock) => (round, lock),
         };
         let name = self.scope.name(key);
-        match fetch() {
-            Ok(made) => {
-                store.remove(&failure_name(&name));
-                Ok(Kept::from(self.write(store, key, &name, round, made)))
+        let result = make();
+        match &result {
+            Ok(_) => store.remove(&failure_name(&name)),
+            Err(Missed::Failed(failed)) if failed.is_for_all => {
+                self.write_failure(store, &name, round, failed);
             }
-            Err(failure) => {
-                // Who had no time left to ask has learnt nothing for the others.
-                if failure.exit != Exit::OutOfTime || self.journal.longest().is_some() {
-                    self.write_failure(store, &name, round, &failure);
-                }
-                Err(failure)
-            }
+            Err(_) => {}
         }
+        result.map(|made| Kept::from(self.write(store, key, &name, round, made)))
     }
 
     /// Waits until it is our turn to fetch, or another process has. One that holds the lock for
     /// half of our time is taken for stuck, and the next in line goes past it, once.
-    fn turn<T: DeserializeOwned>(
+    fn turn<T: DeserializeOwned, E: DeserializeOwned>(
         &self,
         store: &Store,
         key: &Key,
         deadline: &Deadline,
-    ) -> Result<Turn<T>, Failure> {
+    ) -> Result<Turn<T, E>, Missed<E>> {
         let name = self.scope.name(key);
         let patience = deadline.left() / 2;
         let begun = clock::instant();
@@ -99,12 +163,7 @@ impl Cache<'_> {
             let waited = clock::instant().saturating_duration_since(begun);
             if deadline.left() <= pause {
                 self.journal.spent("waiting for another process", waited);
-                return Err(Failure::new(
-                    Exit::OutOfTime,
-                    "out of time waiting for another process of this program, which is fetching the same",
-                )
-                .hint("look for a process of this program that hangs, and end it")
-                .passing());
+                return Err(Missed::Busy);
             }
             if waited >= patience {
                 round = 1;
@@ -114,8 +173,8 @@ impl Cache<'_> {
         }
     }
 
-    fn shared_failure(&self, name: &str) -> Option<Failure> {
-        let (_, kept) = self.read::<Failure>(&failure_name(name), None)?;
+    fn shared_failure<E: DeserializeOwned>(&self, name: &str) -> Option<Failed<E>> {
+        let (_, kept) = self.read::<Failed<E>>(&failure_name(name), None)?;
         let now = clock::since_boot();
         let young = now < kept.until || kept.since >= self.started;
         if !young || kept.since < self.not_before.get() {
@@ -123,20 +182,22 @@ impl Cache<'_> {
         }
         self.has_shared_a_failure.set(true);
         let ago = now.saturating_sub(kept.since).as_millis();
-        self.journal.info(format!("another process has asked {ago} ms ago, and failed"));
+        self.journal.info(format!("another process asked {ago} ms ago, and failed"));
         Some(kept.value)
     }
 
-    fn write_failure(&self, store: &Store, name: &str, round: u32, failure: &Failure) {
+    fn write_failure<E: Serialize>(
+        &self,
+        store: &Store,
+        name: &str,
+        round: u32,
+        failed: &Failed<E>,
+    ) {
         let now = clock::since_boot();
         let until = now + Rules::DEFAULT.shared_failure;
-        let record = Record { of: "", since: now, fresh_until: until, until, value: failure };
+        let record = Record { of: "", since: now, fresh_until: until, until, value: failed };
         self.write_record(store, &failure_name(name), round, &record, now);
     }
-}
-
-fn failure_name(name: &str) -> String {
-    format!("{name}{FAILED}")
 }
 
 /// 0 to 1.

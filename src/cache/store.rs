@@ -1,7 +1,7 @@
 //! The cache's directory: who may read and write in it, and how a file in it is replaced.
 //!
 //! Everything goes through one open directory, so nothing that happens to the path afterwards can
-//! lead elsewhere. A file is written beside its place and renamed into it; whoever is killed
+//! lead elsewhere. A file is written beside its place and renamed into it; a run that is killed
 //! half-way leaves a file that no reader looks at. Locks are `flock`: they end with their process.
 
 use std::fs::{DirBuilder, File};
@@ -39,9 +39,9 @@ const OTHERS_WRITE: u32 = 0o022;
 pub enum Unusable {
     #[error("{0}")]
     Io(#[from] Errno),
-    #[error("it is a symbolic link or no directory")]
+    #[error("it is a symbolic link, or not a directory")]
     NoDirectory,
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NoFile,
     #[error("it belongs to user {0}, not to the user this runs as")]
     Foreign(u32),
@@ -50,7 +50,7 @@ pub enum Unusable {
     #[error("others may read or write it (mode {0:04o})")]
     Readable(u32),
     #[error(
-        "others may look into it (mode {0:04o}), and not all in it is this program's; give cacheDir a directory of its own"
+        "others may look into it (mode {0:04o}), and it holds files of other programs; set cacheDir to a directory of its own"
     )]
     Shared(u32),
     #[error("it is damaged")]
@@ -82,7 +82,7 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Notes that a pull has used it. That it cannot be noted is no reason to fail.
+    /// Notes that a pull has used it. A use that cannot be noted is not a reason to fail.
     pub fn touch(&self, now: Duration) {
         let _ = self.file.set_modified(UNIX_EPOCH + now);
     }
@@ -127,8 +127,8 @@ impl Store {
             return Err(Unusable::Open(stat.st_mode & 0o7777));
         }
         let store = Self { directory };
-        // One that is open to others and has something else in it is not for us to close: whoever
-        // put that there has to get at it, in `/run` for one.
+        // A directory that is open to others and holds other files is not ours to close: other
+        // programs have to reach their files in it, in `/run` for one.
         if stat.st_mode & OTHERS != 0
             && store.all_names().is_none_or(|names| !names.iter().all(|name| is_ours(name)))
         {
@@ -184,7 +184,7 @@ impl Store {
         Ok(Some(Contents { body, used, file }))
     }
 
-    /// Replaces a file at one stroke. `beside` names the file that it is written to first; no two
+    /// Replaces a file in one step. `beside` names the file that it is written to first; no two
     /// writers may use the same one at a time.
     ///
     /// # Errors
@@ -238,7 +238,7 @@ impl Store {
             Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        // It may have been cleared away between opening and locking: then the next try makes it anew.
+        // It may have been cleared away between opening and locking: then the next try makes it again.
         let locked = fs::fstat(&file)?;
         match fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) if (there.st_dev, there.st_ino) == (locked.st_dev, locked.st_ino) => {
@@ -255,7 +255,7 @@ impl Store {
         self.all_names().unwrap_or_default()
     }
 
-    /// None where one of them cannot be read, or is no text.
+    /// None where one of them cannot be read, or is not text.
     fn all_names(&self) -> Option<Vec<String>> {
         let entries = Dir::read_from(&self.directory).ok()?;
         entries.map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned())).collect()

@@ -1,13 +1,12 @@
 //! One entry of `acr-registry-info`: which hosts it covers, and who asks for their login.
 
 use crate::aliyun::ids::{InstanceId, Region, RoleArn};
-use crate::aliyun::registry_host::{self, RegistryHost};
 use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
-use crate::config::diagnostics::notes::{Notes, quotable};
-use crate::config::file::{Section, Written};
-use crate::config::identity::{self, Context, IdentitySource, arn};
-use crate::config::settings::region;
-use crate::config::yaml::Position;
+use crate::config::diagnostics::lines::Position;
+use crate::config::diagnostics::notes::Notes;
+use crate::config::file::Section;
+use crate::config::hosts;
+use crate::config::identity::{self, Context, IdentitySource};
 
 /// `expireDuration` when it is left out, in seconds; every role grants it.
 const EXPIRE_DURATION: u32 = 3600;
@@ -50,7 +49,7 @@ impl EntryKeys {
         self.keys.iter().any(|(name, _)| name == key)
     }
 
-    /// Where a key stands, or else the entry it is missing from.
+    /// Where a key stands, or else the entry that lacks it.
     #[must_use]
     pub fn place(&self, key: &str) -> Option<Position> {
         let found = self.keys.iter().find(|(name, _)| name == key);
@@ -82,7 +81,11 @@ pub struct AssumedRole {
 impl Entry {
     /// What stands in for entries where there are none: with an empty `acr-registry-info` the
     /// Personal Edition of the node's region, as the vendor has it; without one the node's own account.
-    pub(super) fn implicit(empty_list: bool, identity: IdentitySource) -> Self {
+    pub(super) fn implicit(
+        empty_list: bool,
+        identity: IdentitySource,
+        session_name: Option<String>,
+    ) -> Self {
         let (name, scope) = if empty_list {
             ("empty acr-registry-info", Scope::Personal)
         } else {
@@ -96,7 +99,7 @@ impl Entry {
             identity,
             role: None,
             expire_duration: EXPIRE_DURATION,
-            session_name: SESSION_NAME.to_owned(),
+            session_name: session_name.unwrap_or_else(|| SESSION_NAME.to_owned()),
             pull_only: false,
             written: EntryKeys::default(),
         }
@@ -114,11 +117,10 @@ pub(super) fn read(
         return None;
     }
     let before = notes.problems.count();
-    let instances = instances(section, notes);
-    let personal = instances.is_empty() && notes.problems.count() == before;
-    let domains = domains(section, personal, notes);
+    let instances = section.values("instanceId", notes, InstanceId::parse);
+    let is_personal = instances.is_empty() && notes.problems.count() == before;
+    let domains = hosts::read(section, is_personal, notes);
     let identity = identity::read(section, context, notes);
-    let role = assumed_role(section, notes);
     let entry = Entry {
         name: format!("entry {number} (line {})", section.at.line),
         scope: match (domains.is_empty(), instances.is_empty()) {
@@ -127,12 +129,20 @@ pub(super) fn read(
             (true, true) => Scope::Personal,
         },
         instances,
-        region: region("regionId", section, notes),
-        expire_duration: expire_duration(section, notes),
-        session_name: session_name(section, notes),
-        pull_only: pull_only(section, notes),
+        region: section.value("regionId", notes, Region::parse),
+        role: assumed_role(section, notes),
+        expire_duration: section
+            .value("expireDuration", notes, |text| {
+                text.parse().ok().filter(|it| (MIN_DURATION..=MAX_DURATION).contains(it))
+            })
+            .unwrap_or(EXPIRE_DURATION),
+        session_name: section
+            .value("roleSessionName", notes, session_name)
+            .unwrap_or_else(|| SESSION_NAME.to_owned()),
+        pull_only: section
+            .value("sessionPolicy", notes, |text| (text == "pull-only").then_some(()))
+            .is_some(),
         identity: identity?,
-        role,
         written: EntryKeys {
             at: Some(section.at),
             keys: section.keys().map(|(key, at)| (key.to_owned(), at)).collect(),
@@ -146,115 +156,24 @@ pub(super) fn read(
     (notes.problems.count() == before).then_some(entry)
 }
 
-fn instances(section: &Section, notes: &mut Notes) -> Vec<InstanceId> {
-    let mut ids = Vec::new();
-    for written in section.list("instanceId", notes) {
-        match InstanceId::parse(&written.text) {
-            Some(id) => ids.push(id),
-            None => notes.problem(
-                written.at,
-                format!(
-                    "`instanceId` is `{}`; expected {}",
-                    quotable(&written.text),
-                    InstanceId::FORM
-                ),
-            ),
-        }
-    }
-    ids
-}
-
-fn domains(section: &Section, personal: bool, notes: &mut Notes) -> Vec<String> {
-    let mut domains = Vec::new();
-    for Written { at, text } in section.list("domains", notes) {
-        if !registry_host::is_host_and_port(&text) {
-            let message = format!(
-                "`domains` has `{}`; expected a host name, with a port if images have one",
-                quotable(&text)
-            );
-            notes.problem(at, message);
-        } else if personal && !may_be_personal(&text) {
-            let message = format!(
-                "`domains` has `{}`, which is no Personal Edition host, but `instanceId` is left out",
-                quotable(&text)
-            );
-            notes.problem(at, message);
-        } else {
-            domains.push(text);
-        }
-    }
-    domains
-}
-
-/// Whether a host can be of Personal Edition: by its form, or as the one without a region.
-fn may_be_personal(host: &str) -> bool {
-    let name = host.split(':').next().unwrap_or(host);
-    let form = RegistryHost::parse(name);
-    let personal =
-        matches!(form, Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }));
-    personal || name == "registry.aliyuncs.com"
-}
-
 fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {
-    let external = section.text("externalId", notes);
-    let Some(written) = section.text("assumeRoleARN", notes) else {
-        if let Some(external) = external {
-            notes.problem(
-                external.at,
-                "`externalId` belongs to an assumed role: give `assumeRoleARN`",
-            );
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
+    let external_id = section.value("externalId", notes, |text| {
+        ((2..=1224).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+    });
+    if section.given("assumeRoleARN").is_none() {
+        if let Some(at) = section.given("externalId").filter(|_| external_id.is_some()) {
+            let message = "`externalId` belongs to an assumed role: give `assumeRoleARN`";
+            notes.problem(at, message);
         }
         return None;
-    };
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
-    if let Some(Written { at, text }) = &external
-        && (!(2..=1224).contains(&text.len()) || !text.bytes().all(fits))
-    {
-        notes.problem(*at, "`externalId` must have 2 to 1224 letters, digits or `_+=,.@:/-`");
     }
-    let arn = arn("assumeRoleARN", &written, RoleArn::parse, RoleArn::FORM, notes)?;
-    Some(AssumedRole { arn, external_id: external.map(|written| written.text) })
+    let arn = section.value("assumeRoleARN", notes, RoleArn::parse)?;
+    Some(AssumedRole { arn, external_id })
 }
 
-fn expire_duration(section: &Section, notes: &mut Notes) -> u32 {
-    let Some(written) = section.text("expireDuration", notes) else {
-        return EXPIRE_DURATION;
-    };
-    match written.text.parse() {
-        Ok(seconds) if (MIN_DURATION..=MAX_DURATION).contains(&seconds) => seconds,
-        _ => {
-            let message = format!(
-                "`expireDuration` is `{}`; expected whole seconds, {MIN_DURATION} to {MAX_DURATION}",
-                quotable(&written.text)
-            );
-            notes.problem(written.at, message);
-            EXPIRE_DURATION
-        }
-    }
-}
-
-fn session_name(section: &Section, notes: &mut Notes) -> String {
-    let Some(Written { at, text }) = section.text("roleSessionName", notes) else {
-        return SESSION_NAME.to_owned();
-    };
+/// The name of a role session, as STS takes it.
+pub(super) fn session_name(text: &str) -> Option<String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
-    if !(2..=64).contains(&text.len()) || !text.bytes().all(fits) {
-        let text = quotable(&text);
-        notes.problem(
-            at,
-            format!("`roleSessionName` is `{text}`; expected 2 to 64 letters, digits or `.@-_`"),
-        );
-    }
-    text
-}
-
-fn pull_only(section: &Section, notes: &mut Notes) -> bool {
-    let Some(Written { at, text }) = section.text("sessionPolicy", notes) else {
-        return false;
-    };
-    if text != "pull-only" {
-        let text = quotable(&text);
-        notes.problem(at, format!("`sessionPolicy` is `{text}`; expected pull-only"));
-    }
-    true
+    ((2..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }

@@ -2,27 +2,19 @@
 //!
 //! The file is the `acr-configuration` `ConfigMap` of the vendor's helper in one of three forms:
 //! the whole manifest, its `data` alone, or the same keys with real YAML in place of strings.
-//! What the keys mean is decided in [`crate::config`]; here a mistake is only noted, so that all
-//! of them can be told at once.
+//! What the keys mean is decided elsewhere. Here a mistake is only noted, so that all of them can be
+//! reported at once.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-use crate::config::diagnostics::mistakes::{self, Mistake};
-use crate::config::diagnostics::notes::{MOST, Notes, quotable};
+use crate::config::diagnostics::lines::Position;
+use crate::config::diagnostics::mistakes;
+use crate::config::diagnostics::notes::{Note, Notes, quotable};
+use crate::config::form::{is_placeholder, not_of_form};
 use crate::config::keys::{
-    ENDPOINT_KEYS, ENTRY_KEYS, IGNORED_KEYS, LIST_KEYS, MANIFEST_KEYS, RRSA_KEYS, SETTINGS_KEYS,
-    TOP_KEYS,
+    self, DATA, ENDPOINTS, ENTRY, MANIFEST, REGISTRIES, RRSA, SETTINGS, SETTINGS_KEY, Shape, TOP,
+    Unknown, Whose,
 };
-use crate::config::yaml::{Key, Lines, Node, Note, Position, Reading, Value, YamlError};
-
-/// Our own settings may stand inside `data` or beside it.
-const SETTINGS: &str = "credential-provider";
-
-/// Most times that a file is read anew without the mistakes that hid the rest of it, and most that
-/// is read of it in all, in bytes.
-const MOST_MENDINGS: usize = 16;
-const MOST_READ: usize = 2 * 1024 * 1024;
+use crate::config::node::{Key, Node, Value};
+use crate::config::yaml::{Reading, YamlError};
 
 /// A text and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +27,9 @@ pub struct Written {
 #[derive(Debug, Clone)]
 pub struct Section {
     pub at: Position,
+    known: &'static keys::Section,
     pairs: Vec<(Key, Node)>,
-    /// A key and its value have run together: what is missing for it need not be told as well.
+    /// A key and its value have run together: what is missing for it need not be reported as well.
     run_together: bool,
 }
 
@@ -52,34 +45,13 @@ pub struct File {
 }
 
 /// Reads the file's text; mistakes go into `notes`, and what could be read is returned.
-///
-/// A mistake that hides what stands behind it is noted, which makes the file unusable, and the rest
-/// is read as if it were not there, so that all is told at once.
 pub fn read(text: &str, notes: &mut Notes) -> File {
-    let mut text = Cow::Borrowed(text);
-    let mut blanks = HashMap::new();
-    let (mut mendings, mut length) = (0, 0);
-    loop {
-        let (mut found, mut hiding) = (Notes::default(), Vec::new());
-        let reading = Reading::new(&text, &blanks);
-        let file = Reader { reading, notes: &mut found, hiding: &mut hiding }.file();
-        for mistake in &hiding {
-            notes.problem_of(|| mistake.note.clone());
-        }
-        length += text.len();
-        let enough = mendings == MOST_MENDINGS || length > MOST_READ || notes.is_full();
-        if hiding.is_empty() || enough {
-            notes.append(found);
-            return file;
-        }
-        text = Cow::Owned(mistakes::mended(&text, &hiding, &mut blanks));
-        mendings += 1;
-    }
+    Reader { reading: Reading::new(text), notes }.file()
 }
 
 impl Section {
-    fn empty(at: Position) -> Self {
-        Self { at, pairs: Vec::new(), run_together: false }
+    fn empty(known: &'static keys::Section) -> Self {
+        Self { at: Position::START, known, pairs: Vec::new(), run_together: false }
     }
 
     /// The value behind a key, of whatever kind.
@@ -96,7 +68,19 @@ impl Section {
     /// Where a key stands, if it is there.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<Position> {
-        self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.at)
+        self.keys().find(|(key, _)| *key == name).map(|(_, at)| at)
+    }
+
+    /// Where the value behind a key stands, if there is one; an empty text counts as left out.
+    #[must_use]
+    pub fn given(&self, name: &str) -> Option<Position> {
+        let node = self.node(name)?;
+        let is_empty = match &node.value {
+            Value::Null => true,
+            Value::Scalar(scalar) => scalar.text.trim().is_empty(),
+            Value::Sequence(_) | Value::Mapping(_) => false,
+        };
+        (!is_empty).then_some(node.at)
     }
 
     /// The keys, each with its place.
@@ -106,29 +90,62 @@ impl Section {
 
     /// The text behind a key; an empty one counts as left out.
     pub fn text(&self, name: &str, notes: &mut Notes) -> Option<Written> {
+        debug_assert!(self.known.key(name).is_some(), "{name} stands in keys.rs");
+        let at = self.given(name)?;
         let node = self.node(name)?;
         match &node.value {
             Value::Null => None,
-            Value::Scalar(scalar) => {
-                Some(Written { at: node.at, text: scalar.text.trim().to_owned() })
-                    .filter(|written| !written.text.is_empty())
-            }
+            Value::Scalar(scalar) => Some(Written { at, text: scalar.text.trim().to_owned() }),
             Value::Sequence(_) | Value::Mapping(_) => {
-                notes.problem(
-                    node.at,
-                    format!("`{name}` is {}; expected a single value", node.kind()),
-                );
+                let message = format!("`{name}` is {}; expected a single value", node.kind());
+                notes.problem(at, message);
                 None
             }
         }
     }
 
+    /// The value behind a key, if it has the form that `parse` knows.
+    pub fn value<T>(
+        &self,
+        name: &str,
+        notes: &mut Notes,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let written = self.text(name, notes)?;
+        self.parsed(name, &written, notes, parse)
+    }
+
+    /// A text behind a key, if it has the form that `parse` knows.
+    pub fn parsed<T>(
+        &self,
+        name: &str,
+        written: &Written,
+        notes: &mut Notes,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = parse(&written.text).filter(|_| !is_placeholder(&written.text));
+        if value.is_none() {
+            notes.problem_of(|| Note { at: written.at, message: self.wrong(name, &written.text) });
+        }
+        value
+    }
+
+    /// Says that a value does not have the form of its key.
+    fn wrong(&self, name: &str, text: &str) -> String {
+        let Some(key) = self.known.key(name) else { return String::new() };
+        let is = match key.shape {
+            Shape::Secret => None,
+            Shape::List => Some("has"),
+            _ => Some("is"),
+        };
+        not_of_form(&format!("`{name}`"), is, text, key.form)
+    }
+
     /// The values behind a key: a text with commas in it, or a list.
     pub fn list(&self, name: &str, notes: &mut Notes) -> Vec<Written> {
         let Some(Node { value: Value::Sequence(items), .. }) = self.node(name) else {
-            return self
-                .text(name, notes)
-                .map_or_else(Vec::new, |written| split(name, &written, notes));
+            let written = self.text(name, notes);
+            return written.map_or_else(Vec::new, |written| split(name, &written, notes));
         };
         let mut values = Vec::new();
         for item in items {
@@ -137,7 +154,7 @@ impl Section {
                     values.push(Written { at: item.at, text: scalar.text.trim().to_owned() });
                 }
                 Value::Scalar(_) => {
-                    notes.problem(item.at, format!("an item of `{name}` is empty; take it away"));
+                    notes.problem(item.at, format!("an item of `{name}` is empty; delete it"));
                 }
                 _ => notes.problem(
                     item.at,
@@ -148,18 +165,15 @@ impl Section {
         values
     }
 
-    /// `true` or `false` behind a key.
-    pub fn flag(&self, name: &str, notes: &mut Notes) -> Option<bool> {
-        let written = self.text(name, notes)?;
-        match written.text.as_str() {
-            "true" | "True" | "TRUE" => Some(true),
-            "false" | "False" | "FALSE" => Some(false),
-            other => {
-                let other = quotable(other);
-                notes.problem(written.at, format!("`{name}` is `{other}`; expected true or false"));
-                None
-            }
-        }
+    /// Those of the values behind a key that have the form that `parse` knows.
+    pub fn values<T>(
+        &self,
+        name: &str,
+        notes: &mut Notes,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let written = self.list(name, notes);
+        written.iter().filter_map(|written| self.parsed(name, written, notes, &parse)).collect()
     }
 }
 
@@ -167,10 +181,8 @@ fn split(name: &str, written: &Written, notes: &mut Notes) -> Vec<Written> {
     let mut values = Vec::new();
     for part in written.text.split(',').map(str::trim) {
         if part.is_empty() {
-            notes.problem(
-                written.at,
-                format!("`{name}` has nothing between two commas or at an end"),
-            );
+            let message = format!("`{name}` has nothing between two commas or at an end");
+            notes.problem(written.at, message);
         } else {
             values.push(Written { at: written.at, text: part.to_owned() });
         }
@@ -178,106 +190,74 @@ fn split(name: &str, written: &Written, notes: &mut Notes) -> Vec<Written> {
     values
 }
 
-/// What becomes of a key that is not known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unknown {
-    /// Always an error: the section is ours, or its keys decide who may pull.
-    Refused,
-    /// An error if it resembles a known key or is one of another section, else a warning: the vendor
-    /// may add keys.
-    Tolerated,
-}
-
 struct Reader<'a> {
     reading: Reading<'a>,
     notes: &'a mut Notes,
-    /// Mistakes that hide what else is wrong, and that can be mended.
-    hiding: &'a mut Vec<Mistake>,
 }
 
 impl Reader<'_> {
     fn file(mut self) -> File {
         let (top, beside) = self.top();
-        if let (Some(first), Some(second)) = (top.position(SETTINGS), beside.position(SETTINGS)) {
-            let message = format!("`{SETTINGS}` is given a second time; the first is at {first}");
+        // Our own settings may stand inside `data` or beside it.
+        if let (Some(first), Some(second)) =
+            (top.position(SETTINGS_KEY), beside.position(SETTINGS_KEY))
+        {
+            let message =
+                format!("`{SETTINGS_KEY}` is given a second time; the first is at {first}");
             self.notes.problem(second, message);
         }
-        let settings = top.node(SETTINGS).or_else(|| beside.node(SETTINGS)).cloned();
-        let settings =
-            self.section(settings, "credential-provider", &SETTINGS_KEYS, Unknown::Refused);
-        let endpoints = settings.node("endpoints").cloned();
-        let endpoints = self.section(endpoints, "endpoints", &ENDPOINT_KEYS, Unknown::Refused);
-        let rrsa = self.section(top.node("rrsa").cloned(), "rrsa", &RRSA_KEYS, Unknown::Tolerated);
-        let entries = top.node("acr-registry-info").cloned().map(|node| self.entries(node));
+        let settings = top.node(SETTINGS_KEY).or_else(|| beside.node(SETTINGS_KEY));
+        let settings = self.section(settings.cloned(), &SETTINGS);
+        let endpoints = self.section(settings.node("endpoints").cloned(), &ENDPOINTS);
+        let rrsa = self.section(top.node("rrsa").cloned(), &RRSA);
+        let entries = top.node(REGISTRIES).cloned().map(|node| self.entries(node));
         File { top, entries, rrsa, settings, endpoints }
     }
 
-    /// Notes a mistake, if there is still room for it.
-    fn mistake(&mut self, find: impl FnOnce(&Lines<'_>) -> Mistake) {
-        if self.notes.is_full() {
-            self.notes.problems.more += 1;
-            return;
-        }
-        let mistake = find(&self.reading.lines);
-        let line = mistake.note.at.line;
-        if mistake.meant.is_none() || self.hiding.len() == MOST {
-            self.notes.problem_of(|| mistake.note);
-        } else if !self.hiding.iter().any(|known| known.note.at.line == line) {
-            self.hiding.push(mistake);
-        }
+    fn unreadable(&mut self, error: YamlError) {
+        let lines = &self.reading.lines;
+        self.notes.problem_of(|| mistakes::unreadable(lines, error));
     }
 
     /// The section that holds the vendor's keys, and what stands beside it in a manifest.
     fn top(&mut self) -> (Section, Section) {
-        let start = Position { line: 1, column: 1 };
-        let document = match self.reading.document(self.notes) {
-            Ok(document) => document,
-            Err(error) => {
-                self.mistake(|lines| mistakes::unreadable(lines, error));
-                return (Section::empty(start), Section::empty(start));
-            }
-        };
+        let document = self.reading.document(self.notes).unwrap_or_else(|error| {
+            self.unreadable(error);
+            None
+        });
         let Some(document) = document else {
-            return (Section::empty(start), Section::empty(start));
+            return (Section::empty(&TOP), Section::empty(&MANIFEST));
         };
-        let mut document = self.mapping(document, "the configuration");
-        self.kind(&document);
-        let Some(data) = document.node("data").cloned() else {
+        let mut document = self.mapping(document, &TOP);
+        let text_of = |name: &str| document.node(name).map(Node::as_text);
+        // Another manifest has another meaning, even where it has keys of ours.
+        if let Some(kind) = text_of("kind").filter(|kind| !kind.is_empty() && kind != "ConfigMap") {
+            let at = document.node("kind").map_or(document.at, |node| node.at);
+            let kind = quotable(&kind);
+            let message = format!("this is a manifest of kind `{kind}`; expected `ConfigMap`");
+            self.notes.problem(at, message);
+        }
+        let is_manifest = text_of("kind").is_some() && text_of("apiVersion").is_some();
+        let Some(data) = document.node(DATA).cloned() else {
             // `data` is known too, so that one that is misspelt is not taken for a key to come.
-            let mut known = [&TOP_KEYS[..], &["data"]].concat();
-            if document.position("kind").is_some() && document.position("apiVersion").is_some() {
-                known.extend(MANIFEST_KEYS);
-            }
-            self.check(&mut document, "the configuration", &known, Unknown::Tolerated);
-            return (document, Section::empty(start));
+            let known = if is_manifest { MANIFEST.names() } else { vec![DATA] };
+            self.check(&mut document, &[TOP.names(), known].concat());
+            return (document, Section::empty(&MANIFEST));
         };
-        self.manifest(&mut document);
-        (self.section(Some(data), "data", &TOP_KEYS, Unknown::Tolerated), document)
-    }
-
-    /// Another manifest has another meaning, even where it has keys of ours.
-    fn kind(&mut self, document: &Section) {
-        let kind = document.text("kind", self.notes).filter(|kind| kind.text != "ConfigMap");
-        if let Some(kind) = kind {
-            let message = format!(
-                "this is a manifest of kind `{}`; expected `ConfigMap`",
-                quotable(&kind.text)
-            );
-            self.notes.problem(kind.at, message);
-        }
-    }
-
-    fn manifest(&mut self, document: &mut Section) {
-        for (key, _) in &document.pairs {
-            if TOP_KEYS.contains(&key.name.as_str()) && key.name != "credential-provider" {
-                self.notes.problem(
-                    key.at,
-                    format!("`{}` stands beside `data`; it belongs inside it", key.name),
-                );
+        for (name, at) in document.keys() {
+            if TOP.key(name).is_some() && name != SETTINGS_KEY {
+                let message = format!("`{name}` stands beside `data`; it belongs inside it");
+                self.notes.problem(at, message);
             }
         }
-        let known = [&MANIFEST_KEYS[..], &TOP_KEYS[..], &["data"]].concat();
-        self.check(document, "the manifest", &known, Unknown::Tolerated);
+        document.known = &MANIFEST;
+        self.check(&mut document, &[MANIFEST.names(), TOP.names()].concat());
+        let mut top = match self.real(data) {
+            Some(node) => self.mapping(node, &TOP),
+            None => Section::empty(&TOP),
+        };
+        self.check(&mut top, &TOP.names());
+        (top, document)
     }
 
     fn entries(&mut self, node: Node) -> Vec<Section> {
@@ -285,23 +265,20 @@ impl Reader<'_> {
             return Vec::new();
         };
         let Value::Sequence(items) = node.value else {
-            self.wrong_kind(
-                &node,
-                "`acr-registry-info`",
-                "a list of registries, each beginning with `- `",
-            );
+            let expected = TOP.key(REGISTRIES).map_or("", |key| key.form);
+            self.wrong_kind(&node, &format!("`{REGISTRIES}`"), expected);
             return Vec::new();
         };
-        let what = "an entry of `acr-registry-info`";
         let mut entries = Vec::new();
         for item in items {
             if matches!(item.value, Value::Null) {
-                self.notes.problem(item.at, format!("{what} is nothing; take the `-` away"));
+                let message = format!("{} is nothing; delete the `-`", ENTRY.name);
+                self.notes.problem(item.at, message);
                 continue;
             }
-            let entry = self.section(Some(item), what, &ENTRY_KEYS, Unknown::Refused);
+            let entry = self.section(Some(item), &ENTRY);
             if let Err(error) = self.count(&entry) {
-                self.mistake(|lines| mistakes::unreadable(lines, error));
+                self.unreadable(error);
                 break;
             }
             entries.push(entry);
@@ -311,7 +288,8 @@ impl Reader<'_> {
 
     /// Counts what an entry's lists have as text with commas, which is one value to YAML.
     fn count(&mut self, entry: &Section) -> Result<(), YamlError> {
-        for node in LIST_KEYS.iter().filter_map(|name| entry.node(name)) {
+        let lists = ENTRY.keys.iter().filter(|key| key.shape == Shape::List);
+        for node in lists.filter_map(|key| entry.node(key.name)) {
             if let Value::Scalar(scalar) = &node.value {
                 self.reading.count(scalar.text.matches(',').count(), node.at)?;
             }
@@ -319,114 +297,127 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn section(
-        &mut self,
-        node: Option<Node>,
-        what: &str,
-        known: &[&str],
-        unknown: Unknown,
-    ) -> Section {
-        let start = Position { line: 1, column: 1 };
+    fn section(&mut self, node: Option<Node>, known: &'static keys::Section) -> Section {
         let Some(node) = node.and_then(|node| self.real(node)) else {
-            return Section::empty(start);
+            return Section::empty(known);
         };
-        let mut section = self.mapping(node, what);
-        self.check(&mut section, what, known, unknown);
+        let mut section = self.mapping(node, known);
+        self.check(&mut section, &known.names());
         section
     }
 
     /// The value itself, or the YAML in it when it is a string; none for nothing.
     fn real(&mut self, node: Node) -> Option<Node> {
-        let Value::Scalar(scalar) = &node.value else {
-            return Some(node).filter(|node| !matches!(node.value, Value::Null));
+        let real = match &node.value {
+            Value::Scalar(scalar) => self.reading.text(scalar, self.notes),
+            _ => Ok(Some(node)),
         };
-        match self.reading.text(scalar, self.notes) {
-            Ok(inner) => inner.filter(|node| !matches!(node.value, Value::Null)),
-            Err(error) => {
-                self.mistake(|lines| mistakes::unreadable(lines, error));
-                None
-            }
-        }
+        let real = real.unwrap_or_else(|error| {
+            self.unreadable(error);
+            None
+        });
+        real.filter(|node| !matches!(node.value, Value::Null))
     }
 
-    fn mapping(&mut self, node: Node, what: &str) -> Section {
+    fn mapping(&mut self, node: Node, known: &'static keys::Section) -> Section {
         let at = node.at;
         match node.value {
-            Value::Mapping(pairs) => Section { at, pairs, run_together: false },
-            Value::Null => Section::empty(at),
+            Value::Mapping(pairs) => Section { at, known, pairs, run_together: false },
+            Value::Null => Section { at, ..Section::empty(known) },
             _ => {
-                let example = match what {
-                    "rrsa" => "enable: true",
-                    "endpoints" => "sts: https://sts.cn-hangzhou.aliyuncs.com",
-                    "credential-provider" => "timeout: 25s",
-                    _ => "regionId: cn-hangzhou",
-                };
-                self.wrong_kind(&node, what, &format!("keys with values, such as `{example}`"));
-                Section::empty(at)
+                let expected = format!("keys with values, such as `{}`", known.example);
+                self.wrong_kind(&node, known.name, &expected);
+                Section { at, ..Section::empty(known) }
             }
         }
     }
 
     fn wrong_kind(&mut self, node: &Node, what: &str, expected: &str) {
-        self.mistake(|lines| {
-            let line = node.at.line;
-            let slip = mistakes::missing_blank(lines, line).or_else(|| mistakes::slip(lines, line));
-            slip.unwrap_or_else(|| {
+        let lines = &self.reading.lines;
+        self.notes.problem_of(|| {
+            mistakes::slip(lines, node.at.line, false).unwrap_or_else(|| {
                 let message = format!("{what} is {}; expected {expected}", node.kind());
-                Mistake { note: Note { at: node.at, message }, meant: None }
+                Note { at: node.at, message }
             })
         });
     }
 
-    fn check(&mut self, section: &mut Section, what: &str, known: &[&str], unknown: Unknown) {
+    fn check(&mut self, section: &mut Section, known: &[&'static str]) {
+        let is_listed = section.position(REGISTRIES).is_some();
         for (key, node) in &section.pairs {
             self.swallowed(key, node);
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            if let Some(blank) = mistakes::blank_in_key(key) {
-                self.notes.problem_of(|| blank);
-                section.run_together = true;
-                continue;
-            }
-            if self.notes.is_full() && unknown == Unknown::Refused {
+            if self.notes.is_full() && section.known.unknown == Unknown::Refused {
                 // Not compared with known keys for words that nobody reads.
                 self.notes.problems.more += 1;
                 continue;
             }
-            if let Some(elsewhere) = mistakes::out_of_place(key, known) {
-                self.notes.problem_of(|| elsewhere);
-                continue;
-            }
-            let name = mistakes::shown(&key.name);
-            let most_edits = if unknown == Unknown::Refused { 4 } else { 2 };
-            let message = format!("unknown key `{name}` in {what}");
-            match mistakes::nearest(known, &key.name, most_edits) {
-                Some(nearest) => {
-                    self.notes.problem(key.at, format!("{message}; did you mean `{nearest}`?"));
-                }
-                None if unknown == Unknown::Refused => {
-                    self.notes
-                        .problem(key.at, format!("{message}; known are {}", known.join(", ")));
-                }
-                None => self.notes.warning(key.at, format!("{message} is ignored")),
+            if let Some(note) = mistakes::run_together(key) {
+                self.notes.problem_of(|| note);
+                section.run_together = true;
+            } else if let Some(note) = mistakes::out_of_place(key, known) {
+                self.notes.problem_of(|| note);
+            } else {
+                self.unknown(key, node, section.known, known, is_listed);
             }
         }
     }
 
-    /// Keys of the top that are indented below one which means nothing here would mean nothing, too.
+    fn unknown(
+        &mut self,
+        key: &Key,
+        node: &Node,
+        own: &keys::Section,
+        known: &[&'static str],
+        is_listed: bool,
+    ) {
+        let is_refused = own.unknown == Unknown::Refused;
+        let message = format!("unknown key `{}` in {}", mistakes::shown(&key.name), own.name);
+        match keys::nearest(known, &key.name, if is_refused { 4 } else { 2 }) {
+            Some(nearest) => {
+                self.notes.problem(key.at, format!("{message}; did you mean `{nearest}`?"));
+            }
+            None if is_refused => {
+                self.notes.problem(key.at, format!("{message}; known are {}", known.join(", ")));
+            }
+            // Ignored, its registries would be taken for those of the node's own account.
+            None if !is_listed && holds_registries(node) => {
+                let message = format!("{message} holds registries; did you mean `{REGISTRIES}`?");
+                self.notes.problem(key.at, message);
+            }
+            None => self.notes.warning(key.at, format!("{message} is ignored")),
+        }
+    }
+
+    /// Keys of the top that are indented below an ignored key would be ignored, too.
     fn swallowed(&mut self, key: &Key, node: &Node) {
         let Value::Mapping(pairs) = &node.value else { return };
-        let name = key.name.as_str();
-        if !MANIFEST_KEYS.contains(&name) && !IGNORED_KEYS.contains(&name) {
+        let keys = [TOP.key(&key.name), MANIFEST.key(&key.name)];
+        if !keys.into_iter().flatten().any(|key| key.whose == Whose::Ignored) {
             return;
         }
         for (key, _) in pairs {
-            if (key.name == "data" || TOP_KEYS.contains(&key.name.as_str()))
-                && let Some(elsewhere) = mistakes::out_of_place(key, &[])
+            if (key.name == DATA || TOP.key(&key.name).is_some())
+                && let Some(note) = mistakes::out_of_place(key, &[])
             {
-                self.notes.problem_of(|| elsewhere);
+                self.notes.problem_of(|| note);
             }
         }
+    }
+}
+
+/// Whether a value has keys of entries: in a list, by itself, or as text.
+fn holds_registries(node: &Node) -> bool {
+    let is_entry_key = |name: &str| name != "regionId" && ENTRY.key(name).is_some();
+    match &node.value {
+        Value::Null => false,
+        Value::Sequence(items) => items.iter().any(holds_registries),
+        Value::Mapping(pairs) => pairs.iter().any(|(key, _)| is_entry_key(&key.name)),
+        Value::Scalar(scalar) => scalar.text.split(['\n', ',', '{']).any(|part| {
+            let name = part.split(':').next().unwrap_or_default();
+            is_entry_key(name.trim_matches([' ', '-', '[', '"', '\'']))
+        }),
     }
 }

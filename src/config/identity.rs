@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use crate::aliyun::Credentials;
-use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-use crate::config::diagnostics::notes::{Notes, quotable};
-use crate::config::file::{Section, Written};
-use crate::config::settings::Settings;
-use crate::config::yaml::Position;
+use crate::aliyun::ids::{AccessKeyId, OidcProviderArn, RoleArn};
+use crate::config::diagnostics::lines::Position;
+use crate::config::diagnostics::notes::Notes;
+use crate::config::file::Section;
+use crate::config::settings::{Settings, absolute};
+use crate::config::variables::{
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, OIDC_PROVIDER_ARN, OIDC_TOKEN_FILE, ROLE_ARN, Reader,
+    SECURITY_TOKEN, VariableError,
+};
 use crate::secret::Secret;
-use crate::system::environment::Environment;
 
 /// What `tokenMode` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,16 @@ pub enum IdentitySource {
     WorkerRole,
 }
 
+impl TokenMode {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "workerRole" => Some(Self::WorkerRole),
+            _ => None,
+        }
+    }
+}
+
 impl IdentitySource {
     /// Whether the token of a pod, if a request has one, is the identity.
     #[must_use]
@@ -35,7 +48,7 @@ impl IdentitySource {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)
     }
 
-    /// Whether there is no identity without one.
+    /// Whether only a pod's token is an identity.
     #[must_use]
     pub fn requires_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
@@ -61,7 +74,7 @@ pub struct Oidc {
 pub enum PodIdentity {
     /// If the request has a token.
     Auto,
-    /// And without one there is no answer.
+    /// Without one the request is refused.
     Required,
     /// Never.
     Off,
@@ -75,74 +88,68 @@ pub(super) struct Context<'a> {
     pub open_to_others: bool,
 }
 
-/// The identity that the environment gives where no entry is configured, else the node's role.
+/// The identity that the environment gives where no entry is configured, else the node's role. None
+/// if there is a mistake, which is then among the reader's.
 pub(super) fn of_environment(
-    environment: &Environment,
+    variables: &mut Reader<'_>,
     settings: &Settings,
     token_mode: TokenMode,
-) -> Result<IdentitySource, String> {
-    const KEY: [&str; 2] = ["ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"];
-    const OIDC: [&str; 3] = [
-        "ALIBABA_CLOUD_ROLE_ARN",
-        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-        "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-    ];
-    const SESSION: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
-    let names = [&KEY[..], &OIDC[..]].concat();
-    if let Some(name) = names.iter().chain(&[SESSION]).find(|name| !environment.is_text(name)) {
-        return Err(format!("{name} is not UTF-8 text"));
+) -> Option<IdentitySource> {
+    const KEY: [&str; 2] = [ACCESS_KEY_ID, ACCESS_KEY_SECRET];
+    const OIDC: [&str; 3] = [ROLE_ARN, OIDC_PROVIDER_ARN, OIDC_TOKEN_FILE];
+    let set = |names: &[&'static str]| names.iter().copied().find(|name| variables.is_set(name));
+    let (by_key, by_oidc) = (set(&KEY), set(&OIDC));
+    if let (TokenMode::WorkerRole, Some(name)) = (token_mode, by_key.or(by_oidc)) {
+        variables.wrong.push(VariableError::WorkerRoleOnly(name));
+        return None;
     }
-    let given = names.into_iter().find(|name| environment.get(name).is_some());
-    if let (TokenMode::WorkerRole, Some(name)) = (token_mode, given) {
-        return Err(format!(
-            "`tokenMode: workerRole` allows the node's role only, and {name} is set"
-        ));
+    if by_key.is_some() && by_oidc.is_some() {
+        variables.wrong.push(VariableError::TwoIdentities);
+        return None;
     }
-    match (any(environment, &KEY), any(environment, &OIDC)) {
-        (true, true) => {
-            Err(format!("both {} and {} are set; one identity at a time", KEY[0], OIDC[0]))
+    let secret = |text: &str| is_secret(text).then(|| Secret::new(text));
+    let token = variables.read(SECURITY_TOKEN, secret);
+    if by_key.is_some() {
+        let id = variables.read(ACCESS_KEY_ID, AccessKeyId::parse);
+        let access_key_secret = variables.read(ACCESS_KEY_SECRET, secret);
+        if id.as_ref().is_some_and(AccessKeyId::is_temporary) && token.is_none() {
+            variables.wrong.push(VariableError::NoToken);
         }
-        (true, false) => {
-            let [id, secret] = all(environment, KEY)?;
-            Ok(IdentitySource::AccessKey(Credentials {
-                access_key_id: id.to_owned(),
-                access_key_secret: Secret::new(secret),
-                security_token: environment.get(SESSION).map(Secret::new),
-            }))
-        }
-        (false, true) => {
-            let [role, provider, file] = all(environment, OIDC)?;
-            let role = RoleArn::parse(role)
-                .ok_or_else(|| format!("{} is not of the form {}", OIDC[0], RoleArn::FORM))?;
-            let provider = OidcProviderArn::parse(provider).ok_or_else(|| {
-                format!("{} is not of the form {}", OIDC[1], OidcProviderArn::FORM)
-            })?;
-            Ok(IdentitySource::Oidc(Oidc {
-                provider,
-                account: settings.account_id.clone().or_else(|| Some(role.account().to_owned())),
-                role: Some(role),
-                token_file: PathBuf::from(file),
-                pod_identity: PodIdentity::Auto,
-                allowed_roles: Vec::new(),
-            }))
-        }
-        (false, false) => Ok(IdentitySource::WorkerRole),
+        missing(variables, &KEY);
+        return Some(IdentitySource::AccessKey(Credentials {
+            access_key_id: id?.as_str().to_owned(),
+            access_key_secret: access_key_secret?,
+            security_token: token,
+        }));
     }
-}
-
-fn any(environment: &Environment, names: &[&str]) -> bool {
-    names.iter().any(|name| environment.get(name).is_some())
+    if by_oidc.is_some() {
+        let role = variables.read(ROLE_ARN, RoleArn::parse);
+        let provider = variables.read(OIDC_PROVIDER_ARN, OidcProviderArn::parse);
+        let token_file = variables.read(OIDC_TOKEN_FILE, absolute);
+        missing(variables, &OIDC);
+        let role = role?;
+        return Some(IdentitySource::Oidc(Oidc {
+            provider: provider?,
+            account: settings.account_id.clone().or_else(|| Some(role.account().to_owned())),
+            role: Some(role),
+            token_file: token_file?,
+            pod_identity: PodIdentity::Auto,
+            allowed_roles: Vec::new(),
+        }));
+    }
+    Some(IdentitySource::WorkerRole)
 }
 
 /// Half an identity is a mistake, not a reason to use another one.
-fn all<'e, const N: usize>(
-    environment: &'e Environment,
-    names: [&str; N],
-) -> Result<[&'e str; N], String> {
-    if let Some(missing) = names.iter().find(|name| environment.get(name).is_none()) {
-        return Err(format!("{missing} is missing beside the others of {}", names.join(", ")));
+fn missing(variables: &mut Reader<'_>, of: &'static [&'static str]) {
+    if let Some(name) = of.iter().find(|name| !variables.is_set(name)) {
+        variables.wrong.push(VariableError::Missing { name, of });
     }
-    Ok(names.map(|name| environment.get(name).unwrap_or_default()))
+}
+
+/// Whether a text can be a secret: a sample's words and comments are not.
+fn is_secret(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_.-".contains(&b))
 }
 
 /// Reads the identity of an entry; none if it has no usable one, and `notes` says why.
@@ -151,21 +158,22 @@ pub(super) fn read(
     context: &Context<'_>,
     notes: &mut Notes,
 ) -> Option<IdentitySource> {
-    let key = section.text("customAccessKey", notes);
-    let secret = section.text("customAccessKeySecret", notes);
-    let rrsa = section.text("rrsaRoleARN", notes);
-    let provider = section.text("rrsaOIDCProviderRoleARN", notes);
-    let pod_identity = pod_identity(section, notes);
-    let other = key.as_ref().or(secret.as_ref()).or(rrsa.as_ref());
+    let at = |name: &str| section.given(name);
+    let key = at("customAccessKey").or_else(|| at("customAccessKeySecret"));
+    let (role, provider) = (at("rrsaRoleARN"), at("rrsaOIDCProviderRoleARN"));
+    let pod_identity = section.value("podIdentity", notes, |text| match text {
+        "auto" => Some(PodIdentity::Auto),
+        "required" => Some(PodIdentity::Required),
+        "off" => Some(PodIdentity::Off),
+        _ => None,
+    });
+    let pod_identity = pod_identity.unwrap_or(PodIdentity::Auto);
     let required = (pod_identity == PodIdentity::Required).then_some(section.at);
-    let other = other.map(|written| written.at).or(required);
-    if let (TokenMode::WorkerRole, Some(other)) = (context.token_mode, other) {
+    if let (TokenMode::WorkerRole, Some(other)) = (context.token_mode, key.or(role).or(required)) {
         notes.problem(other, "`tokenMode: workerRole` allows the node's role only, and this entry asks for another identity");
         return None;
     }
-    let key_at = key.as_ref().or(secret.as_ref()).map(|written| written.at);
-    let oidc = rrsa.is_some() || provider.is_some() || pod_identity == PodIdentity::Required;
-    match (key_at, oidc) {
+    match (key, role.or(provider).or(required).is_some()) {
         (Some(at), true) => {
             notes.problem(
                 at,
@@ -173,16 +181,16 @@ pub(super) fn read(
             );
             None
         }
-        (None, true) => self::oidc(section, rrsa, provider, pod_identity, context, notes),
-        (key_at, false) => {
+        (None, true) => oidc(section, pod_identity, context, notes),
+        (key, false) => {
             if let Some(at) = section.position("allowedRoles") {
                 notes.problem(
                     at,
                     "`allowedRoles` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`",
                 );
             }
-            match key_at {
-                Some(at) => access_key(at, key, secret, context, notes),
+            match key {
+                Some(at) => access_key(at, section, context, notes),
                 None => Some(IdentitySource::WorkerRole),
             }
         }
@@ -191,8 +199,7 @@ pub(super) fn read(
 
 fn access_key(
     at: Position,
-    key: Option<Written>,
-    secret: Option<Written>,
+    section: &Section,
     context: &Context<'_>,
     notes: &mut Notes,
 ) -> Option<IdentitySource> {
@@ -202,61 +209,65 @@ fn access_key(
             "an AccessKey in a file that its group or others can read; run: chmod 600 on it",
         );
     }
-    let (Some(key), Some(secret)) = (key, secret) else {
-        notes.problem(
-            at,
-            "`customAccessKey` and `customAccessKeySecret` belong together; one is missing",
-        );
+    let is_missing = |name: &str| section.given(name).is_none();
+    if is_missing("customAccessKey") || is_missing("customAccessKeySecret") {
+        let message =
+            "`customAccessKey` and `customAccessKeySecret` belong together; one is missing";
+        notes.problem(at, message);
         return None;
-    };
+    }
+    let id = section.value("customAccessKey", notes, AccessKeyId::parse);
+    let secret = section
+        .value("customAccessKeySecret", notes, |text| is_secret(text).then(|| text.to_owned()));
+    let (id, secret) = (id?, secret?);
+    if id.is_temporary() {
+        notes.problem(at, "`customAccessKey` is the id of a temporary AccessKey, which needs a token that no key of an entry holds; use the AccessKey of a RAM user");
+    }
+    if !id.is_certain() && AccessKeyId::parse(&secret).is_some_and(|it| it.is_certain()) {
+        notes.problem(at, "`customAccessKeySecret` holds the id of an AccessKey: exchange it with `customAccessKey`");
+    }
     Some(IdentitySource::AccessKey(Credentials {
-        access_key_id: key.text,
-        access_key_secret: Secret::new(secret.text),
+        access_key_id: id.as_str().to_owned(),
+        access_key_secret: Secret::new(secret),
         security_token: None,
     }))
 }
 
 fn oidc(
     section: &Section,
-    role: Option<Written>,
-    provider: Option<Written>,
     pod_identity: PodIdentity,
     context: &Context<'_>,
     notes: &mut Notes,
 ) -> Option<IdentitySource> {
     let settings = context.settings;
-    let allowed_roles = allowed_roles(section, notes);
-    if let Some(role) = role.as_ref().filter(|_| !context.rrsa) {
-        notes.problem(
-            role.at,
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.@*".contains(&b);
+    let allowed_roles = section
+        .values("allowedRoles", notes, |text| text.bytes().all(fits).then(|| text.to_owned()));
+    let role_at = section.given("rrsaRoleARN");
+    match role_at {
+        Some(at) if !context.rrsa => notes.problem(
+            at,
             "`rrsaRoleARN` needs RRSA to be switched on: add `rrsa` with `enable: true` at the top",
-        );
+        ),
+        None if allowed_roles.is_empty() => {
+            let at = section.given("rrsaOIDCProviderRoleARN");
+            notes.problem(at.unwrap_or(section.at), "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
+            return None;
+        }
+        None if pod_identity == PodIdentity::Off => {
+            let at = section.position("podIdentity").unwrap_or(section.at);
+            notes.problem(at, "`podIdentity: off` without `rrsaRoleARN` leaves no role: give `rrsaRoleARN`, because `allowedRoles` is for pods' tokens alone");
+            return None;
+        }
+        Some(_) | None => {}
     }
-    if role.is_none() && allowed_roles.is_empty() {
-        let at = provider.map_or(section.at, |provider| provider.at);
-        notes.problem(at, "no role for RRSA: give `rrsaRoleARN`, or `allowedRoles` for roles named by annotations");
-        return None;
-    }
-    if role.is_none() && pod_identity == PodIdentity::Off {
-        let at = section.position("podIdentity").unwrap_or(section.at);
-        notes.problem(at, "`podIdentity: off` without `rrsaRoleARN` leaves no role: give it, for `allowedRoles` are for pods' tokens alone");
-        return None;
-    }
-    let role_is_written = role.is_some();
-    let role =
-        role.and_then(|role| arn("rrsaRoleARN", &role, RoleArn::parse, RoleArn::FORM, notes));
+    let role = section.value("rrsaRoleARN", notes, RoleArn::parse);
     let account =
         settings.account_id.clone().or_else(|| role.as_ref().map(|role| role.account().to_owned()));
     let of_cluster =
         || OidcProviderArn::of_cluster(account.as_deref()?, settings.cluster_id.as_deref()?);
-    let provider = match &provider {
-        Some(written) => arn(
-            "rrsaOIDCProviderRoleARN",
-            written,
-            OidcProviderArn::parse,
-            OidcProviderArn::FORM,
-            notes,
-        )?,
+    let provider = match section.given("rrsaOIDCProviderRoleARN") {
+        Some(_) => section.value("rrsaOIDCProviderRoleARN", notes, OidcProviderArn::parse)?,
         None => of_cluster().or_else(|| {
             notes.problem(
                 section.at,
@@ -265,7 +276,7 @@ fn oidc(
             None
         })?,
     };
-    if role_is_written && role.is_none() {
+    if role_at.is_some() && role.is_none() {
         return None;
     }
     if !allowed_roles.is_empty() && account.is_none() {
@@ -285,59 +296,13 @@ fn oidc(
     }))
 }
 
-/// An ARN of the form that `parse` knows.
-pub(super) fn arn<T>(
-    name: &str,
-    written: &Written,
-    parse: fn(&str) -> Option<T>,
-    form: &str,
-    notes: &mut Notes,
-) -> Option<T> {
-    let arn = parse(&written.text);
-    if arn.is_none() {
-        let text = quotable(&written.text);
-        notes.problem(written.at, format!("`{name}` is `{text}`; expected {form}"));
-    }
-    arn
-}
-
-fn pod_identity(section: &Section, notes: &mut Notes) -> PodIdentity {
-    let Some(Written { at, text }) = section.text("podIdentity", notes) else {
-        return PodIdentity::Auto;
-    };
-    match text.as_str() {
-        "auto" => PodIdentity::Auto,
-        "required" => PodIdentity::Required,
-        "off" => PodIdentity::Off,
-        other => {
-            let other = quotable(other);
-            notes
-                .problem(at, format!("`podIdentity` is `{other}`; expected auto, required or off"));
-            PodIdentity::Auto
-        }
-    }
-}
-
-fn allowed_roles(section: &Section, notes: &mut Notes) -> Vec<String> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.@*".contains(&b);
-    let mut allowed = Vec::new();
-    for Written { at, text } in section.list("allowedRoles", notes) {
-        if text.bytes().all(fits) {
-            allowed.push(text);
-        } else {
-            let text = quotable(&text);
-            notes.problem(at, format!("`allowedRoles` has `{text}`; expected role names, `*` standing for any characters"));
-        }
-    }
-    allowed
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::resolved::Config;
+    use crate::system::environment::Environment;
 
     const ROLE: &str = "acs:ram::1:role/puller";
     const PROVIDER: &str = "acs:ram::1:oidc-provider/ack-rrsa-c1";
@@ -404,13 +369,22 @@ mod tests {
         assert!(
             identity("", &[("ALIBABA_CLOUD_ROLE_ARN", "x"), provider, file])
                 .unwrap_err()
-                .contains("form")
+                .contains("expected `acs:ram::")
         );
         assert!(
             identity("", &[role, ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", "x"), file])
                 .unwrap_err()
-                .contains("form")
+                .contains("expected `acs:ram::")
         );
+    }
+
+    #[test]
+    fn the_environment_names_the_session_of_its_identity_alone() {
+        let name = ("ALIBABA_CLOUD_ROLE_SESSION_NAME", "my-audit-name");
+        let session = |text: &str| resolve(text, &[name]).unwrap().entries[0].session_name.clone();
+        assert_eq!(session(""), "my-audit-name");
+        let entry = "acr-registry-info: [{instanceId: cri-a}]";
+        assert_eq!(session(entry), "aliyun-acr-credential-provider");
     }
 
     #[test]

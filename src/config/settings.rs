@@ -1,6 +1,7 @@
 //! `credential-provider`: our own settings, all optional.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,14 +9,15 @@ use crate::aliyun::endpoint::Network;
 use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::metadata;
 use crate::aliyun::registry_host::{is_host_and_port, is_port};
-use crate::config::diagnostics::notes::{Notes, quotable};
-use crate::config::file::{Section, Written};
-use crate::kubelet::go_duration;
+use crate::config::diagnostics::notes::Notes;
+use crate::config::file::Section;
+use crate::system::go_duration;
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
 const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token";
 
 const TIMEOUT: Duration = Duration::from_secs(25);
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// The kubelet kills a plugin after a minute; above this its message would come instead of ours.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(50);
 const MARGIN: Duration = Duration::from_secs(30);
@@ -61,71 +63,73 @@ pub struct Endpoints {
 
 impl Settings {
     pub(super) fn read(section: &Section, endpoints: &Section, notes: &mut Notes) -> Self {
+        let mut url = |name: &str| base_url(name, endpoints, notes);
         let endpoints = Endpoints {
-            sts: base_url("sts", endpoints, notes),
-            cr: base_url("cr", endpoints, notes),
-            metadata: base_url("metadata", endpoints, notes),
-            registry: base_url("registry", endpoints, notes),
+            sts: url("sts"),
+            cr: url("cr"),
+            metadata: url("metadata"),
+            registry: url("registry"),
         };
+        let mut path = |name: &str| section.value(name, notes, absolute);
+        let (ca_file, oidc_token_file) = (path("caFile"), path("oidcTokenFile"));
+        let mut text = |name: &str, fits: fn(&str) -> bool| {
+            section.value(name, notes, |text| fits(text).then(|| text.to_owned()))
+        };
+        let worker_role_name = text("workerRoleName", is_role_name);
+        let (cluster_id, account_id) =
+            (text("clusterId", is_cluster_id), text("accountId", is_account_id));
+        let mut duration = |name: &str, range: RangeInclusive<Duration>| {
+            let within = |text: &str| go_duration::parse_go(text).filter(|it| range.contains(it));
+            section.value(name, notes, within)
+        };
+        let margin = duration("margin", Duration::ZERO..=LONGEST_MARGIN).unwrap_or(MARGIN);
+        let timeout = duration("timeout", SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).unwrap_or(TIMEOUT);
+        let cache_dir = section.value("cacheDir", notes, |text| match text {
+            "off" => Some(None),
+            path => absolute(path).map(|path| Some(CacheDir::At(path))),
+        });
         Self {
             endpoints,
-            network: network(section, notes),
-            ca_file: absolute("caFile", section, notes),
-            oidc_token_file: absolute("oidcTokenFile", section, notes)
-                .unwrap_or_else(|| PathBuf::from(OIDC_TOKEN_FILE)),
-            worker_role_name: checked(
-                "workerRoleName",
-                section,
-                notes,
-                is_role_name,
-                "a RAM role's name, not its ARN",
-            ),
-            node_region: region("nodeRegion", section, notes),
-            margin: duration("margin", MARGIN, Duration::ZERO..=LONGEST_MARGIN, section, notes),
-            cache_dir: cache_dir(section, notes),
-            timeout: duration(
-                "timeout",
-                TIMEOUT,
-                Duration::from_secs(1)..=LONGEST_TIMEOUT,
-                section,
-                notes,
-            ),
-            cluster_id: checked("clusterId", section, notes, is_cluster_id, "letters and digits"),
-            account_id: checked(
-                "accountId",
-                section,
-                notes,
-                is_account_id,
-                "an account id: digits only",
-            ),
+            network: section.value("network", notes, |text| match text {
+                "auto" => Some(Network::Auto),
+                "vpc" => Some(Network::Vpc),
+                "internet" => Some(Network::Internet),
+                _ => None,
+            }),
+            ca_file,
+            oidc_token_file: oidc_token_file.unwrap_or_else(|| PathBuf::from(OIDC_TOKEN_FILE)),
+            worker_role_name,
+            node_region: section.value("nodeRegion", notes, Region::parse),
+            margin,
+            cache_dir: cache_dir.unwrap_or(Some(CacheDir::Default)),
+            timeout,
+            cluster_id,
+            account_id,
         }
     }
 }
 
-/// A region id behind a key.
-pub(super) fn region(name: &str, section: &Section, notes: &mut Notes) -> Option<Region> {
-    let written = section.text(name, notes)?;
-    let region = Region::parse(&written.text);
-    if region.is_none() {
-        notes.problem(
-            written.at,
-            format!(
-                "`{name}` is `{}`; expected a region id such as cn-hangzhou",
-                quotable(&written.text)
-            ),
-        );
-    }
-    region
+/// What is wrong with a base URL, to be put behind its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    #[error("not a URL; expected https://<host>")]
+    NoScheme,
+    #[error("not a base URL; expected https://<host>[:port] and nothing behind it")]
+    NoBase,
+    #[error("http; expected https (http is for loopback and the metadata address only)")]
+    Http,
+    #[error("neither https nor http")]
+    OtherScheme,
 }
 
 /// Checks a base URL: https, or http where the traffic stays on the machine.
 ///
 /// # Errors
 ///
-/// What is wrong with it, to be put behind its name.
-pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, String> {
+/// See [`UrlError`].
+pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, UrlError> {
     let trimmed = url.strip_suffix('/').unwrap_or(url);
-    let (scheme, authority) = trimmed.split_once("://").ok_or("no URL; expected https://<host>")?;
+    let (scheme, authority) = trimmed.split_once("://").ok_or(UrlError::NoScheme)?;
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
@@ -135,13 +139,13 @@ pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, String> {
         Some(inner) => inner.parse().ok().map(IpAddr::V6),
         None => host.parse().ok().map(IpAddr::V4),
     };
-    // A dot at its end makes a name absolute. What ends in a number is an address and no name.
+    // A dot at its end makes a name absolute. What ends in a number is an address and not a name.
     let bare = host.strip_suffix('.').unwrap_or(host);
     let digits = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     let is_address = bare.rsplit('.').next().is_some_and(digits);
     let name = !is_address && !host.contains(':') && is_host_and_port(bare);
     if !(name || address.is_some()) || !port.is_none_or(is_port) {
-        return Err("no base URL; expected https://<host>[:port] and nothing behind it".to_owned());
+        return Err(UrlError::NoBase);
     }
     let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
     match scheme {
@@ -149,112 +153,25 @@ pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, String> {
         "http" if loopback || (is_metadata && trimmed == metadata::ADDRESS) => {
             Ok(trimmed.to_owned())
         }
-        "http" => {
-            Err("http; expected https (http is for loopback and the metadata address only)"
-                .to_owned())
-        }
-        _ => Err("neither https nor http".to_owned()),
+        "http" => Err(UrlError::Http),
+        _ => Err(UrlError::OtherScheme),
     }
 }
 
 fn base_url(name: &str, section: &Section, notes: &mut Notes) -> Option<String> {
     let written = section.text(name, notes)?;
-    match check_base_url(&written.text, name == "metadata") {
-        Ok(url) => Some(url),
-        Err(wrong) => {
-            notes.problem(written.at, format!("`endpoints.{name}` is {wrong}"));
-            None
-        }
-    }
+    let checked = check_base_url(&written.text, name == "metadata");
+    let wrong = |wrong| notes.problem(written.at, format!("`endpoints.{name}` is {wrong}"));
+    checked.map_err(wrong).ok()
 }
 
-fn network(section: &Section, notes: &mut Notes) -> Option<Network> {
-    let written = section.text("network", notes)?;
-    match written.text.as_str() {
-        "auto" => Some(Network::Auto),
-        "vpc" => Some(Network::Vpc),
-        "internet" => Some(Network::Internet),
-        other => {
-            notes.problem(
-                written.at,
-                format!("`network` is `{}`; expected auto, vpc or internet", quotable(other)),
-            );
-            None
-        }
-    }
-}
-
-fn cache_dir(section: &Section, notes: &mut Notes) -> Option<CacheDir> {
-    if section.text("cacheDir", notes).is_some_and(|written| written.text == "off") {
-        return None;
-    }
-    Some(absolute("cacheDir", section, notes).map_or(CacheDir::Default, CacheDir::At))
-}
-
-/// The kubelet's working directory is none of ours, so a path must not depend on it.
-fn absolute(name: &str, section: &Section, notes: &mut Notes) -> Option<PathBuf> {
-    let written = section.text(name, notes)?;
-    if !Path::new(&written.text).is_absolute() {
-        notes.problem(
-            written.at,
-            format!("`{name}` is `{}`; expected an absolute path", quotable(&written.text)),
-        );
-        return None;
-    }
-    Some(PathBuf::from(written.text))
-}
-
-fn checked(
-    name: &str,
-    section: &Section,
-    notes: &mut Notes,
-    fits: fn(&str) -> bool,
-    expected: &str,
-) -> Option<String> {
-    let Written { at, text } = section.text(name, notes)?;
-    if !fits(&text) {
-        notes.problem(at, format!("`{name}` is `{}`; expected {expected}", quotable(&text)));
-        return None;
-    }
-    Some(text)
+/// The kubelet decides what the working directory is, so a path must not depend on it.
+pub(super) fn absolute(text: &str) -> Option<PathBuf> {
+    Path::new(text).is_absolute().then(|| PathBuf::from(text))
 }
 
 fn is_cluster_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 54
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn duration(
-    name: &str,
-    default: Duration,
-    range: std::ops::RangeInclusive<Duration>,
-    section: &Section,
-    notes: &mut Notes,
-) -> Duration {
-    let Some(written) = section.text(name, notes) else {
-        return default;
-    };
-    let Some(value) = go_duration::parse_go(&written.text) else {
-        notes.problem(
-            written.at,
-            format!("`{name}` is `{}`; expected a duration such as 25s", quotable(&written.text)),
-        );
-        return default;
-    };
-    if !range.contains(&value) {
-        let bounds =
-            [range.start(), range.end()].map(|bound| go_duration::format_go(bound.as_secs()));
-        notes.problem(
-            written.at,
-            format!(
-                "`{name}` is {}; expected {} to {}",
-                quotable(&written.text),
-                bounds[0],
-                bounds[1]
-            ),
-        );
-        return default;
-    }
-    value
 }

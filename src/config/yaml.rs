@@ -1,78 +1,23 @@
-//! YAML as a tree in which every value knows its line and column in the file.
+//! Reads YAML into a tree in which every value knows its line and column in the file.
 //!
-//! A `ConfigMap` holds YAML inside YAML strings. What is wrong inside such a string is told at its
-//! place in the file, so the tree is built from parser events rather than by a deserialiser,
-//! which stops at the first mistake and knows only one level.
+//! A `ConfigMap` holds YAML inside YAML strings. A mistake inside such a string is reported at its
+//! place in the file. So the tree is built from the parser's events: a deserialiser stops at the
+//! first mistake and knows only one level.
 
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use crate::config::diagnostics::bounds::{
-    MAX_DEPTH, MAX_NODES, Spent, check_marks, counted, exceeded, marks,
-};
-pub use crate::config::diagnostics::lines::{Lines, Position};
+use crate::config::diagnostics::bounds::{Exceeded, MAX_DEPTH, Spent, check_marks, counted, marks};
+use crate::config::diagnostics::lines::Lines;
 use crate::config::diagnostics::notes::{Notes, quotable};
+use crate::config::node::Layout;
 
-/// A value and where it begins.
-#[derive(Debug, Clone)]
-pub struct Node {
-    pub at: Position,
-    pub value: Value,
-}
+pub use crate::config::diagnostics::lines::Position;
+pub use crate::config::diagnostics::notes::Note;
+pub use crate::config::node::{Key, Node, Scalar, Value};
 
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// Nothing behind the key, `~` or `null`.
-    Null,
-    Scalar(Scalar),
-    Sequence(Vec<Node>),
-    Mapping(Vec<(Key, Node)>),
-}
-
-#[derive(Debug, Clone)]
-pub struct Key {
-    pub at: Position,
-    pub name: String,
-}
-
-/// A text, and how places in it are found in the file.
-#[derive(Debug, Clone)]
-pub struct Scalar {
-    pub text: String,
-    /// Written without quotes, so that `true` is a truth value and `1` a number.
-    pub is_plain: bool,
-    layout: Layout,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Layout {
-    /// A literal block (`|`): its first line is this line of the file.
-    Block { first_line: usize },
-    /// On one line without escapes: its first character is here.
-    Inline(Position),
-    /// Folded or escaped: only its beginning is known.
-    Opaque(Position),
-}
-
-impl Layout {
-    /// Where the text begins.
-    fn start(self) -> Position {
-        match self {
-            Self::Block { first_line } => Position { line: first_line, column: 1 },
-            Self::Inline(at) | Self::Opaque(at) => at,
-        }
-    }
-}
-
-/// A mistake, or something worth saying, at its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    pub at: Position,
-    pub message: String,
-}
-
-/// Why a text is no tree.
+/// Why a text cannot be read.
 #[derive(Debug, Clone)]
 pub enum YamlError {
     /// The parser did not understand it.
@@ -83,18 +28,32 @@ pub enum YamlError {
     TooMuch(Note),
 }
 
-/// Reads one YAML document; none for an empty text.
+impl From<Exceeded> for YamlError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::TooMuch(exceeded.into())
+    }
+}
+
+/// Reads the first YAML document, as Go's libraries do; none for an empty text.
 ///
 /// # Errors
 ///
-/// At the first place that is no YAML, has a repeated key, or goes beyond the bounds.
+/// At the first place that is not YAML, has a repeated key, or goes beyond the bounds.
 pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
-    let (mut notes, blanks) = (Notes::default(), HashMap::new());
-    let document = Reading::new(text, &blanks).document(&mut notes)?;
+    let mut notes = Notes::default();
+    check_marks(marks(text), Position::START)?;
+    let mut reading = Reading::new(text);
+    let document = Builder::new(text, None, &mut reading, &mut notes).first_document()?;
     match notes.problems.notes.into_iter().next() {
         Some(first) => Err(YamlError::Content(first)),
         None => Ok(document),
     }
+}
+
+/// A text as YAML and JSON both read it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A file that is being read, with the texts in it that are YAML themselves. The bounds are for
@@ -105,19 +64,18 @@ pub struct Reading<'t> {
 }
 
 impl<'t> Reading<'t> {
-    /// `blanks` are those that were put into the file's text, as [`Lines`] has them.
-    pub fn new(text: &'t str, blanks: &'t HashMap<usize, usize>) -> Self {
-        Self { lines: Lines::new(text, blanks), spent: Spent::default() }
+    pub fn new(text: &'t str) -> Self {
+        Self { lines: Lines::new(text), spent: Spent::default() }
     }
 
     /// The file itself, which goes on after a repeated key, of which the first value counts.
     ///
     /// # Errors
     ///
-    /// At the first place that is no YAML or goes beyond the bounds.
+    /// At the first place that is not YAML or goes beyond the bounds.
     pub fn document(&mut self, notes: &mut Notes) -> Result<Option<Node>, YamlError> {
         let text = self.lines.text;
-        let at = Position { line: 1, column: 1 };
+        let at = Position::START;
         check_marks(marks(text), at)?;
         Builder::new(text, None, self, notes).document()
     }
@@ -137,6 +95,7 @@ impl<'t> Reading<'t> {
         }
         self.spent.marks += marks(text);
         let read = check_marks(self.spent.marks, layout.start())
+            .map_err(YamlError::from)
             .and_then(|()| Builder::new(text, Some(*layout), self, notes).document());
         self.spent.all = matches!(read, Err(YamlError::TooMuch(_)));
         read
@@ -148,31 +107,13 @@ impl<'t> Reading<'t> {
     ///
     /// If there are too many.
     pub fn count(&mut self, values: usize, at: Position) -> Result<(), YamlError> {
-        self.spent.nodes += values;
-        if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
-            return Err(YamlError::TooMuch(exceeded(at)));
-        }
-        Ok(())
-    }
-}
-
-impl Node {
-    /// `a text`, `a list`, …, for messages.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self.value {
-            Value::Null => "nothing",
-            Value::Scalar(_) => "a single value",
-            Value::Sequence(_) => "a list",
-            Value::Mapping(_) => "a mapping",
-        }
+        Ok(self.spent.count(values, at)?)
     }
 }
 
 /// Builds the tree from the parser's events.
 struct Builder<'b> {
     parser: Parser<'b, saphyr_parser::StrInput<'b>>,
-    lines: &'b Lines<'b>,
     layout: Option<Layout>,
     /// How far each line of a block is indented in the file; counted once, as blocks may be long.
     indents: Vec<usize>,
@@ -196,7 +137,6 @@ impl<'b> Builder<'b> {
         };
         Self {
             parser: Parser::new_from_str(text),
-            lines: &reading.lines,
             layout,
             indents,
             anchors: HashMap::new(),
@@ -207,7 +147,23 @@ impl<'b> Builder<'b> {
     }
 
     fn document(mut self) -> Result<Option<Node>, YamlError> {
-        let mut document = None;
+        let document = self.first_document()?;
+        match self.first_event()? {
+            None => Ok(document),
+            Some((_, at)) => Err(YamlError::Content(Note {
+                at,
+                message: "a second YAML document; only one is read".into(),
+            })),
+        }
+    }
+
+    fn first_document(&mut self) -> Result<Option<Node>, YamlError> {
+        let first = self.first_event()?;
+        first.map(|(event, at)| self.node(event, at, 0)).transpose()
+    }
+
+    /// The event that a document's value begins with; none at the end.
+    fn first_event(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {
         while let Some((event, at)) = self.next()? {
             match event {
                 Event::StreamStart
@@ -215,16 +171,10 @@ impl<'b> Builder<'b> {
                 | Event::DocumentEnd
                 | Event::Nothing => {}
                 Event::StreamEnd => break,
-                _ if document.is_some() => {
-                    return Err(YamlError::Content(Note {
-                        at,
-                        message: "a second YAML document; only one is read".into(),
-                    }));
-                }
-                event => document = Some(self.node(event, at, 0)?),
+                event => return Ok(Some((event, at))),
             }
         }
-        Ok(document)
+        Ok(None)
     }
 
     fn next(&mut self) -> Result<Option<(Event<'b>, Position)>, YamlError> {
@@ -244,13 +194,10 @@ impl<'b> Builder<'b> {
 
     fn node(&mut self, event: Event<'b>, at: Position, depth: usize) -> Result<Node, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(YamlError::Content(exceeded(at)));
+            return Err(YamlError::Content(Exceeded(at).into()));
         }
         // What an alias stands for is counted below.
-        self.spent.nodes += usize::from(!matches!(event, Event::Alias(_)));
-        if self.spent.nodes + self.spent.repeated.0 > MAX_NODES {
-            return Err(YamlError::TooMuch(exceeded(at)));
-        }
+        self.spent.count(usize::from(!matches!(event, Event::Alias(_))), at)?;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (self.scalar(&text, style, at), anchor),
             Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
@@ -285,7 +232,7 @@ impl<'b> Builder<'b> {
         let as_written = |quotes| self.length == Some(text.chars().count() + quotes);
         let layout = match style {
             _ if unknown => Layout::Opaque(at),
-            // The parser places a block at its first line that is not blank.
+            // The parser places a block at its first line that is not empty.
             ScalarStyle::Literal => Layout::Block {
                 first_line: at
                     .line
@@ -349,20 +296,20 @@ impl<'b> Builder<'b> {
     fn position(&self, marker: Marker) -> Position {
         let (line, column) = (marker.line().max(1), marker.col() + 1);
         match self.layout {
-            None => self.lines.in_file(Position { line, column }),
+            None => Position { line, column },
             Some(Layout::Opaque(at)) => at,
             Some(Layout::Inline(at)) => Position { column: at.column + column - 1, ..at },
             Some(Layout::Block { first_line }) => {
                 // Behind its last line as in that line.
                 let indent = self.indents.get(line - 1).or(self.indents.last()).copied();
                 let column = column + indent.unwrap_or(0);
-                self.lines.in_file(Position { line: first_line + line - 1, column })
+                Position { line: first_line + line - 1, column }
             }
         }
     }
 }
 
-/// What each of a block's lines has lost against the file's, which is blanks alone.
+/// What each of a block's lines has lost against the file's, which is spaces alone.
 fn indents(lines: &Lines<'_>, first_line: usize, text: &str) -> Vec<usize> {
     let in_file = lines.from(first_line).unwrap_or_default().lines();
     in_file.zip(text.lines()).map(|(whole, line)| whole.len().saturating_sub(line.len())).collect()
@@ -371,14 +318,15 @@ fn indents(lines: &Lines<'_>, first_line: usize, text: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::diagnostics::bounds::MAX_NODES;
 
     /// As many values as are read, in a string as a `ConfigMap` has it.
     #[test]
     fn a_long_block_takes_no_long_time() {
         let source = format!("data: |\n{}", "    - a\n".repeat(MAX_NODES - 3));
         let begun = crate::system::clock::instant();
-        let (blanks, notes) = (HashMap::new(), &mut Notes::default());
-        let mut reading = Reading::new(&source, &blanks);
+        let notes = &mut Notes::default();
+        let mut reading = Reading::new(&source);
         let document = reading.document(notes).unwrap().unwrap();
         let Value::Mapping(pairs) = document.value else { panic!("a mapping") };
         let Value::Scalar(block) = &pairs[0].1.value else { panic!("a text") };

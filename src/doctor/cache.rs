@@ -6,11 +6,9 @@ use rustix::io::Errno;
 
 use crate::cache::Cache;
 use crate::cache::store::{Store, Unusable};
-use crate::doctor::report::Station;
+use crate::doctor::report::{Check, Name};
 use crate::pull::registry_token::Login;
 use crate::system::clock;
-
-const NAME: &str = "cache";
 
 /// Where the cache is, or why there is nothing to look at. `configured` is false where the
 /// configuration has `off`, and `directory` is none where nothing names one.
@@ -23,10 +21,9 @@ pub fn place(
     directory: Option<&Path>,
     is_root: bool,
 ) -> Result<&Path, &'static str> {
-    const ROOTS: &str =
-        "the kubelet's runs keep theirs as root, which this user cannot see: run doctor as root";
+    const ROOTS: &str = "root's cache is not visible to this user: run doctor as root";
     if !configured {
-        return Err("it is off: each pull asks the cloud");
+        return Err("the cache is off: each pull asks the cloud");
     }
     let directory = directory.ok_or(ROOTS)?;
     match Store::look(directory) {
@@ -35,34 +32,33 @@ pub fn place(
     }
 }
 
-/// The station.
 #[must_use]
-pub fn station(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Station {
+pub fn check(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Check {
     let directory = match place {
         Ok(directory) => directory,
-        Err(why) => return Station::skipped(NAME, why),
+        Err(why) => return Check::skipped(Name::Cache, why),
     };
-    let mut station = Station::new(NAME);
+    let mut check = Check::new(Name::Cache);
     let place = directory.display();
     match Store::look(directory) {
-        Err(why) => station.warn(
+        Err(why) => check.warn(
             format!("{place} is not used: {why}"),
-            "set cacheDir to a directory that only this user can use; it is made with mode 0700",
+            "set cacheDir to a directory that only this user can use, with mode 0700",
         ),
-        Ok(None) => station.tell(format!("{place} is not there yet: the first pull makes it")),
+        Ok(None) => check.detail(format!("{place} does not exist yet: the first pull creates it")),
         Ok(Some(_)) => {
             let now = clock::since_boot();
             let logins = cache.map(Cache::logins::<Login>).unwrap_or_default();
             let lives = logins.iter().filter(|login| now < login.until).count();
-            station.tell(format!(
-                "{place}: {lives} of {} logins of this configuration live",
+            check.detail(format!(
+                "{place}: {lives} of {} logins of this configuration are valid",
                 logins.len()
             ));
             for login in &logins {
                 let left = login.until.saturating_sub(now).as_secs();
-                station.tell(format!("{}: {left} s left", login.value.host));
+                check.detail(format!("{}: {left} s left", login.value.host));
             }
         }
     }
-    station
+    check
 }

@@ -8,74 +8,55 @@ use std::path::Path;
 
 use crate::aliyun::endpoint::Network;
 use crate::aliyun::registry_host::RegistryHost;
-use crate::config::yaml::{Note, Position};
+use crate::config::yaml::Position;
 use crate::config::{
-    Config, ConfigError, Entry, IdentitySource, MAX_FILE, PodIdentity, Scope, Source,
+    Config, ConfigError, Entry, IdentitySource, MAX_FILE, Mistakes, PodIdentity, SYSTEM_PATH,
+    Scope, Source, variables,
 };
-use crate::doctor::report::{Station, Status};
+use crate::doctor::report::{Check, Name, Status};
 use crate::failure::Exit;
 use crate::system::environment::Environment;
-
-const NAME: &str = "configuration";
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
 
-/// Variables that are an identity where no entry is configured.
-const IDENTITY_VARIABLES: [&str; 5] = [
-    "ALIBABA_CLOUD_ACCESS_KEY_ID",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
-    "ALIBABA_CLOUD_ROLE_ARN",
-    "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
-    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
-];
-
-/// The station for a configuration that can be used, or not.
+/// The check for a configuration that can be used, or not.
 #[must_use]
-pub fn station(result: &Result<Config, ConfigError>, environment: &Environment) -> Station {
+pub fn check(result: Result<&Config, &ConfigError>, environment: &Environment) -> Check {
     match result {
         Ok(config) => usable(config, environment),
         Err(error) => unusable(error, environment),
     }
 }
 
-fn unusable(error: &ConfigError, environment: &Environment) -> Station {
-    let mut station = Station::new(NAME);
+fn unusable(error: &ConfigError, environment: &Environment) -> Check {
+    let mut check = Check::new(Name::Configuration);
     match error {
-        ConfigError::Wrong { path, problems, more } => {
-            mistakes(path, problems, *more, &mut station);
-        }
+        ConfigError::Wrong(wrong) => mistakes(wrong, &mut check),
         ConfigError::Unreadable { .. } => {
-            station.warn(error.to_string(), "see that the path is right and the file readable");
+            check.warn(error.to_string(), "see that the path is right and the file readable");
         }
         ConfigError::Distrusted { path, .. } => {
-            station.warn(
+            check.warn(
                 error.to_string(),
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
             );
             // Whoever checks a file away from its node wants to hear of the rest as well.
-            if let Some(Err(ConfigError::Wrong { problems, more, .. })) =
-                all_the_same(path, environment)
-            {
-                mistakes(path, &problems, more, &mut station);
+            if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
+                mistakes(&wrong, &mut check);
             }
         }
-        ConfigError::Environment(_) => station.warn(
-            error.to_string(),
-            "unset what is not meant, or configure an entry in acr-registry-info",
-        ),
     }
-    station.status = Status::Failed;
-    station.exit = Exit::Usage as u8;
-    station
+    check.status = Status::Failed;
+    check.exit = Exit::Usage as u8;
+    check
 }
 
-fn mistakes(path: &Path, problems: &[Note], more: usize, station: &mut Station) {
-    for note in problems {
-        let what = format!("{}:{}: {}", path.display(), note.at, note.message);
-        station.warn(what, "correct the lines named above");
+fn mistakes(mistakes: &Mistakes, check: &mut Check) {
+    for (what, remedy) in mistakes.all() {
+        check.warn(what, remedy);
     }
-    station.and_more(more);
+    check.and_more(mistakes.more);
 }
 
 /// What a file that is not used would mean if it were.
@@ -88,29 +69,34 @@ fn all_the_same(path: &Path, environment: &Environment) -> Option<Result<Config,
     Some(Config::of(Some(source), environment))
 }
 
-fn usable(config: &Config, environment: &Environment) -> Station {
-    let mut station = Station::new(NAME);
+fn usable(config: &Config, environment: &Environment) -> Check {
+    let mut check = Check::new(Name::Configuration);
     match &config.path {
-        Some(path) => station.tell(format!("{}: no mistakes", path.display())),
-        None => station.tell("no file: registries of the node's own account are answered"),
+        Some(path) => check.detail(format!("{}: no mistakes", path.display())),
+        None => check.detail(format!(
+            "no file at {SYSTEM_PATH}: registries of the node's own account are answered"
+        )),
     }
     for entry in &config.entries {
-        station.tell(summary(entry));
+        check.detail(summary(entry));
     }
     let settings = names(config.written.settings.iter().map(|(name, at)| (name, *at)));
     if !settings.is_empty() {
-        station.tell(format!("settings in credential-provider: {settings}"));
+        check.detail(format!("settings in credential-provider: {settings}"));
     }
-    ignored(config, environment, &mut station);
+    ignored(config, environment, &mut check);
     for warning in &config.warnings {
-        station.odd(warning.clone(), None);
+        check.problem(warning.clone(), None);
     }
-    station.and_more(config.more_warnings);
+    if let Err(wrong) = variables::log_level(environment) {
+        check.warn(wrong.to_string(), wrong.remedy());
+    }
+    check.and_more(config.more_warnings);
     for entry in &config.entries {
-        what_will_bite(entry, config, &mut station);
+        what_will_bite(entry, config, &mut check);
     }
-    overlaps(config, &mut station);
-    station
+    overlaps(config, &mut check);
+    check
 }
 
 /// An entry in a line: which hosts, which instance, who asks, through which role.
@@ -134,11 +120,11 @@ fn summary(entry: &Entry) -> String {
 }
 
 /// What is in the file, or in the environment, and does not count here.
-fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
+fn ignored(config: &Config, environment: &Environment, check: &mut Check) {
     let ignored = &config.written.ignored;
     if !ignored.is_empty() {
         let names = names(ignored.iter().map(|(name, at, _)| (name, *at)));
-        station.tell(format!("without a meaning on a node: {names}"));
+        check.detail(format!("without a meaning on a node: {names}"));
     }
     let restricts = |(name, _, value): &&(String, Position, String)| {
         ["service-account", "watch-namespace"].contains(&name.as_str())
@@ -146,7 +132,7 @@ fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
     };
     let everybody = config.entries.iter().any(|entry| !pods_alone(entry));
     for (name, at, _) in ignored.iter().filter(restricts).filter(|_| everybody) {
-        station.warn(
+        check.warn(
             format!(
                 "{}`{name}` does not restrict who pulls: every pod of the node does",
                 prefix(config, Some(*at))
@@ -154,11 +140,10 @@ fn ignored(config: &Config, environment: &Environment, station: &mut Station) {
             "where that matters use RRSA with `podIdentity: required` (Kubernetes 1.33 and later); else take the key out",
         );
     }
-    let unused: Vec<&str> =
-        IDENTITY_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    let unused = variables::unused_with_entries(environment);
     if !unused.is_empty() && config.entries.iter().any(|entry| entry.written.at.is_some()) {
         let names = unused.join(", ");
-        station.tell(format!("set in the environment and not used, as there are entries: {names}"));
+        check.detail(format!("set in the environment and not used, as there are entries: {names}"));
     }
 }
 
@@ -186,12 +171,12 @@ fn prefix(config: &Config, at: Option<Position>) -> String {
     }
 }
 
-fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
+fn what_will_bite(entry: &Entry, config: &Config, check: &mut Check) {
     let at = |key: &str| place(config, entry, key);
     let roles = last_roles(entry);
     if !roles.is_empty() && entry.expire_duration > EVERY_ROLE_GRANTS {
         let (seconds, roles) = (entry.expire_duration, roles.join(" and "));
-        station.warn(
+        check.warn(
             format!("{}`expireDuration` {seconds} is refused unless the role's maximum session was raised: every role grants {EVERY_ROLE_GRANTS}", at("expireDuration")),
             format!("set the maximum session duration of {roles} to {seconds} or more, if that is not done, or take expireDuration out"),
         );
@@ -201,14 +186,14 @@ fn what_will_bite(entry: &Entry, config: &Config, station: &mut Station) {
             Some(_) => at("customAccessKey"),
             None => "environment: ".to_owned(),
         };
-        station.warn(
+        check.warn(
             format!("{at}an AccessKey that does not end by itself lies on this node"),
             "prefer the worker role or RRSA; else give its user nothing but the pull policy, and rotate the key",
         );
     }
     let Scope::Domains(domains) = &entry.scope else { return };
     for host in domains {
-        domain(host, entry, config, station);
+        domain(host, entry, config, check);
     }
 }
 
@@ -225,19 +210,18 @@ fn last_roles(entry: &Entry) -> Vec<String> {
     roles
 }
 
-fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {
+fn domain(host: &str, entry: &Entry, config: &Config, check: &mut Check) {
     let at = |key: &str| place(config, entry, key);
-    let first = host.split('.').next().unwrap_or(host);
-    let vpc = first.ends_with("-vpc") || first.ends_with("-internal");
-    if vpc && config.settings.network == Some(Network::Internet) {
-        station.warn(
+    let form = RegistryHost::parse(host);
+    let inside = form.as_ref().is_some_and(RegistryHost::is_inside);
+    if inside && config.settings.network == Some(Network::Internet) {
+        check.warn(
             format!("{}`{host}` is a host within a VPC, and `network: internet` takes public ones for STS and ACR", at("domains")),
             "set network: auto or vpc, or name the registry's public host",
         );
     }
-    let form = RegistryHost::parse(host);
     if let Some(RegistryHost::PersonalInstance { .. }) = form {
-        station.warn(
+        check.warn(
             format!(
                 "{}`{host}` is a Personal Edition instance of the kind created from 2024-09-09",
                 at("domains")
@@ -248,7 +232,7 @@ fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {
     if let (Some(form), Some(region)) = (&form, &entry.region)
         && form.region() != region
     {
-        station.warn(
+        check.warn(
             format!(
                 "{}`regionId` is {region}, and `{host}` is in {}",
                 at("regionId"),
@@ -259,9 +243,9 @@ fn domain(host: &str, entry: &Entry, config: &Config, station: &mut Station) {
     }
 }
 
-/// What two entries claim: of hosts that both name the first answers, of instances that are not
-/// told apart by a host neither.
-fn overlaps(config: &Config, station: &mut Station) {
+/// What two entries claim. Of two that name a host the first answers. Of two that claim an
+/// instance and name no host neither does.
+fn overlaps(config: &Config, check: &mut Check) {
     let mut claims: HashMap<String, &Entry> = HashMap::new();
     for entry in &config.entries {
         let (key, own): (_, Vec<String>) = match &entry.scope {
@@ -285,12 +269,12 @@ fn overlaps(config: &Config, station: &mut Station) {
             };
             let at = place(config, entry, key);
             if entry.scope == Scope::Instances {
-                station.warn(
+                check.warn(
                     format!("{at}{first} has {claim} too: a pull from it ends with an error"),
                     "name the host in `domains` of the entry that is to answer for it",
                 );
             } else {
-                station.warn(
+                check.warn(
                     format!("{at}{first} has `{claim}` too, and answers: this one never does"),
                     format!("take {claim} out of one of them"),
                 );

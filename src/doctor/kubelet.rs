@@ -1,111 +1,162 @@
-//! How the kubelet of this machine is set up: would it run this program for an image?
+//! How the kubelet of this machine is set up: does it run this program for an image, and how?
+
+mod binary;
+mod images;
+mod invocation;
+mod token_modes;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::doctor::invocation;
-use crate::doctor::pods;
-use crate::doctor::report::Station;
-use crate::doctor::token_modes;
-use crate::kubelet::match_images::matches;
+use crate::doctor::report::{Check, Name};
+use crate::kubelet::flags::{BIN_DIR, CONFIG};
+use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
+use crate::kubelet::mistake::Finding;
 use crate::kubelet::process::{Kubelet, running};
-use crate::kubelet::provider_config::{self, Provider};
-use crate::system::environment::Environment;
+use crate::kubelet::provider_config::{Provider, ProviderConfig};
+use crate::kubelet::provider_rules;
+use crate::program::PROGRAM;
 
-const NAME: &str = "kubelet";
-pub(super) const PROGRAM: &str = "aliyun-acr-credential-provider";
-const CONFIG_FLAG: &str = "--image-credential-provider-config";
-const BIN_DIR_FLAG: &str = "--image-credential-provider-bin-dir";
+pub use invocation::{Invocation, ReadArguments};
 
-/// What there is to say of the kubelet.
-pub struct Found {
-    pub station: Station,
-    /// The images that the kubelet asks for with a pod's token.
-    pub with_tokens: Vec<String>,
+/// The kubelet as far as it is seen.
+pub struct Look {
+    root: PathBuf,
+    kubelet: Option<Kubelet>,
+    /// The values of both flags.
+    file: Option<String>,
+    bin_dir: Option<String>,
+    /// The providers that are this program.
+    ours: Vec<Provider>,
+    others: Vec<Provider>,
+    /// What is wrong with the form of its configuration.
+    findings: Vec<Finding>,
+    read_arguments: ReadArguments,
 }
 
-/// Looks at the kubelet, whose files and `proc` are below `root`. `images` are what should match,
-/// and the configuration, where it can be read, what the program would do when it is asked, in this
-/// environment.
-#[must_use]
-pub fn look(
-    root: &Path,
-    images: &[String],
-    config: Option<&Config>,
-    environment: &Environment,
-) -> Found {
-    let mut with_tokens = Vec::new();
-    let station = station(root, images, config, environment, &mut with_tokens);
-    Found { station, with_tokens }
-}
-
-fn station(
-    root: &Path,
-    images: &[String],
-    config: Option<&Config>,
-    environment: &Environment,
-    with_tokens: &mut Vec<String>,
-) -> Station {
-    let Some(kubelet) = running(root) else {
-        return Station::skipped(NAME, "no kubelet runs on this machine, or it is not to be seen");
-    };
-    let mut station = Station::new(NAME);
-    let (file, bin_dir) = (kubelet.flag(CONFIG_FLAG), kubelet.flag(BIN_DIR_FLAG));
-    let (Some(file), Some(bin_dir)) = (file, bin_dir) else {
-        station.warn(
-            format!("the running kubelet has not both {CONFIG_FLAG} and {BIN_DIR_FLAG}: it never runs this program"),
-            "add both flags and restart the kubelet (on ACK nodes in /etc/kubernetes/kubelet-customized-args.conf); README, \"A real node in five minutes\"",
-        );
-        return station;
-    };
-    if let Some(minor) = kubelet.minor {
-        station.tell(format!("Kubernetes 1.{minor}"));
+impl Look {
+    /// The kubelet's files and `proc` are below `root`.
+    #[must_use]
+    pub fn at(root: &Path, read_arguments: ReadArguments) -> Self {
+        let kubelet = running(root);
+        let flag = |name| kubelet.as_ref().and_then(|kubelet| kubelet.flags.value(name));
+        let (file, bin_dir) = (flag(CONFIG), flag(BIN_DIR));
+        let (mut config, mut folder) = (ProviderConfig::default(), PathBuf::new());
+        if let (Some(kubelet), Some(file), Some(bin_dir)) = (&kubelet, &file, &bin_dir) {
+            config = ProviderConfig::read(file, kubelet);
+            folder = kubelet.path(bin_dir);
+        }
+        let is_ours = |provider: &Provider| token_modes::is_ours(provider, &folder);
+        let (ours, others) = config.providers.into_iter().partition(is_ours);
+        let root = root.to_owned();
+        let findings = config.findings;
+        Self { root, kubelet, file, bin_dir, ours, others, findings, read_arguments }
     }
-    let providers = match provider_config::read(&file, &kubelet) {
-        Ok(providers) => providers,
-        Err(why) => {
-            station.warn(
-                format!("{file}: {why}"),
-                "correct the file: a kubelet that is restarted now would not start, or, where others can write it, run what they say as root",
+
+    /// How the kubelet runs the program for an image, or for any.
+    #[must_use]
+    pub fn invocation(&self, image: Option<&str>) -> Option<Invocation> {
+        let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
+        let provider = hit.or(self.ours.first())?;
+        Invocation::of(provider, self.kubelet.as_ref()?, self.read_arguments)
+    }
+
+    /// Whether the kubelet asks for an image with a pod's token.
+    #[must_use]
+    pub fn sends_tokens(&self, image: &str) -> bool {
+        images::providers(&self.ours, image).iter().any(|provider| provider.tokens.is_some())
+    }
+
+    /// `images` are what the kubelet should ask for. The configuration, where it can be read, says
+    /// what the program then does.
+    #[must_use]
+    pub fn check(&self, images: &[String], config: Option<&Config>) -> Check {
+        let mut check = Check::new(Name::Kubelet);
+        let Some(kubelet) = &self.kubelet else {
+            check.warn("this user sees no kubelet process", not_seen(&self.root));
+            return check;
+        };
+        let (Some(file), Some(bin_dir)) = (&self.file, &self.bin_dir) else {
+            let flags = [(CONFIG, &self.file), (BIN_DIR, &self.bin_dir)];
+            let missing = flags.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
+            let missing: Vec<&str> = missing.collect();
+            check.refuse(
+                format!("the kubelet runs without {}, so it never runs this program", missing.join(" and ")),
+                "add the flags and restart the kubelet (on an ACK node in /etc/kubernetes/kubelet-customized-args.conf)",
             );
-            return station;
+            return check;
+        };
+        let (ours, others) = (&self.ours, &self.others);
+        let release = kubelet.release.map(|release| format!("Kubernetes {release}"));
+        let names = ours.iter().map(|provider| {
+            let mode = if provider.tokens.is_some() { " with service account tokens" } else { "" };
+            format!("{}{mode}", provider.name)
+        });
+        let summary: Vec<String> = release.into_iter().chain(names).collect();
+        check.detail(format!("{} in {file}", summary.join(", ")));
+        self.mistakes(kubelet, &mut check);
+        if ours.is_empty() && !others.is_empty() {
+            none_is_ours(file, bin_dir, others, kubelet, &mut check);
         }
+        for provider in ours {
+            binary::check(bin_dir, provider, true, kubelet, &mut check);
+            invocation::check(provider, config, kubelet, self.read_arguments, &mut check);
+            token_modes::audience(provider, &mut check);
+        }
+        for provider in others {
+            binary::check(bin_dir, provider, false, kubelet, &mut check);
+        }
+        for image in images.iter().filter(|_| !ours.is_empty()) {
+            images::check(ours, image, &mut check);
+            if let Some(config) = config {
+                token_modes::served(image, &images::providers(ours, image), config, &mut check);
+            }
+        }
+        since_its_start(ours, kubelet, &mut check);
+        apart(ours, others, &mut check);
+        check
+    }
+
+    /// What is wrong with the kubelet's configuration. One provider that it refuses is enough for it
+    /// not to start; what only keeps a provider from being run matters for ours alone.
+    fn mistakes(&self, kubelet: &Kubelet, check: &mut Check) {
+        let gates = kubelet.feature_gates();
+        let rules = |provider| provider_rules::check(provider, kubelet.release, &gates);
+        let others = self.others.iter().flat_map(rules);
+        let others = others.filter(|finding| finding.mistake.stops_the_kubelet());
+        let found: Vec<Finding> = self.ours.iter().flat_map(rules).chain(others).collect();
+        let mut stops = false;
+        for finding in self.findings.iter().chain(&found) {
+            let (what, remedy) = (finding.to_string(), finding.mistake.remedy());
+            stops |= finding.mistake.stops_the_kubelet();
+            if finding.mistake.fails_pulls() {
+                check.refuse(what, remedy);
+            } else {
+                check.warn(what, remedy);
+            }
+        }
+        if stops {
+            check.detail("The kubelet does not start again with this configuration.");
+        }
+    }
+}
+
+/// Units that run a kubelet.
+const UNITS: [&str; 6] =
+    ["kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent", "snap.kubelet.daemon"];
+
+/// What to do where no kubelet runs: which unit should run it.
+fn not_seen(root: &Path) -> String {
+    let folders = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+    let is_there = |unit: &&&str| {
+        folders.iter().any(|folder| root.join(folder).join(format!("{unit}.service")).exists())
     };
-    let folder = kubelet.path(&bin_dir);
-    let is_ours = |provider: &&Provider| token_modes::is_ours(provider, &folder);
-    let (ours, others): (Vec<&Provider>, Vec<&Provider>) = providers.iter().partition(is_ours);
-    if ours.is_empty() {
-        none_is_ours(&file, &bin_dir, &providers, &kubelet, &mut station);
-        return station;
+    match UNITS.iter().find(is_there) {
+        Some(unit) => format!("systemctl status {unit}; journalctl -u {unit} | grep -i credential"),
+        None => "run doctor on a node, as root".to_owned(),
     }
-    for provider in &ours {
-        let mode = if provider.tokens.is_some() { ", with service account tokens" } else { "" };
-        station
-            .tell(format!("{}: {}, {}{mode}", provider.file, provider.name, provider.api_version));
-        binary(&bin_dir, &provider.name, &kubelet, &mut station);
-        provider.check(true, &kubelet, &mut station);
-        invocation::check(provider, config, &kubelet, &mut station);
-        invocation::variables(provider, environment, &mut station);
-    }
-    // One that it refuses is enough for it not to start.
-    for provider in &others {
-        binary(&bin_dir, &provider.name, &kubelet, &mut station);
-        provider.check(false, &kubelet, &mut station);
-    }
-    for image in images {
-        let hits = hit(&ours, image, &mut station);
-        if hits.iter().any(|provider| provider.tokens.is_some()) {
-            with_tokens.push(image.clone());
-        }
-        if let Some(config) = config {
-            pods::served(image, &hits, config, &mut station);
-        }
-    }
-    since_its_start(&ours, &kubelet, &mut station);
-    token_modes::apart(&ours, &others, &mut station);
-    station
 }
 
 fn none_is_ours(
@@ -113,106 +164,60 @@ fn none_is_ours(
     bin_dir: &str,
     providers: &[Provider],
     kubelet: &Kubelet,
-    station: &mut Station,
+    check: &mut Check,
 ) {
     let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
     let nearest = names.iter().find(|name| strsim::levenshtein(name, PROGRAM) <= 4);
     let binary = kubelet.path(&format!("{bin_dir}/{PROGRAM}")).exists();
     let remedy = match (nearest, binary) {
-        (Some(nearest), true) => format!(
-            "name the provider {PROGRAM} in place of {nearest}: it must be the binary's file name"
-        ),
-        _ => format!(
-            "add what `{PROGRAM} render kubelet-config` writes; the provider's name must be the binary's file name in {bin_dir}"
-        ),
+        (Some(nearest), true) => {
+            format!("rename the provider {nearest} to {PROGRAM}, the binary's file name")
+        }
+        _ => format!("add the output of `{PROGRAM} render kubelet-config` to {config}"),
     };
-    station.warn(
-        format!("{config} has no provider named {PROGRAM}, only {}", names.join(", ")),
-        remedy,
-    );
+    check.refuse(format!("{config} has no provider {PROGRAM}, only {}", names.join(", ")), remedy);
 }
 
 /// The kubelet reads its file when it starts, and not again.
-fn since_its_start(ours: &[&Provider], kubelet: &Kubelet, station: &mut Station) {
+fn since_its_start(ours: &[Provider], kubelet: &Kubelet, check: &mut Check) {
     let Some(started) = kubelet.started else { return };
-    let changed = |provider: &&&Provider| {
+    let changed = |provider: &&Provider| {
         fs::metadata(kubelet.path(&provider.file)).is_ok_and(|file| file.mtime() > started)
     };
     if let Some(provider) = ours.iter().find(changed) {
-        station.warn(
-            format!(
-                "{} was changed after the kubelet was started, which has not read it",
-                provider.file
-            ),
-            "restart the kubelet: systemctl restart kubelet",
+        check.warn(
+            format!("{} is newer than the running kubelet, which has not read it", provider.file),
+            "systemctl restart kubelet",
         );
     }
 }
 
-/// The image as the kubelet names it, which knows short names of Docker Hub.
-fn in_full(image: &str) -> String {
-    let first = image.split_once('/').map(|(first, _)| first);
-    let has_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
-    match first {
-        Some(first) if has_host(first) => image.to_owned(),
-        Some(_) => format!("docker.io/{image}"),
-        // A host alone is one that the configuration names.
-        None if image.contains(['.', ':']) => image.to_owned(),
-        None => format!("docker.io/library/{image}"),
-    }
-}
-
-/// The providers that the kubelet runs for an image.
-fn hit<'p>(ours: &[&'p Provider], image: &str, station: &mut Station) -> Vec<&'p Provider> {
-    let image = &in_full(image);
-    // The kubelet asks without tag and digest; for a host alone any path will do.
-    let (host, path) = image.split_at(image.find('/').unwrap_or(image.len()));
-    let path = path.split('@').next().unwrap_or(path);
-    let tag = path.rfind(':').filter(|at| !path.get(*at..).unwrap_or_default().contains('/'));
-    let path = tag.and_then(|at| path.get(..at)).unwrap_or(path);
-    let fits = |pattern: &String| match path {
-        "" => matches(pattern.split('/').next().unwrap_or(pattern), host),
-        path => matches(pattern, &format!("{host}{path}")),
+/// Fails where a provider of ours that gets tokens and one that gets none match the same images;
+/// for a provider of others a warning, for whose logins these are is not known here.
+fn apart(ours: &[Provider], others: &[Provider], check: &mut Check) {
+    let patterns = |providers: &[Provider], with_tokens: bool| -> Vec<(String, String)> {
+        let of_mode = providers.iter().filter(|provider| provider.tokens.is_some() == with_tokens);
+        let each = |provider: &Provider| {
+            let name = provider.name.clone();
+            let patterns = provider.match_images.clone();
+            patterns.into_iter().map(move |pattern| (name.clone(), pattern))
+        };
+        of_mode.flat_map(each).collect()
     };
-    let hits = |provider: &&Provider| provider.match_images.iter().any(fits);
-    let found: Vec<&Provider> = ours.iter().copied().filter(hits).collect();
-    if let Some(provider) = found.first() {
-        station.tell(format!("matchImages of {} has {image}", provider.name));
-    } else {
-        let places: Vec<&str> = ours.iter().map(|provider| provider.file.as_str()).collect();
-        station.warn(
-            format!("matchImages has no pattern for {host}{path}: the kubelet never asks for it"),
-            format!(
-                "add `{host}` to matchImages in {} (`*` stands for one label or a part of one; a port must be the same) and restart the kubelet",
-                places.join(" or ")
-            ),
+    let pods = patterns(ours, true);
+    if let Some([(name, pattern), (other_name, other)]) =
+        first_overlap(&pods, &patterns(ours, false))
+    {
+        check.refuse(
+            format!("`{pattern}` of {name}, with service account tokens, and `{other}` of {other_name}, without, match the same images: {BOTH_LOGINS}"),
+            "let no image match both matchImages, as `render kubelet-config --service-accounts` does",
         );
     }
-    found
-}
-
-fn binary(bin_dir: &str, name: &str, kubelet: &Kubelet, station: &mut Station) {
-    let told = PathBuf::from(format!("{bin_dir}/{name}"));
-    let told = told.display();
-    match fs::metadata(kubelet.path(&format!("{bin_dir}/{name}"))) {
-        Ok(metadata) if !metadata.is_file() => station.warn(
-            format!("{told} is no file"),
-            "put the binary there: a kubelet that is restarted now would not start",
-        ),
-        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => station.warn(
-            format!("{told} is not executable"),
-            format!("chmod 0755 {told}: a kubelet that is restarted now would not start"),
-        ),
-        Ok(metadata) if metadata.permissions().mode() & 0o022 != 0 => station.warn(
-            format!(
-                "{told} can be written by others than its owner, and the kubelet runs it as root"
-            ),
-            format!("chmod 0755 {told}"),
-        ),
-        Ok(_) => {}
-        Err(error) => station.warn(
-            format!("{told}: {error}"),
-            "put the binary there: a kubelet that is restarted now would not start",
-        ),
+    let theirs = [patterns(others, false), patterns(others, true)].concat();
+    if let Some([(name, pattern), (other_name, other)]) = first_overlap(&pods, &theirs) {
+        check.warn(
+            format!("`{pattern}` of {name}, with service account tokens, and `{other}` of {other_name}, another program, match the same images"),
+            format!("remove the images from matchImages of {other_name}, if its logins must not serve pods that are refused here"),
+        );
     }
 }

@@ -3,18 +3,14 @@
 
 use serde_json::Value;
 
+use crate::aliyun::owner::Owner;
 use crate::aliyun::ram_policy;
 use crate::config::{Config, IdentitySource};
 use crate::doctor::configuration;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Denied, Exit, Failure};
 use crate::pull::identity::{self, Identity};
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
-
-/// By what the service names them in a refusal: the trust policy of the role that is assumed, and
-/// the policies of the one who asks.
-const TRUST: &str = "AssumeRolePolicy";
-const PERMISSION: &str = "AccountLevelIdentityBasedPolicy";
 
 /// What else helps beside the hint of the failure; none if nothing of the kind would.
 #[must_use]
@@ -27,15 +23,14 @@ pub fn exact(
 ) -> Vec<String> {
     let mut remedies: Vec<String> = line(failure, target, config).into_iter().collect();
     if failure.exit == Exit::Identity && configuration::pods_alone(target.entry) {
-        remedies.push("doctor has no pod's token, as a static pod has none; with one ask by hand: put it into the request as serviceAccountToken".to_owned());
+        remedies.push(
+            "to try a pod's token by hand, put it into a request as serviceAccountToken".to_owned(),
+        );
     }
-    let denied = failure.code.as_deref().is_some_and(|code| {
-        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| code.contains(word))
-    });
-    if denied {
+    if let Some(denied) = failure.denied {
         remedies.extend(match failure.exit {
             Exit::Identity => oidc_trust(target).into_iter().collect(),
-            Exit::AssumeRole => assume(failure, caller, target, node),
+            Exit::AssumeRole => assume(denied, caller, target, node),
             Exit::RegistryToken => vec![permission(caller, &ram_policy::pull())],
             _ => Vec::new(),
         });
@@ -46,65 +41,56 @@ pub fn exact(
 /// Where the value stands that the service did not like.
 fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<String> {
     let entry = target.entry;
-    let key = match (failure.key.as_deref()?, failure.exit) {
-        ("assumeRoleARN", Exit::Identity) => "rrsaRoleARN",
-        (key, _) => key,
-    };
+    let key = failure.key.as_deref()?;
     // An AccessKey of the environment stands in no line.
     entry.written.at?;
     let place = configuration::place(config, entry, key);
     Some(if entry.written.has(key) {
-        format!("the line to look at: {place}{key}")
+        format!("compare {place}{key}")
     } else {
-        format!("the line to look at: {place}{} has no {key}", entry.name)
+        format!("compare {place}{} has no {key}", entry.name)
     })
 }
 
 fn permission(caller: Option<&Identity>, policy: &Value) -> String {
-    let who = caller.map_or("the identity", |caller| caller.owner.as_str());
+    let who = caller.map_or("the identity".to_owned(), |caller| caller.owner.to_string());
     format!("attach this policy to {who}:\n{}", ram_policy::text(policy))
 }
 
 fn trust(role: &str, policy: &Value) -> String {
-    format!(
-        "let the trust policy of {role} have this statement, beside those it has:\n{}",
-        ram_policy::text(policy)
-    )
+    format!("add this statement to the trust policy of {role}:\n{}", ram_policy::text(policy))
 }
 
 fn assume(
-    failure: &Failure,
+    denied: Denied,
     caller: Option<&Identity>,
     target: &Target<'_>,
     node: &Node<'_>,
 ) -> Vec<String> {
     let Some(role) = &target.entry.role else { return Vec::new() };
     let mut remedies = Vec::new();
-    let denied_by = failure.denied_by.as_deref();
-    if denied_by != Some(PERMISSION) {
-        let arn = caller_arn(caller, target, node);
+    if denied != Denied::ByPermission {
+        let arn: Vec<String> = caller_arn(caller, target, node).into_iter().collect();
         let policy = ram_policy::trust(&arn, role.external_id.as_deref());
         remedies.push(trust(role.arn.as_str(), &policy));
     }
-    if denied_by != Some(TRUST) {
+    if denied != Denied::ByTrust {
         remedies.push(permission(caller, &ram_policy::assume(&[&role.arn])));
     }
     remedies
 }
 
 /// The ARN of who asks.
-fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Vec<String> {
-    let arn = match &target.entry.identity {
-        IdentitySource::AccessKey(_) => Some(ram_policy::KEY_ACCOUNT.to_owned()),
-        IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
-        IdentitySource::WorkerRole => {
-            let name = caller.and_then(|caller| caller.owner.rsplit(' ').next());
-            let account = node.metadata().ok().and_then(|metadata| metadata.account().ok());
-            let account = account.unwrap_or_else(|| "<account of this node>".to_owned());
-            name.map(|name| format!("acs:ram::{account}:role/{name}"))
-        }
+fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -> Option<String> {
+    let account = || {
+        let account = node.metadata().ok().and_then(|metadata| metadata.account().ok());
+        account.unwrap_or_else(|| "<account of this node>".to_owned())
     };
-    arn.into_iter().collect()
+    let worker_role = caller.and_then(|caller| match &caller.owner {
+        Owner::WorkerRole(name) => Some(name.as_str()),
+        Owner::AccessKey(_) | Owner::Role(_) => None,
+    });
+    identity::principal(&target.entry.identity, account, worker_role)
 }
 
 fn oidc_trust(target: &Target<'_>) -> Option<String> {

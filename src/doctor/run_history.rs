@@ -3,41 +3,39 @@
 use std::path::Path;
 
 use crate::cache::Cache;
-use crate::doctor::report::Station;
+use crate::doctor::report::{Check, Name};
 use crate::pull::run_history::{self, Outcome, Run};
 
-const NAME: &str = "last runs";
+/// Runs that are listed.
+const MOST: usize = 5;
 
-/// Runs that are told.
-const TOLD: usize = 5;
-
-/// The station: the last runs that asked the cloud or failed, newest first.
+/// The last runs that asked the cloud or failed, newest first.
 #[must_use]
-pub fn station(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Station {
+pub fn check(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Check {
     if let Err(why) = place {
-        return Station::skipped(NAME, format!("they are noted in the cache; {why}"));
+        return Check::skipped(Name::LastRuns, why);
     }
     let runs = cache.map(run_history::runs).unwrap_or_default();
     if runs.is_empty() {
-        return Station::skipped(
-            NAME,
-            "none with this configuration file has asked the cloud, or failed, since this machine was started",
+        return Check::skipped(
+            Name::LastRuns,
+            "no run with this configuration asked the cloud since this machine was started",
         );
     }
-    let mut station = Station::new(NAME);
-    for run in runs.iter().rev().take(TOLD) {
-        station.tell(line(run));
+    let mut check = Check::new(Name::LastRuns);
+    for run in runs.iter().rev().take(MOST) {
+        check.detail(line(run));
     }
     if runs.last().is_some_and(|run| run.outcome == Outcome::Failed) {
-        station.warn("the last one failed", "see the stations above: they ask the same again");
+        check.warn("the last run failed", "see the checks above: they make the same calls");
     }
-    station
+    check
 }
 
 fn line(run: &Run) -> String {
     let outcome = match run.outcome {
         Outcome::Fetched => "fetched",
-        Outcome::Stale => "not renewed, the old login was handed out",
+        Outcome::Stale => "not renewed; the old login was returned",
         Outcome::Foreign => "not ours",
         Outcome::Failed => "failed",
     };

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kubelet::go_duration;
-use crate::pull::identity::Pod;
-use crate::pull::registry_token::RegistryToken;
 use crate::secret::Secret;
+use crate::system::go_duration;
 
 const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
@@ -37,6 +35,24 @@ pub struct Request {
     service_account_annotations: Option<BTreeMap<String, String>>,
 }
 
+/// The pod that an image is pulled for, as far as the request says.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Pod<'a> {
+    pub token: Option<&'a Secret>,
+    pub annotations: Option<&'a BTreeMap<String, String>>,
+    /// The protocol's version, where it is one without tokens.
+    pub version_without_tokens: Option<&'a str>,
+}
+
+/// The login for a host, as the kubelet takes it.
+#[derive(Debug)]
+pub struct Login {
+    pub user_name: String,
+    pub password: Secret,
+    /// Seconds that the kubelet may keep it.
+    pub cache_seconds: u64,
+}
+
 impl Request {
     /// What the request says of the pod.
     #[must_use]
@@ -50,14 +66,14 @@ impl Request {
     }
 }
 
-/// Why the text on stdin is no request.
+/// Why the text on stdin is not a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error("nothing on stdin; expected a {KIND} in JSON")]
     Empty,
     #[error("the request on stdin is larger than 1 MiB")]
     TooLarge,
-    #[error("the text on stdin is no {KIND} in JSON: {0}")]
+    #[error("the text on stdin is not a {KIND} in JSON: {0}")]
     Json(String),
     #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]
     Kind(String),
@@ -84,7 +100,7 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
         let what = match text.chars().next() {
             Some('\u{feff}') => "it begins with a byte order mark",
             Some('\0') => "it begins with a NUL byte, as UTF-16 does, and not with UTF-8 text",
-            _ => "it is no object",
+            _ => "it is not an object",
         };
         return Err(RequestError::Json(what.to_owned()));
     }
@@ -132,10 +148,10 @@ struct Auth<'a> {
 
 /// The whole answer, as it goes to stdout.
 ///
-/// With a login it covers every image of the registry's host; without one the kubelet is told
-/// to ask again for each image, and pulls anonymously or with other credentials.
+/// With a login it covers every image of the registry's host. Without one it makes the kubelet
+/// ask again for each image, and pull anonymously or with other credentials.
 #[must_use]
-pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Secret {
+pub fn response(request: &Request, login: Option<(&str, &Login)>) -> Secret {
     let (cache_key_type, seconds) = match login {
         Some((_, login)) => ("Registry", login.cache_seconds),
         None => ("Image", 0),
@@ -151,7 +167,7 @@ pub fn response(request: &Request, login: Option<(&str, &RegistryToken)>) -> Sec
         cache_duration: go_duration::format_go(seconds),
         auth,
     };
-    // Strings and numbers only: it cannot fail, and an empty text is no answer to the kubelet.
+    // Strings and numbers only: it cannot fail, and the kubelet takes an empty text for an error.
     let mut text = serde_json::to_string(&response).unwrap_or_default();
     text.push('\n');
     Secret::new(text)

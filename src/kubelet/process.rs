@@ -1,8 +1,10 @@
 //! The kubelet that runs on this machine: its command line, its files as it sees them, when it was
 //! started and which version it is.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,9 +13,10 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 
-use crate::render::kubelet_config::Options;
+use crate::kubelet::flags::{FeatureGates, Flags, OWN_CONFIG};
+use crate::kubelet::versions::Release;
 use crate::system::clock;
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file::{self, Refused};
 
 /// For `kubelet --version`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,11 +28,28 @@ const MOST: u64 = 1024;
 pub struct Kubelet {
     root: PathBuf,
     process: PathBuf,
-    arguments: Vec<String>,
+    pub flags: Flags,
     /// Seconds since 1970; a second too late rather than too early.
     pub started: Option<i64>,
-    /// Minor version of Kubernetes 1, if it could be asked.
-    pub minor: Option<u32>,
+    /// It sees this machine's own files.
+    pub shares_mounts: bool,
+    /// None where it cannot be asked.
+    pub release: Option<Release>,
+}
+
+/// Why a file of the kubelet's is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    #[error("the file is not UTF-8 text")]
+    NotText,
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 /// The first process called kubelet, but for those of containers with processes of their own, which
@@ -46,11 +66,12 @@ pub fn running(root: &Path) -> Option<Kubelet> {
         .collect();
     processes.sort_by_key(|path| number(path));
     let process = processes.into_iter().find(|path| is_kubelet(path))?;
-    let line = fs::read(process.join("cmdline")).ok()?;
-    let arguments =
-        line.split(|b| *b == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
-    let (started, minor) = (started(proc, &process), minor(proc, &process));
-    Some(Kubelet { root: root.to_owned(), process, arguments, started, minor })
+    let flags = Flags::new(&fs::read(process.join("cmdline")).ok()?);
+    let started = started(proc, &process);
+    let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+    let shares_mounts = view(&process).is_some_and(|its| view(&proc.join("self")) == Some(its));
+    let release = if shares_mounts { release(&process) } else { None };
+    Some(Kubelet { root: root.to_owned(), process, flags, started, shares_mounts, release })
 }
 
 fn is_kubelet(process: &Path) -> bool {
@@ -70,44 +91,23 @@ fn is_believed(process: &Path) -> bool {
 }
 
 impl Kubelet {
-    /// The value of `--name=value` or `--name value`; the last one counts.
+    /// The feature gates of its flags and of its own configuration file.
     #[must_use]
-    pub fn flag(&self, name: &str) -> Option<String> {
-        self.flags(name).pop().filter(|value| !value.is_empty())
+    pub fn feature_gates(&self) -> FeatureGates {
+        let file = self.flags.value(OWN_CONFIG).and_then(|path| self.read(&path).ok());
+        FeatureGates::new(file.as_deref(), &self.flags)
     }
 
-    /// What the flags say of a feature gate; they may be given more than once.
+    /// The kubelet's own environment, which it hands on; none where this user cannot read it.
     #[must_use]
-    pub fn gate(&self, name: &str) -> Option<bool> {
-        let given = self.flags("--feature-gates").join(",");
-        let mut pairs = given.split(',').filter_map(|pair| pair.split_once('='));
-        let value = pairs.rfind(|(known, _)| known.trim() == name)?.1.trim();
-        Some(["1", "t", "T", "true", "True", "TRUE"].contains(&value))
-    }
-
-    /// Every value of a flag, in their order.
-    fn flags(&self, name: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut arguments = self.arguments.iter();
-        while let Some(argument) = arguments.next() {
-            if argument == name {
-                found.extend(arguments.next().cloned());
-            } else if let Some(value) =
-                argument.strip_prefix(name).and_then(|value| value.strip_prefix('='))
-            {
-                found.push(value.to_owned());
-            }
-        }
-        found
-    }
-
-    /// A variable of the kubelet's own environment, which it hands on; none where that cannot be read.
-    #[must_use]
-    pub fn variable(&self, name: &str) -> Option<String> {
+    pub fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
         let all = fs::read(self.process.join("environ")).ok()?;
-        let mut all = all.split(|b| *b == 0).filter_map(|pair| std::str::from_utf8(pair).ok());
-        let value = all.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        Some(value.to_owned())
+        let pair = |pair: &[u8]| {
+            let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
+            let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+            Some((text(name), text(value.get(1..)?)))
+        };
+        Some(all.split(|b| *b == 0).filter_map(pair).collect())
     }
 
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
@@ -128,11 +128,10 @@ impl Kubelet {
     ///
     /// # Errors
     ///
-    /// Why it is not read, in words.
-    pub fn read(&self, path: &str) -> Result<String, String> {
-        let contents = trusted_file::read(&self.path(path), Links::Followed, MOST);
-        let bytes = contents.map_err(|why| why.to_string())?.bytes;
-        String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
+    /// See [`Unread`].
+    pub fn read(&self, path: &str) -> Result<String, Unread> {
+        let bytes = trusted_file::read(&self.path(path), MOST)?.bytes;
+        String::from_utf8(bytes).map_err(|_| Unread::NotText)
     }
 }
 
@@ -141,7 +140,7 @@ fn started(proc: &Path, process: &Path) -> Option<i64> {
     let machine = fs::read_to_string(proc.join("stat")).ok()?;
     let machine = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name in brackets may have blanks in it; the start is the 22nd field of all.
+    // The name in brackets may have spaces in it; the start is the 22nd field of all.
     let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let seconds = ticks.div_ceil(rustix::param::clock_ticks_per_second());
     machine.trim().parse::<i64>().ok()?.checked_add(i64::try_from(seconds).ok()? + 1)
@@ -149,35 +148,43 @@ fn started(proc: &Path, process: &Path) -> Option<i64> {
 
 /// What `kubelet --version` says. The binary is run only if it is root's and this machine's own: a
 /// process of a container can call itself kubelet, too.
-fn minor(proc: &Path, process: &Path) -> Option<u32> {
-    let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
-    let ours = view(&proc.join("self"))?;
+fn release(process: &Path) -> Option<Release> {
     let binary = fs::read_link(process.join("exe")).ok()?;
     let metadata = fs::metadata(&binary).ok()?;
     let is_roots = metadata.is_file() && metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
     let is_named = binary.file_name().is_some_and(|name| name == "kubelet");
-    if view(process)? != ours || !is_roots || !is_named {
+    if !is_roots || !is_named {
         return None;
     }
-    let mut child = Command::new(&binary)
+    Release::parse(version_of(&binary).ok()?.strip_prefix("Kubernetes ")?)
+}
+
+/// What a program says with `--version`.
+///
+/// # Errors
+///
+/// If it cannot be started, or does not end in time.
+pub fn version_of(binary: &Path) -> io::Result<String> {
+    let mut child = Command::new(binary)
         .arg("--version")
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+        .spawn()?;
     let begun = clock::instant();
-    while child.try_wait().ok()?.is_none() {
+    while child.try_wait()?.is_none() {
         if clock::instant().saturating_duration_since(begun) > PATIENCE {
-            // It is ours, and nobody waits for it any more.
+            // Nothing waits for it any more.
             let _ = child.kill();
             let _ = child.wait();
-            return None;
+            return Err(ErrorKind::TimedOut.into());
         }
         thread::sleep(Duration::from_millis(10));
     }
     let mut text = String::new();
-    child.stdout.take()?.take(1024).read_to_string(&mut text).ok()?;
-    Options::minor(text.trim().strip_prefix("Kubernetes ")?)
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(1024).read_to_string(&mut text)?;
+    }
+    Ok(text.trim().to_owned())
 }

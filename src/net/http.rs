@@ -1,11 +1,10 @@
-//! HTTP over reqwest, and the only file that knows it.
+//! HTTP over reqwest. This file and `error.rs` are the only ones that know it.
 //!
 //! A client costs a thread and a runtime, so none is built until the first call, and a path that
 //! makes no call pays nothing. One request goes out as one request: redirects are not followed,
-//! nothing is retried here, and an answer above 1 MiB is refused.
+//! nothing is retried here, and an answer above 256 KiB is refused.
 
 use std::cell::OnceCell;
-use std::error::Error as _;
 use std::io::Read;
 use std::mem::ManuallyDrop;
 use std::thread;
@@ -16,15 +15,18 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
-use reqwest::{NoProxy, Proxy, retry};
+use reqwest::retry;
 use rustls::ClientConfig;
 
 use crate::net::ahead::{self, Ahead};
+use crate::net::error::{Attempt, HttpError, SetupError, innermost};
+use crate::net::origin::Origin;
+use crate::net::proxy::{self, Proxy, ProxyError};
 use crate::net::tls::{self, Trust};
 use crate::system::clock;
 
 /// Largest answer that is read, in bytes.
-const MAX_ANSWER: u64 = 1024 * 1024;
+const MAX_ANSWER: u64 = 256 * 1024;
 
 /// Connecting to a VPC host that may not be reachable, and to the metadata service.
 const QUICK_CONNECT: Duration = Duration::from_secs(1);
@@ -51,6 +53,15 @@ pub enum Method {
     Post,
 }
 
+impl Route {
+    fn connect_timeout(self) -> Duration {
+        match self {
+            Self::Metadata | Self::CloudQuick => QUICK_CONNECT,
+            Self::Cloud => CONNECT,
+        }
+    }
+}
+
 /// One request. Header values and body may hold secrets; neither is ever logged.
 #[derive(Debug)]
 pub struct Request {
@@ -74,25 +85,12 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Why nothing came back.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// No connection: name not resolved, refused, no route, proxy, TLS handshake cut off.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// Connected, but to somebody whose certificate is not trusted for the name.
-    #[error("TLS certificate not accepted: {0}")]
-    Certificate(String),
-    #[error("no answer within {0:.1?}")]
-    Timeout(Duration),
-    /// The connection ended before the answer did.
-    #[error("connection broken: {0}")]
-    Broken(String),
-    #[error("answer larger than 1 MiB")]
-    TooLarge,
-    /// The client could not be set up at all: a CA file or a proxy address.
-    #[error("{0}")]
-    Setup(String),
+impl Response {
+    /// The answer is said to be elsewhere, which is not followed.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
 }
 
 /// How requests leave the machine: what `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `caFile` say.
@@ -104,19 +102,21 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The proxy that an https request to a host goes through. `reqwest` decides by its own reading of
-    /// `NO_PROXY`; this one is for telling, and knows names, their parents and `*`. To both an item
-    /// with a port is none.
-    #[must_use]
-    pub fn proxy_for(&self, host: &str) -> Option<&str> {
-        let host = host.to_ascii_lowercase();
-        let named = |item: &str| {
-            let item = item.trim().trim_start_matches('.').to_ascii_lowercase();
-            let parent = host.strip_suffix(&item).is_some_and(|rest| rest.ends_with('.'));
-            !item.is_empty() && (item == "*" || item == host || parent)
-        };
-        let excepted = self.no_proxy.as_deref().unwrap_or_default().split(',').any(named);
-        self.https_proxy.as_deref().filter(|_| !excepted)
+    /// The proxy that a request goes through; none for plain http.
+    ///
+    /// # Errors
+    ///
+    /// When `HTTPS_PROXY` cannot be used, and the request would go through it.
+    pub fn proxy_for(&self, origin: &Origin) -> Result<Option<Proxy>, ProxyError> {
+        let no_proxy = self.no_proxy.as_deref().unwrap_or_default();
+        let address = self.https_proxy.as_deref().filter(|_| origin.is_https);
+        let address = address.filter(|_| !proxy::is_excepted(origin, no_proxy));
+        address.map(Proxy::parse).transpose()
+    }
+
+    /// The proxy for a URL.
+    fn proxy_for_url(&self, url: &str) -> Result<Option<Proxy>, ProxyError> {
+        Origin::of(url).map_or(Ok(None), |origin| self.proxy_for(&origin))
     }
 }
 
@@ -134,7 +134,7 @@ pub struct Http {
     tls: OnceCell<ClientConfig>,
     ahead: Ahead,
     /// The host that is connected to before there is a request for it.
-    ahead_of: OnceCell<String>,
+    ahead_of: OnceCell<Origin>,
 }
 
 impl Http {
@@ -154,12 +154,12 @@ impl Http {
     /// the first host of a run is connected to in this way, and none through a proxy, to which
     /// connecting is a request.
     pub fn connect_ahead(&self, base_url: &str, route: Route) {
-        let Ok(tls) = self.tls() else { return };
-        let url = base_url.to_owned();
-        if self.routes.https_proxy.is_some() || self.ahead_of.set(url.clone()).is_err() {
+        let (Some(origin), Ok(tls)) = (Origin::of(base_url), self.tls()) else { return };
+        let is_direct = matches!(self.routes.proxy_for(&origin), Ok(None));
+        if !is_direct || self.ahead_of.set(origin).is_err() {
             return;
         }
-        let (tls, ahead) = (tls.clone(), self.ahead.clone());
+        let (url, tls, ahead) = (base_url.to_owned(), tls.clone(), self.ahead.clone());
         let connect = move || {
             let begun = clock::instant();
             if let Ok(client) = builder(route, tls).connector_layer(ahead.opening()).build() {
@@ -178,10 +178,11 @@ impl Http {
     ///
     /// When no whole answer came back in time. An answer with an error status is not an error here.
     pub fn send(&self, request: Request) -> Result<Response, HttpError> {
+        let attempt = self.attempt(&request)?;
         let timeout = request.timeout;
         let client = self.client(request.route)?;
-        let of = self.ahead_of.get().and_then(|host| request.url.strip_prefix(host));
-        self.ahead.want(of.is_some_and(|path| path.starts_with('/')));
+        let ahead_of = self.ahead_of.get();
+        self.ahead.want(ahead_of.is_some() && ahead_of == Origin::of(&request.url).as_ref());
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Put => client.put(&request.url),
@@ -189,23 +190,31 @@ impl Http {
         };
         for (name, value) in request.headers {
             let value = HeaderValue::from_str(&value);
-            let mut value =
-                value.map_err(|_| HttpError::Setup(format!("header `{name}` is not valid")))?;
+            let mut value = value.map_err(|_| setup(format!("header `{name}` is not valid")))?;
             value.set_sensitive(true);
             builder = builder.header(HeaderName::from_static(name), value);
         }
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let by_proxy = request.route != Route::Metadata && self.routes.https_proxy.is_some();
-        let response =
-            builder.timeout(timeout).send().map_err(|error| match explain(error, timeout) {
-                HttpError::Connect(detail) if by_proxy => HttpError::Connect(format!(
-                    "{detail} (through the proxy of HTTPS_PROXY, unless NO_PROXY names the host)"
-                )),
-                other => other,
-            })?;
-        read(response, timeout)
+        let response = builder.timeout(timeout).send().map_err(|error| attempt.explain(error))?;
+        read(response, &attempt)
+    }
+
+    /// What is known of a request before it is sent.
+    fn attempt(&self, request: &Request) -> Result<Attempt, HttpError> {
+        let proxy = match request.route {
+            Route::Metadata => Ok(None),
+            Route::CloudQuick | Route::Cloud => self.routes.proxy_for_url(&request.url),
+        };
+        let proxy = proxy.map_err(|error| HttpError::Setup(SetupError::Proxy(error)))?;
+        Ok(Attempt {
+            url: request.url.clone(),
+            proxy: proxy.map(|proxy| proxy.shown),
+            timeout: request.timeout,
+            connect_timeout: request.route.connect_timeout(),
+            is_first_of_several: request.route == Route::CloudQuick,
+        })
     }
 
     fn client(&self, route: Route) -> Result<&Client, HttpError> {
@@ -220,34 +229,18 @@ impl Http {
         let builder = match route {
             Route::Metadata => builder(route, tls_config(&Trust::default())?),
             Route::CloudQuick | Route::Cloud => {
-                let builder = builder(route, self.tls()?.clone());
-                self.through_proxy(builder.connector_layer(self.ahead.taking()))?
+                let routes = self.routes.clone();
+                // What cannot be used was refused before.
+                let proxy = reqwest::Proxy::custom(move |url| {
+                    let proxy = routes.proxy_for_url(url.as_str()).ok().flatten();
+                    proxy.map(|proxy| proxy.url().to_owned())
+                });
+                let builder = builder(route, self.tls()?.clone()).proxy(proxy);
+                builder.connector_layer(self.ahead.taking())
             }
         };
-        let client = builder.build().map_err(|error| HttpError::Setup(innermost(&error)))?;
+        let client = builder.build().map_err(|error| setup(innermost(&error)))?;
         Ok(cell.get_or_init(|| ManuallyDrop::new(client)))
-    }
-
-    fn through_proxy(&self, builder: ClientBuilder) -> Result<ClientBuilder, HttpError> {
-        let Some(address) = &self.routes.https_proxy else {
-            return Ok(builder);
-        };
-        // The address may hold a password: it is not in the messages.
-        let unusable =
-            |why: &str| HttpError::Setup(format!("the proxy address in HTTPS_PROXY {why}"));
-        let url = match address.split_once("://") {
-            None => format!("http://{address}"),
-            Some((scheme, _))
-                if ["http", "https"].iter().any(|it| it.eq_ignore_ascii_case(scheme)) =>
-            {
-                address.clone()
-            }
-            // `reqwest` would pass over it and go without.
-            Some(_) => return Err(unusable("has another scheme than http and https")),
-        };
-        let proxy = Proxy::https(url).map_err(|_| unusable("is no URL"))?;
-        let except = self.routes.no_proxy.as_deref().and_then(NoProxy::from_string);
-        Ok(builder.proxy(proxy.no_proxy(except)))
     }
 
     fn tls(&self) -> Result<&ClientConfig, HttpError> {
@@ -260,14 +253,10 @@ impl Http {
 }
 
 fn tls_config(trust: &Trust) -> Result<ClientConfig, HttpError> {
-    tls::client_config(trust).map_err(|error| HttpError::Setup(error.to_string()))
+    tls::client_config(trust).map_err(|error| HttpError::Setup(SetupError::Trust(error)))
 }
 
 fn builder(route: Route, tls: ClientConfig) -> ClientBuilder {
-    let connect = match route {
-        Route::Metadata | Route::CloudQuick => QUICK_CONNECT,
-        Route::Cloud => CONNECT,
-    };
     Client::builder()
         .no_proxy()
         .redirect(Policy::none())
@@ -276,11 +265,15 @@ fn builder(route: Route, tls: ClientConfig) -> ClientBuilder {
         .http1_only()
         .user_agent(USER_AGENT)
         .timeout(None)
-        .connect_timeout(connect)
+        .connect_timeout(route.connect_timeout())
         .tls_backend_preconfigured(tls)
 }
 
-fn read(response: reqwest::blocking::Response, timeout: Duration) -> Result<Response, HttpError> {
+fn setup(detail: String) -> HttpError {
+    HttpError::Setup(SetupError::Client(detail))
+}
+
+fn read(response: reqwest::blocking::Response, attempt: &Attempt) -> Result<Response, HttpError> {
     let headers = response.headers();
     let text = |name| header(headers, &name);
     let mut answer = Response {
@@ -297,12 +290,16 @@ fn read(response: reqwest::blocking::Response, timeout: Duration) -> Result<Resp
     let mut body = response.take(MAX_ANSWER + 1);
     body.read_to_end(&mut answer.body).map_err(|error| match error.into_inner() {
         Some(inner) => match inner.downcast::<reqwest::Error>() {
-            Ok(inner) => explain(*inner, timeout),
+            Ok(inner) => attempt.explain(*inner),
             Err(inner) => HttpError::Broken(inner.to_string()),
         },
         None => HttpError::Broken("the answer ended early".to_owned()),
     })?;
-    if answer.body.len() as u64 > MAX_ANSWER { Err(HttpError::TooLarge) } else { Ok(answer) }
+    if answer.body.len() as u64 > MAX_ANSWER {
+        Err(HttpError::TooLarge(MAX_ANSWER))
+    } else {
+        Ok(answer)
+    }
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -314,54 +311,4 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 pub fn http_date(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     PARSER.parse_timestamp(text).ok()
-}
-
-fn explain(error: reqwest::Error, timeout: Duration) -> HttpError {
-    let error = error.without_url();
-    let detail = match innermost(&error) {
-        detail if detail == "deadline has elapsed" => "timed out".to_owned(),
-        detail => detail,
-    };
-    if let Some(why) = tls::refused_certificate(&error) {
-        HttpError::Certificate(why)
-    } else if error.is_connect() {
-        HttpError::Connect(detail)
-    } else if error.is_timeout() {
-        HttpError::Timeout(timeout)
-    } else {
-        HttpError::Broken(detail)
-    }
-}
-
-/// The last cause is the one that says something: "Connection refused", not "error sending request".
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut text = error.to_string();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn which_hosts_a_proxy_is_for() {
-        let routes = |no_proxy: &str| Routes {
-            https_proxy: Some("proxy:3128".to_owned()),
-            no_proxy: Some(no_proxy.to_owned()),
-            trust: Trust::default(),
-        };
-        let host = "sts.cn-hangzhou.aliyuncs.com";
-        for none in ["*", host, "STS.cn-hangzhou.aliyuncs.com", "a, .aliyuncs.com", "aliyuncs.com"]
-        {
-            assert_eq!(routes(none).proxy_for(host), None, "{none}");
-        }
-        for other in ["", ",", "yuncs.com", "sts", "sts.cn-hangzhou.aliyuncs.com:443", "*:443"] {
-            assert_eq!(routes(other).proxy_for(host), Some("proxy:3128"), "{other}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How often a hop is tried when connections fail or the service answers 5xx. With the pauses
-/// below that takes about two seconds: what has not come back by then is told, not waited for.
+/// below that takes about two seconds: what fails for longer is reported.
 pub const MAX_TRIES: u32 = 5;
 
 /// With less than this left no try is begun: nothing can come of it.
@@ -49,7 +49,7 @@ impl Pauses {
             Reason::Passing => {
                 Self { first: Duration::from_millis(250), longest: Duration::from_secs(4) }
             }
-            // The limit counts by the second: who comes back within it comes in vain.
+            // The limit counts by the second: a try within the same second fails again.
             Reason::Throttled => {
                 Self { first: Duration::from_secs(2), longest: Duration::from_secs(8) }
             }

@@ -24,7 +24,7 @@ use rustls::{
     ProtocolVersion, RootCertStore, SignatureScheme,
 };
 
-use crate::system::trusted_file::{self, Links};
+use crate::system::trusted_file;
 
 /// Where Linux distributions keep their CA bundle: Debian and Ubuntu, Alibaba Cloud Linux and
 /// RHEL (two spellings), SUSE, Alpine.
@@ -49,9 +49,11 @@ pub struct Trust {
 }
 
 /// A file named by the user that holds no usable certificate.
-#[derive(Debug, thiserror::Error)]
-#[error("CA file `{path}`: {detail}")]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{setting} `{path}`: {detail}")]
 pub struct TrustError {
+    /// What names the file: `caFile` or `SSL_CERT_FILE`.
+    pub setting: &'static str,
     path: String,
     detail: String,
 }
@@ -106,18 +108,31 @@ pub fn handshake(
     })
 }
 
-/// What is wrong with a certificate, if that is what an error is about.
+/// Why a certificate was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Untrusted {
+    /// Only its dates are wrong, by this machine's clock.
+    #[error("it is valid from {} on, and this machine's clock says {}", written(*.from), written(*.now))]
+    NotYetValid { from: UnixTime, now: UnixTime },
+    #[error("it was valid until {}, and this machine's clock says {}", written(*.until), written(*.now))]
+    Expired { until: UnixTime, now: UnixTime },
+    /// As rustls says it.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why a certificate was refused, if that is what an error is about.
 #[must_use]
-pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<String> {
+pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<Untrusted> {
     if let Some(Error::InvalidCertificate(why)) = error.downcast_ref::<Error>() {
         return Some(match why {
             CertificateError::NotValidYetContext { time, not_before } => {
-                format!("it is valid from {} on, and {}", written(*not_before), clock_says(*time))
+                Untrusted::NotYetValid { from: *not_before, now: *time }
             }
             CertificateError::ExpiredContext { time, not_after } => {
-                format!("it was valid until {}, and {}", written(*not_after), clock_says(*time))
+                Untrusted::Expired { until: *not_after, now: *time }
             }
-            other => other.to_string(),
+            other => Untrusted::Other(other.to_string()),
         });
     }
     // An I/O error is silent about what is in it when it is asked for its source.
@@ -125,13 +140,6 @@ pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<String> {
         Some(inner) => refused_certificate(inner),
         None => refused_certificate(error.source()?),
     }
-}
-
-/// What is said of a certificate that is refused for its dates alone.
-pub const CLOCK_SAYS: &str = "this machine's clock says";
-
-fn clock_says(now: UnixTime) -> String {
-    format!("{CLOCK_SAYS} {}", written(now))
 }
 
 fn written(time: UnixTime) -> String {
@@ -153,11 +161,11 @@ impl LazyRoots {
     fn new(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         match &trust.instead {
-            Some(path) => add_file(&mut roots, path)?,
+            Some(path) => add_file(&mut roots, path, "SSL_CERT_FILE")?,
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         }
         if let Some(path) = &trust.also {
-            add_file(&mut roots, path)?;
+            add_file(&mut roots, path, "caFile")?;
         }
         let first = verifier(roots, &provider).ok_or_else(|| no_roots("no usable root"))?;
         Ok(Self { first, system: trust.instead.is_none().then(OnceLock::new), provider })
@@ -167,7 +175,7 @@ impl LazyRoots {
         let load = || {
             let bundle = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.exists())?;
             let mut roots = RootCertStore::empty();
-            add_file(&mut roots, bundle).ok()?;
+            add_file(&mut roots, bundle, "system").ok()?;
             verifier(roots, &self.provider)
         };
         self.system.as_ref()?.get_or_init(load).as_ref()
@@ -227,9 +235,13 @@ fn verifier(
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
-    let error = |detail: String| TrustError { path: path.display().to_string(), detail };
-    let file = trusted_file::read(path, Links::Followed, MAX_FILE);
+fn add_file(
+    roots: &mut RootCertStore,
+    path: &Path,
+    setting: &'static str,
+) -> Result<(), TrustError> {
+    let error = |detail: String| TrustError { setting, path: path.display().to_string(), detail };
+    let file = trusted_file::read(path, MAX_FILE);
     let pem = file.map_err(|why| error(why.to_string()))?.bytes;
     let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     let (added, _) = roots.add_parsable_certificates(certificates);
@@ -237,5 +249,5 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
 }
 
 fn no_roots(detail: &str) -> TrustError {
-    TrustError { path: "built-in".to_owned(), detail: detail.to_owned() }
+    TrustError { setting: "roots", path: "built-in".to_owned(), detail: detail.to_owned() }
 }

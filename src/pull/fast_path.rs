@@ -1,14 +1,16 @@
 //! The answer that costs next to nothing: a fresh login in the node's cache, found by the bytes
 //! of the configuration before anything in them is understood.
 //!
-//! Whatever is uncertain here is left to the whole way, which decides by the configuration itself.
+//! Whatever is uncertain here is left to the pipeline, which reads the configuration.
 
 use std::path::{Path, PathBuf};
 
-use crate::cache::{self, Cache, Scope};
-use crate::config::{CacheDir, Source};
-use crate::kubelet::exec_api::Request;
-use crate::pull::pipeline;
+use crate::cache::{Access, Cache, Scope, place};
+use crate::config::{CacheDir, Source, variables};
+use crate::kubelet::exec_api::{self, Request};
+use crate::pull::image;
+use crate::pull::known::KnownHost;
+use crate::pull::registry_token::Login;
 use crate::secret::Secret;
 use crate::system::environment::Environment;
 use crate::system::log::Journal;
@@ -20,7 +22,7 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
     let (path, text, open) = source.map_or((&b""[..], "", false), |source| {
         (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
     });
-    let identity = environment.fingerprint();
+    let identity = variables::fingerprint(environment);
     let present = [u8::from(source.is_some()), u8::from(open)];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
     Scope::new(
@@ -38,12 +40,25 @@ pub fn answer(
     is_root: bool,
     scope: &Scope,
 ) -> Option<Secret> {
-    // What is wrong with the cache is told by those who go the whole way.
+    // The pipeline reports what is wrong with the cache.
     let journal = Journal::default();
     let directory =
         directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
-    let cache = Cache::at_a_glance(&directory, scope.clone(), &journal)?;
-    pipeline::from_cache(request, &cache)
+    let cache = Cache::new(directory, scope.clone(), Access::Glance, &journal);
+    from_cache(request, &cache)
+}
+
+/// The answer from what a cache has, if that is fresh.
+#[must_use]
+pub fn from_cache(request: &Request, cache: &Cache<'_>) -> Option<Secret> {
+    if request.pod().token.is_some() {
+        return None;
+    }
+    let host = image::registry_host(&request.image).ok()?;
+    let known = cache.get_fresh::<Option<KnownHost>>(&KnownHost::key(host))?.value?;
+    let kept = cache.get_fresh::<Login>(&known.login)?;
+    let left = kept.left();
+    Some(exec_api::response(request, Some((host, &kept.value.answer(left)))))
 }
 
 /// The directory that the configuration means.
@@ -53,14 +68,15 @@ pub fn directory(
     environment: &Environment,
     is_root: bool,
 ) -> Option<PathBuf> {
-    match configured {
-        CacheDir::At(path) => Some(path.clone()),
-        CacheDir::Default => cache::default_directory(is_root, environment.get("XDG_RUNTIME_DIR")),
-    }
+    let configured = match configured {
+        CacheDir::At(path) => Some(path.as_path()),
+        CacheDir::Default => None,
+    };
+    place::directory(configured, is_root, variables::runtime_directory(environment))
 }
 
-/// What `cacheDir` most likely is. A wrong guess finds nothing: only who has understood the very
-/// same bytes writes files of their scope, and writes them into the right place.
+/// What `cacheDir` most likely is. A wrong guess finds nothing: a file of this scope is written
+/// only by a run that has read the same bytes, and into the right place.
 fn guess(text: &str) -> Option<CacheDir> {
     let Some((_, behind)) = text.split_once("cacheDir") else { return Some(CacheDir::Default) };
     let value = behind.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;

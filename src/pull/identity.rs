@@ -1,106 +1,76 @@
 //! The first credentials: who this node, or this pod, is.
 //!
-//! One identity per entry, and no way from one to another: what fails is told.
+//! An entry has one identity, and nothing leads from one to another: a failure is the answer. Each
+//! identity has a file of its own with the same few functions; this file knows which there are.
 
-use std::path::Path;
+mod access_key;
+mod established;
+pub mod jwt;
+mod oidc;
+mod pod;
+mod worker_role;
 
 use jiff::Timestamp;
 
-use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::ids::{Region, RoleArn, is_role_name};
-use crate::aliyun::sts::{self, About, SessionRequest};
-use crate::aliyun::{Credentials, Hop};
-use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
-use crate::failure::service_codes::{ACCESS_KEY_OWNER, Facts};
-use crate::failure::{Exit, Failure};
-use crate::pull::identity::jwt::Claims;
-use crate::pull::node::Node;
-use crate::secret::Secret;
-use crate::system::trusted_file::{self, Links};
+pub use crate::aliyun::sts::AUDIENCE;
+use crate::aliyun::sts::MIN_DURATION;
+use crate::config::{Entry, IdentitySource};
+use crate::failure::Failure;
+use crate::kubelet::exec_api::Pod;
 
-pub mod jwt;
-mod pod;
+pub use established::{FirstSession, Identity, Requester};
+pub use oidc::token_file_claims;
+pub use pod::ROLE_NAME_ANNOTATION;
 
-use pod::Admitted;
-pub use pod::{Pod, admit_to_one};
-
-/// The audience that tokens for Alibaba Cloud are made for.
-pub const AUDIENCE: &str = "sts.aliyuncs.com";
-
-/// The annotation by which a service account names its role; a name, not an ARN.
-pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name";
-
-/// What STS accepts as `OIDCToken`, in characters.
-const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 4..=20_000;
-/// Largest token file that is read, in KiB.
-const TOKEN_FILE: u64 = 64;
-
-/// Who asks, from where, and for a registry in which region.
-#[derive(Clone, Copy)]
-pub struct Requester<'a, 'n> {
-    pub pod: Pod<'a>,
-    pub node: &'a Node<'n>,
-    /// The region in the registry's host name, if it has one.
-    pub registry_region: Option<&'a Region>,
-}
-
-impl<'a> Requester<'a, '_> {
-    /// STS as this node should reach it.
-    ///
-    /// # Errors
-    ///
-    /// See [`Node::sts`].
-    pub fn sts(&self, entry: &Entry) -> Result<&'a Endpoint, Failure> {
-        let region = entry.region.as_ref().or(self.registry_region);
-        let sts = self.node.sts(region)?;
-        self.node.connect_to_cr(region);
-        Ok(sts)
+/// What distinguishes an identity from others, without any secret.
+#[must_use]
+pub fn key(source: &IdentitySource) -> String {
+    match source {
+        IdentitySource::AccessKey(credentials) => access_key::key(credentials),
+        IdentitySource::Oidc(oidc) => oidc::key(oidc),
+        IdentitySource::WorkerRole => worker_role::key(),
     }
 }
 
-/// Credentials, and how to call their owner in a message.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    pub credentials: Credentials,
-    pub owner: String,
-    /// When the pod's token ends; no answer may outlive it.
-    pub ends: Option<Timestamp>,
-    /// What the service said of the session, if it was just made.
-    pub about: Option<About>,
-}
-
-/// Whether what an identity obtains may be kept on the node. What a pod's own token obtains is
-/// the pod's alone; and a temporary AccessKey does not say whose it is.
+/// Whether what an identity obtains may be kept on the node.
 #[must_use]
 pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
     match source {
-        IdentitySource::AccessKey(credentials) => credentials.security_token.is_none(),
-        IdentitySource::Oidc(oidc) => pod.token.is_none() || oidc.pod_identity == PodIdentity::Off,
+        IdentitySource::AccessKey(credentials) => access_key::may_be_kept(credentials),
+        IdentitySource::Oidc(oidc) => oidc::may_be_kept(oidc, pod),
         IdentitySource::WorkerRole => true,
     }
 }
 
-/// What tells an identity from others, without any secret.
+/// Whether it takes a call to STS. The metadata service gives its credentials at no cost, and an
+/// AccessKey is there.
 #[must_use]
-pub fn key(source: &IdentitySource) -> String {
+pub fn is_session(source: &IdentitySource) -> bool {
     match source {
-        IdentitySource::AccessKey(credentials) => {
-            format!("AccessKey {}", credentials.access_key_id)
-        }
-        IdentitySource::Oidc(oidc) => {
-            let role = oidc.role.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("OIDC {role} {} {}", oidc.provider, oidc.token_file.display())
-        }
-        IdentitySource::WorkerRole => "worker role".to_owned(),
+        IdentitySource::Oidc(_) => true,
+        IdentitySource::AccessKey(_) | IdentitySource::WorkerRole => false,
     }
 }
 
-/// What the first session is to be, where it is a role session.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstSession<'a> {
-    /// Seconds.
-    pub duration: u32,
-    pub policy: Option<&'a str>,
+/// Refuses a pod that no entry would let in. Where several entries may answer, the one that does
+/// checks again.
+///
+/// # Errors
+///
+/// With exit code 3, and nothing has been called.
+pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<(), Failure> {
+    let mut first = None;
+    for entry in entries {
+        let admitted = match &entry.identity {
+            IdentitySource::Oidc(oidc) => pod::admit(oidc, pod, now).map(|_| ()),
+            IdentitySource::AccessKey(_) | IdentitySource::WorkerRole => Ok(()),
+        };
+        match admitted {
+            Ok(()) => return Ok(()),
+            Err(failure) => first = first.or(Some(failure)),
+        }
+    }
+    first.map_or(Ok(()), Err)
 }
 
 /// Establishes an entry's identity.
@@ -113,147 +83,56 @@ pub fn establish(
     requester: &Requester<'_, '_>,
     first: FirstSession<'_>,
 ) -> Result<Identity, Failure> {
-    let Requester { pod, node, .. } = *requester;
     match &entry.identity {
-        IdentitySource::AccessKey(credentials) => Ok(Identity {
-            credentials: credentials.clone(),
-            owner: format!("{ACCESS_KEY_OWNER} {}", masked(&credentials.access_key_id)),
-            ends: None,
-            about: None,
-        }),
-        IdentitySource::WorkerRole => worker_role(node),
-        IdentitySource::Oidc(oidc) => {
-            let now = node.network.clock.now();
-            let Some(Admitted { token, role, ends }) = pod::admit(oidc, pod, now)? else {
-                return from_token_file(entry, oidc, requester, first);
-            };
-            let mut identity = exchange(entry, oidc, &role, token, requester, first)?;
-            identity.ends = Some(ends);
-            Ok(identity)
-        }
+        IdentitySource::AccessKey(credentials) => Ok(access_key::establish(credentials)),
+        IdentitySource::Oidc(oidc) => oidc::establish(entry, oidc, requester, first),
+        IdentitySource::WorkerRole => worker_role::establish(requester.node),
     }
 }
 
-fn worker_role(node: &Node<'_>) -> Result<Identity, Failure> {
-    let metadata = node.metadata()?;
-    let role = match node.worker_role_name() {
-        Some(name) if is_role_name(name) => name.to_owned(),
-        Some(_) => {
-            return Err(Failure::new(
-                Exit::Usage,
-                "environment: ALIBABA_CLOUD_ECS_METADATA is no role name",
-            )
-            .hint("correct it, or unset it to use the instance's role"));
-        }
-        None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
-    };
-    let credentials =
-        metadata.role_credentials(&role).map_err(|error| node.metadata_failure(&error))?;
-    Ok(Identity { credentials, owner: format!("the worker role {role}"), ends: None, about: None })
-}
-
-fn from_token_file(
-    entry: &Entry,
-    oidc: &Oidc,
-    requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
-) -> Result<Identity, Failure> {
-    let role = oidc.role.as_ref().ok_or_else(|| {
-        Failure::new(
-            Exit::Identity,
-            format!("{} has no rrsaRoleARN for the token file", entry.name),
-        )
-        .hint("give rrsaRoleARN, or set podIdentity: required")
-    })?;
-    exchange(entry, oidc, role, &read_token(&oidc.token_file)?, requester, first)
-}
-
-fn exchange(
-    entry: &Entry,
-    oidc: &Oidc,
-    role: &RoleArn,
-    token: &Secret,
-    requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
-) -> Result<Identity, Failure> {
-    let request = SessionRequest {
-        role,
-        session_name: &entry.session_name,
-        duration: first.duration,
-        policy: first.policy,
-        external_id: None,
-    };
-    let facts = Facts {
-        role: Some(role.to_string()),
-        subject: jwt::claims(token.expose()).and_then(|claims| claims.subject),
-        provider: Some(oidc.provider.to_string()),
-        ..Facts::default()
-    };
-    let hop = Hop::AssumeRoleWithOidc;
-    let session = sts::assume_role_with_oidc(
-        &requester.node.network,
-        requester.sts(entry)?,
-        &oidc.provider,
-        token,
-        &request,
-    )
-    .map_err(|error| {
-        Failure::of_call(Exit::Identity, hop, &format!("{hop} of {role}"), &error, &facts)
-    })?;
-    let about = Some(session.about);
-    Ok(Identity { credentials: session.credentials, owner: role.to_string(), ends: None, about })
-}
-
-/// Read anew each time: the kubelet, or our `DaemonSet`, rotates it.
-fn read_token(path: &Path) -> Result<Secret, Failure> {
-    let place = path.display();
-    let hint = "see that the token DaemonSet runs on this node, or set oidcTokenFile";
-    // A projected volume's token is a link to the file of the day.
-    let read = trusted_file::read(path, Links::Followed, TOKEN_FILE);
-    let bytes = read
-        .map_err(|error| {
-            Failure::new(Exit::Identity, format!("OIDC token file {place}: {error}")).hint(hint)
-        })?
-        .bytes;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::new(Exit::Identity, format!("OIDC token file {place}: not UTF-8 text")).hint(hint)
-    })?;
-    let token = Secret::new(text.trim());
-    if !TOKEN_LENGTH.contains(&token.expose().len()) {
-        let length = token.expose().len();
-        return Err(Failure::new(
-            Exit::Identity,
-            format!(
-                "OIDC token file {place} holds {length} characters; a token has {} to {}",
-                TOKEN_LENGTH.start(),
-                TOKEN_LENGTH.end()
-            ),
-        )
-        .hint(hint));
-    }
-    Ok(token)
-}
-
-/// What the token file's claims say, for messages.
+/// For a report of one pull.
 #[must_use]
-pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
-    jwt::claims(read_token(&oidc.token_file).ok()?.expose())
+pub fn report(entry: &Entry, identity: &Identity) -> String {
+    match &entry.identity {
+        IdentitySource::AccessKey(_) => access_key::report(entry, identity),
+        IdentitySource::Oidc(oidc) => oidc::report(oidc, identity, first_duration(entry)),
+        IdentitySource::WorkerRole => worker_role::report(identity),
+    }
 }
 
-/// Enough of an `AccessKey` id to tell which one it is.
-fn masked(id: &str) -> String {
-    let tail: Vec<char> = id.chars().rev().take(4).collect();
-    format!("…{}", tail.into_iter().rev().collect::<String>())
+/// What a trust policy names, where it can be known. The account and the role are those of this
+/// node, or what stands for them.
+#[must_use]
+pub fn principal(
+    source: &IdentitySource,
+    account: impl FnOnce() -> String,
+    worker_role: Option<&str>,
+) -> Option<String> {
+    match source {
+        IdentitySource::AccessKey(_) => Some(access_key::principal()),
+        IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
+        IdentitySource::WorkerRole => Some(worker_role::principal(&account(), worker_role?)),
+    }
+}
+
+/// Seconds that the first session is asked for. One that is only there to assume the next role is
+/// asked for the shortest life.
+#[must_use]
+pub fn first_duration(entry: &Entry) -> u32 {
+    if entry.role.is_some() { MIN_DURATION } else { entry.expire_duration }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aliyun::Credentials;
+    use crate::aliyun::ids::{OidcProviderArn, RoleArn};
+    use crate::config::{Oidc, PodIdentity};
+    use crate::secret::Secret;
 
     fn oidc(pod_identity: PodIdentity) -> Oidc {
         Oidc {
-            provider: crate::aliyun::ids::OidcProviderArn::parse("acs:ram::1:oidc-provider/p")
-                .unwrap(),
+            provider: OidcProviderArn::parse("acs:ram::1:oidc-provider/p").unwrap(),
             role: RoleArn::of("1", "own"),
             token_file: "/t".into(),
             pod_identity,
@@ -299,16 +178,10 @@ mod tests {
         assert_eq!(
             all.each_ref().map(key),
             [
-                "AccessKey LTAI",
+                "AccessKey e6e6c1f46f607b1e2da2c17d10dffa32d5dfb717",
                 "OIDC acs:ram::1:role/own acs:ram::1:oidc-provider/p /t",
                 "worker role"
             ]
         );
-    }
-
-    #[test]
-    fn an_access_key_is_told_by_its_end() {
-        assert_eq!(masked("LTAI5tFakeFakeFakeFake01"), "…ke01");
-        assert_eq!(masked("x"), "…x");
     }
 }

@@ -4,16 +4,16 @@
 //! (`image_manager.go`). People who debug by hand type tags, digests and bare hosts.
 
 /// Where images without a host come from.
-const DOCKER_HUB: &str = "docker.io";
+pub const DOCKER_HUB: &str = "docker.io";
 
-/// Why a text names no image.
+/// Why a text does not name an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     #[error("the request names no image")]
     Empty,
     #[error("the image name begins with a scheme; leave `{0}://` out")]
     Scheme(&'static str),
-    #[error("the image name has blanks or control characters in it")]
+    #[error("the image name has spaces or control characters in it")]
     NotPrintable,
 }
 
@@ -25,8 +25,8 @@ pub enum ImageError {
 ///
 /// # Errors
 ///
-/// For texts that are no image name at all. Any host is a result, however odd: whether it is one
-/// of ours is decided by exact comparison.
+/// For texts that are not an image name. Any host is a result, however odd: an exact comparison
+/// decides whether it is one of ours.
 pub fn registry_host(image: &str) -> Result<&str, ImageError> {
     if image.is_empty() {
         return Err(ImageError::Empty);

@@ -12,16 +12,11 @@ use crate::aliyun::call::{self, Patience};
 use crate::aliyun::endpoint::{self, Endpoint};
 use crate::aliyun::ids::Region;
 use crate::aliyun::metadata::{self, Kind, Metadata, MetadataError};
-use crate::config::{Settings, check_base_url};
-use crate::failure::service_codes::Facts;
+use crate::config::Settings;
+use crate::config::variables::Variables;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
-use crate::system::environment::Environment;
 use crate::system::firmware::Machine;
-
-/// The vendor's variable for another STS host.
-const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
-/// And for the region of one.
-const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 
 /// What one run finds out of the machine and its network, and the next may start from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +30,7 @@ pub struct Learnt {
 pub struct Node<'a> {
     pub network: call::Network<'a>,
     pub settings: &'a Settings,
-    environment: &'a Environment,
+    variables: &'a Variables,
     machine: Machine,
     metadata: OnceCell<Metadata<'a>>,
     region: OnceCell<Option<Region>>,
@@ -50,7 +45,7 @@ impl<'a> Node<'a> {
     pub fn new(
         network: call::Network<'a>,
         settings: &'a Settings,
-        environment: &'a Environment,
+        variables: &'a Variables,
         machine: Machine,
         learnt: Learnt,
     ) -> Self {
@@ -58,7 +53,7 @@ impl<'a> Node<'a> {
         Self {
             network,
             settings,
-            environment,
+            variables,
             machine,
             metadata: OnceCell::new(),
             region,
@@ -85,7 +80,7 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn worker_role_name(&self) -> Option<&str> {
         let configured = self.settings.worker_role_name.as_deref();
-        configured.or_else(|| self.environment.get("ALIBABA_CLOUD_ECS_METADATA"))
+        configured.or(self.variables.worker_role_name.as_deref())
     }
 
     /// The metadata service, unless it is switched off.
@@ -94,7 +89,7 @@ impl<'a> Node<'a> {
     ///
     /// With `ALIBABA_CLOUD_ECS_METADATA_DISABLED`.
     pub fn metadata(&self) -> Result<&Metadata<'a>, Failure> {
-        if self.environment.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
+        if self.variables.is_metadata_disabled {
             return Err(Failure::new(
                 Exit::Identity,
                 "the metadata service is needed but ALIBABA_CLOUD_ECS_METADATA_DISABLED is true",
@@ -103,9 +98,9 @@ impl<'a> Node<'a> {
         }
         Ok(self.metadata.get_or_init(|| {
             let base_url = self.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
-            let hardened_only = self.environment.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED");
+            let hardened_only = self.variables.is_hardened_only;
             // Where the firmware does not name the vendor there is most likely nobody at that
-            // address: one try of a second tells, where a cloud node is worth several.
+            // address: one try of a second shows it; a cloud node is worth several.
             let patience = if self.expects_metadata() { Patience::FULL } else { Patience::BRIEF };
             Metadata::new(self.network, base_url, hardened_only, patience)
         }))
@@ -117,7 +112,8 @@ impl<'a> Node<'a> {
         let MetadataError { hop, kind } = error;
         let failure = match kind {
             Kind::Call(error) => {
-                Failure::of_call(Exit::Identity, *hop, hop.name(), error, &Facts::default())
+                let on_cloud_node = self.machine == Machine::AlibabaCloud;
+                Failure::of_call(&Facts::metadata(*hop, on_cloud_node), error)
             }
             Kind::Malformed(_) => Failure::new(Exit::Identity, format!("{hop}: {kind}")).passing(),
             other => Failure::new(Exit::Identity, format!("{hop}: {other}")),
@@ -127,7 +123,7 @@ impl<'a> Node<'a> {
                 failure.hint(match (&self.settings.worker_role_name, self.worker_role_name()) {
                     (Some(_), _) => "correct workerRoleName, or leave it out to use the instance's role",
                     (None, Some(_)) => "correct ALIBABA_CLOUD_ECS_METADATA, or unset it to use the instance's role",
-                    (None, None) => "the metadata service itself named the role just before: try again, and if it stays see that the role exists and attach it to the instance anew",
+                    (None, None) => "the metadata service named this role just before: try again; if this lasts, check that the role exists and attach it to the instance again",
                 })
             }
             Kind::NotFound(_) => failure.hint(
@@ -145,7 +141,7 @@ impl<'a> Node<'a> {
         };
         match (&self.machine, self.expects_metadata()) {
             (Machine::Other(vendor), false) => failure.caused_by(format!(
-                "this machine is no cloud node: its firmware names `{vendor}`, not `Alibaba Cloud`"
+                "this machine is not a cloud node: its firmware names `{vendor}`, not `Alibaba Cloud`"
             )),
             (Machine::Unknown, false) => {
                 failure.caused_by("this machine's firmware does not say that it is a cloud node")
@@ -179,7 +175,7 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     ///
-    /// When one of the vendor's variables is no URL or no region.
+    /// When a VPC host is wanted and no region is known.
     pub fn sts(&self, registry_region: Option<&Region>) -> Result<&Endpoint, Failure> {
         if let Some(endpoint) = self.sts.get() {
             return Ok(endpoint);
@@ -231,32 +227,16 @@ impl<'a> Node<'a> {
         if let Some(url) = &self.settings.endpoints.sts {
             return Ok(Endpoint::fixed(url));
         }
-        if let Some(text) = self.environment.get(STS_ENDPOINT) {
-            let url =
-                if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-            let url = check_base_url(&url, false).map_err(|wrong| {
-                Failure::new(Exit::Usage, format!("environment: {STS_ENDPOINT} is {wrong}")).hint(
-                    "correct it or unset it; endpoints.sts in credential-provider comes before it",
-                )
-            })?;
-            return Ok(Endpoint::fixed(&url));
+        if let Some(url) = &self.variables.sts_endpoint {
+            return Ok(Endpoint::fixed(url));
         }
-        let vpc_by_variable = self.environment.is_true("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED");
         let network = match self.settings.network {
             Some(network) => network,
-            None if vpc_by_variable => endpoint::Network::Vpc,
+            None if self.variables.prefers_vpc => endpoint::Network::Vpc,
             None => endpoint::Network::Auto,
         };
-        let region = match (&self.settings.node_region, self.environment.get(STS_REGION)) {
-            (Some(region), _) => Some(region.clone()),
-            (None, Some(text)) => Some(Region::parse(text).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("environment: {STS_REGION} is no region id"))
-                    .hint(
-                        "correct it or unset it; nodeRegion in credential-provider comes before it",
-                    )
-            })?),
-            (None, None) => self.region_if_known(),
-        };
+        let region = self.settings.node_region.as_ref().or(self.variables.sts_region.as_ref());
+        let region = region.cloned().or_else(|| self.region_if_known());
         let region = region.as_ref().or(registry_region);
         if region.is_none() && network == endpoint::Network::Vpc {
             return Err(Failure::new(

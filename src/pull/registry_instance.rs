@@ -1,4 +1,4 @@
-//! Which Enterprise Edition instance stands behind a registry host.
+//! Which Enterprise Edition instance answers on a registry host.
 //!
 //! Never "the first": the registry's own anonymous challenge names its instance, and where that
 //! cannot be had the API lists what hosts each instance answers on.
@@ -8,14 +8,14 @@ use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::registry_host::{RegistryHost, region_in_name, without_port};
 use crate::aliyun::{Hop, acr, challenge};
 use crate::config::Entry;
-use crate::failure::service_codes::Facts;
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::Identity;
 use crate::pull::node::Node;
 use crate::pull::selection::Claim;
 
 /// Whose login is asked for, and for what.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target<'c> {
     pub entry: &'c Entry,
     /// None for Personal Edition.
@@ -35,14 +35,16 @@ impl<'c> Target<'c> {
     }
 }
 
-/// A host, and the means to learn its instance.
+/// A host, and the node that looks for its instance.
+#[derive(Clone, Copy)]
 pub struct Lookup<'a, 'n> {
     pub host: &'a str,
     pub form: Option<&'a RegistryHost>,
     pub node: &'a Node<'n>,
-    /// An entry's session, for asking the API.
-    pub session: &'a dyn Fn(&Entry) -> Result<Identity, Failure>,
 }
+
+/// Gives an entry's session, for asking the API.
+type Session<'s> = &'s dyn Fn(&Entry) -> Result<Identity, Failure>;
 
 impl Lookup<'_, '_> {
     /// Turns a claim into a target; none if the host turns out not to be ours.
@@ -50,18 +52,22 @@ impl Lookup<'_, '_> {
     /// # Errors
     ///
     /// When the instance cannot be learnt, or two entries have it.
-    pub fn target<'c>(&self, claim: Claim<'c>) -> Result<Option<Target<'c>>, Failure> {
+    pub fn target<'c>(
+        &self,
+        claim: &Claim<'c>,
+        session: Session<'_>,
+    ) -> Result<Option<Target<'c>>, Failure> {
         match claim {
             Claim::None => Ok(None),
-            Claim::Entry(entry) => match Target::of_claim(&claim) {
+            Claim::Entry(entry) => match Target::of_claim(claim) {
                 Some(target) => Ok(Some(target)),
-                None => self.one_of(entry).map(Some),
+                None => self.one_of(entry, session).map(Some),
             },
-            Claim::ByInstance(entries) => self.by_instance(&entries),
+            Claim::ByInstance(entries) => self.by_instance(entries, session),
             Claim::ByName(entry, name) => {
                 let instance = match self.challenge() {
                     Some(instance) => instance,
-                    None => self.named(entry, &name)?,
+                    None => self.named(entry, name, session)?,
                 };
                 Ok(Some(Target { entry, instance: Some(instance) }))
             }
@@ -69,33 +75,34 @@ impl Lookup<'_, '_> {
     }
 
     /// An entry that names the host and has several instances.
-    fn one_of<'c>(&self, entry: &'c Entry) -> Result<Target<'c>, Failure> {
+    fn one_of<'c>(&self, entry: &'c Entry, session: Session<'_>) -> Result<Target<'c>, Failure> {
         let name = &entry.name;
         let instance = match self.challenge() {
-            Some(told) if entry.instances.contains(&told) => told,
-            Some(told) => {
+            Some(named) if entry.instances.contains(&named) => named,
+            Some(named) => {
                 let message =
-                    format!("the registry says that it is {told}, which {name} does not have");
+                    format!("the registry says that it is {named}, which {name} does not have");
                 return Err(Failure::new(Exit::Usage, message).hint(
                     "add the id to instanceId of that entry, or take the host out of its domains",
                 ));
             }
-            None => self.listed(&[entry])?.ok_or_else(|| {
-                Failure::new(
-                    Exit::RegistryToken,
-                    format!("none of the instances of {name} answers on it"),
-                )
-                .hint("give the host an entry of its own with one instanceId")
+            None => self.listed(&[entry], session)?.ok_or_else(|| {
+                Failure::new(Exit::RegistryToken, format!("no instance of {name} answers on it"))
+                    .hint("give the host an entry of its own with one instanceId")
             })?,
         };
         Ok(Target { entry, instance: Some(instance) })
     }
 
     /// Entries that name no host: the instance decides.
-    fn by_instance<'c>(&self, entries: &[&'c Entry]) -> Result<Option<Target<'c>>, Failure> {
+    fn by_instance<'c>(
+        &self,
+        entries: &[&'c Entry],
+        session: Session<'_>,
+    ) -> Result<Option<Target<'c>>, Failure> {
         let instance = match self.challenge() {
-            Some(told) => told,
-            None => match self.listed(entries)? {
+            Some(named) => named,
+            None => match self.listed(entries, session)? {
                 Some(listed) => listed,
                 None => return Ok(None),
             },
@@ -113,7 +120,7 @@ impl Lookup<'_, '_> {
         }
     }
 
-    /// The registry's own word; that it gives none is no failure.
+    /// What the registry says of itself; a registry that says nothing is not a failure.
     fn challenge(&self) -> Option<InstanceId> {
         let base_url = self.node.settings.endpoints.registry.as_deref();
         let challenge = challenge::ask(&self.node.network, self.host, base_url);
@@ -130,13 +137,17 @@ impl Lookup<'_, '_> {
     /// Asks for the hosts of each instance until one of them is this host.
     ///
     /// A failure counts only if no other instance has the host: one entry's broken role must not
-    /// stand in the way of another's pull.
-    fn listed(&self, entries: &[&Entry]) -> Result<Option<InstanceId>, Failure> {
+    /// prevent another's pull.
+    fn listed(
+        &self,
+        entries: &[&Entry],
+        session: Session<'_>,
+    ) -> Result<Option<InstanceId>, Failure> {
         let host = without_port(self.host);
         let mut failure = None;
         for entry in entries {
             for instance in &entry.instances {
-                match self.domains(entry, instance) {
+                match self.domains(entry, instance, session) {
                     Ok(domains) if domains.iter().any(|domain| domain == host) => {
                         return Ok(Some(instance.clone()));
                     }
@@ -154,16 +165,36 @@ impl Lookup<'_, '_> {
         failure.map_or(Ok(None), Err)
     }
 
-    fn domains(&self, entry: &Entry, instance: &InstanceId) -> Result<Vec<String>, Failure> {
-        let session = (self.session)(entry)?;
+    fn domains(
+        &self,
+        entry: &Entry,
+        instance: &InstanceId,
+        session: Session<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        let session = session(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
-        acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance).map_err(
-            |error| failure(Hop::ListInstanceEndpoint, instance.as_str(), &session, &error),
-        )
+        let hop = Hop::ListInstanceEndpoint;
+        let domains =
+            acr::instance_domains(&self.node.network, endpoint, &session.credentials, instance)
+                .map_err(|error| failure(hop, instance.as_str(), &session, &error))?;
+        if domains.is_empty() {
+            let message = format!(
+                "the instance {instance} has no endpoint switched on ({hop} gives an empty list)"
+            );
+            return Err(Failure::new(Exit::RegistryToken, message).hint(
+                "switch on the Internet or the VPC endpoint of the instance in its console",
+            ));
+        }
+        Ok(domains)
     }
 
-    fn named(&self, entry: &Entry, name: &str) -> Result<InstanceId, Failure> {
-        let session = (self.session)(entry)?;
+    fn named(
+        &self,
+        entry: &Entry,
+        name: &str,
+        session: Session<'_>,
+    ) -> Result<InstanceId, Failure> {
+        let session = session(entry)?;
         let endpoint = self.node.cr(|| self.region(entry))?;
         let found = acr::instance_named(&self.node.network, endpoint, &session.credentials, name)
             .map_err(|error| failure(Hop::ListInstance, name, &session, &error))?;
@@ -195,11 +226,5 @@ impl Lookup<'_, '_> {
 }
 
 fn failure(hop: Hop, what: &str, caller: &Identity, error: &CallError) -> Failure {
-    let subject = format!("{hop} of {what} by {}", caller.owner);
-    let facts = Facts {
-        caller: Some(caller.owner.clone()),
-        instance: Some(what.to_owned()),
-        ..Facts::default()
-    };
-    Failure::of_call(Exit::RegistryToken, hop, &subject, error, &facts)
+    Failure::of_call(&Facts::registry(hop, &caller.owner, Some(what), None), error)
 }

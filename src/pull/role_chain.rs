@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aliyun::Credentials;
 use crate::aliyun::ids::InstanceId;
-use crate::aliyun::sts::{self, MIN_DURATION, SessionRequest};
-use crate::aliyun::{Credentials, Hop};
+use crate::aliyun::owner::Owner;
+use crate::aliyun::sts::{self, SessionRequest};
 use crate::cache::freshness::Rules;
-use crate::cache::{Cache, Key, Kind, Made};
-use crate::config::{AssumedRole, Entry, IdentitySource};
-use crate::failure::service_codes::Facts;
+use crate::cache::{Cache, Key, Made};
+use crate::config::{AssumedRole, Entry};
+use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::{self, FirstSession, Identity, Requester};
+use crate::pull::{login_key, shared};
 use crate::secret::{self, Secret};
 use crate::system::clock;
 
@@ -32,6 +34,15 @@ pub struct Sessions<'a, 'n> {
     requester: Requester<'a, 'n>,
     cache: &'a Cache<'a>,
     made: RefCell<Vec<(Key, Identity)>>,
+    reached: RefCell<Reached>,
+}
+
+/// How far the last session that was asked for has come.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// The first credentials, where they had to be established.
+    pub identity: Option<Identity>,
+    pub session: Option<Identity>,
 }
 
 /// A session as it is kept on the node.
@@ -42,13 +53,13 @@ struct KeptSession {
     access_key_secret: Secret,
     #[serde(serialize_with = "secret::expose")]
     security_token: Secret,
-    owner: String,
+    owner: Owner,
 }
 
 impl<'a, 'n> Sessions<'a, 'n> {
     #[must_use]
     pub fn new(requester: Requester<'a, 'n>, cache: &'a Cache<'a>) -> Self {
-        Self { requester, cache, made: RefCell::default() }
+        Self { requester, cache, made: RefCell::default(), reached: RefCell::default() }
     }
 
     /// Establishes an entry's identity and assumes the role in the registry's account, if it
@@ -60,61 +71,56 @@ impl<'a, 'n> Sessions<'a, 'n> {
     pub fn session(&self, entry: &Entry, purpose: Purpose<'_>) -> Result<Identity, Failure> {
         let policy = entry.pull_only.then(|| policy(purpose));
         let policy = policy.as_deref();
-        let Some(role) = &entry.role else {
-            return self.first(entry, entry.expire_duration, policy);
+        let session = match &entry.role {
+            None => self.identity(entry, policy),
+            Some(role) => self.assumed(entry, role, policy),
         };
-        let external_id = role.external_id.as_deref().unwrap_or_default();
-        let key = [role.arn.as_str(), external_id];
-        self.kept(entry, &key, entry.expire_duration, policy, || {
-            // A first session that is only there to assume the next one is asked for the
-            // shortest life.
-            let caller = self.first(entry, MIN_DURATION, None)?;
-            assume(entry, role, policy, &caller, &self.requester)
+        self.reached.borrow_mut().session = session.as_ref().ok().cloned();
+        session
+    }
+
+    /// How far the last session that was asked for has come.
+    #[must_use]
+    pub fn into_reached(self) -> Reached {
+        self.reached.into_inner()
+    }
+
+    fn assumed(
+        &self,
+        entry: &Entry,
+        role: &AssumedRole,
+        policy: Option<&str>,
+    ) -> Result<Identity, Failure> {
+        let request = SessionRequest {
+            role: &role.arn,
+            session_name: &entry.session_name,
+            duration: entry.expire_duration,
+            policy,
+            external_id: role.external_id.as_deref(),
+        };
+        let key = login_key::assumed_session(&entry.identity, &request);
+        self.once(&key, || {
+            self.on_node(&key, request.duration, || {
+                let caller = self.identity(entry, None)?;
+                assume(entry, &request, &caller, &self.requester)
+            })
         })
     }
 
-    /// The identity alone, with which [`Sessions::session`] begins.
-    ///
-    /// # Errors
-    ///
-    /// With exit code 3, or 6 when time ran out.
-    pub fn identity(&self, entry: &Entry, purpose: Purpose<'_>) -> Result<Identity, Failure> {
-        match entry.role {
-            Some(_) => self.first(entry, MIN_DURATION, None),
-            None => self.session(entry, purpose),
-        }
-    }
-
-    fn first(
-        &self,
-        entry: &Entry,
-        duration: u32,
-        policy: Option<&str>,
-    ) -> Result<Identity, Failure> {
-        let establish =
-            || identity::establish(entry, &self.requester, FirstSession { duration, policy });
-        match entry.identity {
-            IdentitySource::Oidc(_) => self.kept(entry, &[], duration, policy, establish),
-            // The metadata service gives its credentials at no cost, and an AccessKey is there.
-            IdentitySource::WorkerRole | IdentitySource::AccessKey(_) => {
-                self.once(Key::new(Kind::Session, &[&identity::key(&entry.identity)]), establish)
+    fn identity(&self, entry: &Entry, policy: Option<&str>) -> Result<Identity, Failure> {
+        let duration = identity::first_duration(entry);
+        let first = FirstSession { name: &entry.session_name, duration, policy };
+        let key = login_key::first_session(&entry.identity, &first);
+        let establish = || identity::establish(entry, &self.requester, first);
+        let identity = self.once(&key, || {
+            if identity::is_session(&entry.identity) {
+                self.on_node(&key, duration, establish)
+            } else {
+                establish()
             }
-        }
-    }
-
-    /// A session that this run has, or the node's cache has, or that is made now.
-    fn kept(
-        &self,
-        entry: &Entry,
-        role: &[&str],
-        duration: u32,
-        policy: Option<&str>,
-        make: impl FnOnce() -> Result<Identity, Failure>,
-    ) -> Result<Identity, Failure> {
-        let (caller, seconds) = (identity::key(&entry.identity), duration.to_string());
-        let session = [&caller, &entry.session_name, &seconds, policy.unwrap_or_default()];
-        let key = Key::new(Kind::Session, &[&session[..], role].concat());
-        self.once(key.clone(), || self.on_node(&key, duration, make))
+        });
+        self.reached.borrow_mut().identity = identity.as_ref().ok().cloned();
+        identity
     }
 
     /// A session that the node's cache has, or that is made now.
@@ -127,7 +133,7 @@ impl<'a, 'n> Sessions<'a, 'n> {
         let life = Duration::from_secs(u64::from(duration));
         // What a pod's token bounds is never kept, so the bound is only in what was just made.
         let (ends, about) = (Cell::new(None), RefCell::new(None));
-        let kept = self.cache.fetch(key, self.requester.node.network.deadline, || {
+        let (kept, _) = shared::fetch(key, self.cache, &self.requester.node.network, || {
             let begun = clock::since_boot();
             let identity = make()?;
             ends.set(identity.ends);
@@ -138,16 +144,17 @@ impl<'a, 'n> Sessions<'a, 'n> {
         Ok(Identity { ends: ends.get(), about: about.into_inner(), ..kept.value.into() })
     }
 
+    /// A session that this run has, or that is got now.
     fn once(
         &self,
-        key: Key,
-        make: impl FnOnce() -> Result<Identity, Failure>,
+        key: &Key,
+        get: impl FnOnce() -> Result<Identity, Failure>,
     ) -> Result<Identity, Failure> {
-        if let Some((_, identity)) = self.made.borrow().iter().find(|(made, _)| *made == key) {
+        if let Some((_, identity)) = self.made.borrow().iter().find(|(made, _)| made == key) {
             return Ok(identity.clone());
         }
-        let identity = make()?;
-        self.made.borrow_mut().push((key, identity.clone()));
+        let identity = get()?;
+        self.made.borrow_mut().push((key.clone(), identity.clone()));
         Ok(identity)
     }
 }
@@ -176,30 +183,15 @@ impl From<KeptSession> for Identity {
 
 fn assume(
     entry: &Entry,
-    role: &AssumedRole,
-    policy: Option<&str>,
+    request: &SessionRequest<'_>,
     caller: &Identity,
     requester: &Requester<'_, '_>,
 ) -> Result<Identity, Failure> {
-    let request = SessionRequest {
-        role: &role.arn,
-        session_name: &entry.session_name,
-        duration: entry.expire_duration,
-        policy,
-        external_id: role.external_id.as_deref(),
-    };
-    let hop = Hop::AssumeRole;
-    let subject = format!("{hop} of {} by {}", role.arn, caller.owner);
-    let facts = Facts {
-        role: Some(role.arn.to_string()),
-        caller: Some(caller.owner.clone()),
-        ..Facts::default()
-    };
+    let facts = Facts::assume_role(request.role, &caller.owner);
     let network = &requester.node.network;
-    let session =
-        sts::assume_role(network, requester.sts(entry)?, &caller.credentials, &request)
-            .map_err(|error| Failure::of_call(Exit::AssumeRole, hop, &subject, &error, &facts))?;
-    let owner = role.arn.to_string();
+    let session = sts::assume_role(network, requester.sts(entry)?, &caller.credentials, request)
+        .map_err(|error| Failure::of_call(&facts, &error))?;
+    let owner = Owner::from(request.role);
     let about = Some(session.about);
     Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
 }

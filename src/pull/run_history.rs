@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
 use crate::failure::Failure;
+use crate::kubelet::exec_api::Pod;
+use crate::pull::registry_token::Served;
+use crate::system::clock::Clock;
 use crate::system::log::Journal;
 
 /// Runs that are remembered.
@@ -35,7 +38,7 @@ pub enum Outcome {
     Fetched,
     /// It could not be renewed, and the old one was handed out.
     Stale,
-    /// The host is none of ours.
+    /// The host is not ours.
     Foreign,
     Failed,
 }
@@ -68,8 +71,32 @@ impl Run {
     }
 }
 
+/// Notes what came of a run that asked the cloud, or failed before it could. Of a pod's own identity
+/// nothing is written down, and what failed may speak of it: that is in the kubelet's log alone.
+pub fn note(
+    host: &str,
+    pod: Pod<'_>,
+    result: &Result<Option<Served>, Failure>,
+    clock: &Clock,
+    journal: &Journal,
+    cache: &Cache<'_>,
+) {
+    if journal.longest().is_none() && (result.is_ok() || cache.has_shared_a_failure()) {
+        return;
+    }
+    let (outcome, failure) = match result {
+        Ok(Some(Served { stale: None, .. })) => (Outcome::Fetched, None),
+        Ok(Some(Served { stale: Some(failure), .. })) => (Outcome::Stale, Some(failure)),
+        Ok(None) => (Outcome::Foreign, None),
+        Err(failure) => (Outcome::Failed, Some(failure)),
+    };
+    let time = clock.local().to_string();
+    let failure = failure.filter(|_| pod.token.is_none());
+    add(cache, Run::new(time, host, outcome, failure, journal));
+}
+
 /// Adds a run, if that can be done at once.
-pub fn add(cache: &Cache<'_>, run: Run) {
+fn add(cache: &Cache<'_>, run: Run) {
     cache.rewrite(NAME, |mut runs: Vec<Run>| {
         runs.push(run);
         let superfluous = runs.len().saturating_sub(MOST);

@@ -14,12 +14,12 @@ pub enum Claim<'c> {
     Entry(&'c Entry),
     /// One of these, if the instance behind the host is one of its instances.
     ByInstance(Vec<&'c Entry>),
-    /// Whoever has the instance of this name in the node's own account.
+    /// The instance of this name in the node's own account.
     ByName(&'c Entry, String),
 }
 
 impl<'c> Claim<'c> {
-    /// Every entry that may come to answer.
+    /// Every entry that may answer.
     #[must_use]
     pub fn entries(&self) -> Vec<&'c Entry> {
         match self {
@@ -54,7 +54,7 @@ pub fn claim<'c>(
         None => node_region().map(|own| own == *region),
     };
     match form {
-        Some(RegistryHost::Enterprise { name, region }) => {
+        Some(RegistryHost::Enterprise { name, region, .. }) => {
             let mut candidates = Vec::new();
             for entry in entries {
                 match entry.scope {
@@ -65,7 +65,7 @@ pub fn claim<'c>(
             }
             Ok(if candidates.is_empty() { Claim::None } else { Claim::ByInstance(candidates) })
         }
-        Some(RegistryHost::Personal { region }) => {
+        Some(RegistryHost::Personal { region, .. }) => {
             for entry in entries.iter().filter(|entry| entry.scope == Scope::Personal) {
                 if in_region(entry, region)? {
                     return Ok(Claim::Entry(entry));
@@ -80,6 +80,16 @@ pub fn claim<'c>(
         .hint("put user name and password into a Secret and name it in the pod's imagePullSecrets, or move the images to Enterprise Edition")),
         Some(RegistryHost::System { .. }) | None => Ok(Claim::None),
     }
+}
+
+/// The host in the entries' `domains` whose name is nearest to this one.
+#[must_use]
+pub fn nearest<'c>(entries: &'c [Entry], host: &str) -> Option<&'c str> {
+    let domains = entries.iter().filter_map(|entry| match &entry.scope {
+        Scope::Domains(domains) => Some(domains),
+        Scope::Instances | Scope::Personal | Scope::Account => None,
+    });
+    domains.flatten().map(String::as_str).min_by_key(|known| strsim::osa_distance(known, host))
 }
 
 #[cfg(test)]

@@ -3,26 +3,23 @@
 use std::fmt::Write;
 
 use crate::aliyun::ids::InstanceId;
+use crate::config::keys::{ENTRY, Whose};
 use crate::config::{Config, Entry, IdentitySource, Scope};
 use crate::failure::{Exit, Failure};
-use crate::kubelet::go_duration::format_go;
 use crate::render::quoted;
-
-/// Keys of an entry that the vendor's helper does not know.
-const OURS: [&str; 5] =
-    ["externalId", "roleSessionName", "sessionPolicy", "podIdentity", "allowedRoles"];
+use crate::system::go_duration::format_go;
 
 /// The manifest. It has what the vendor's helper knows; what is ours alone is left out and named
 /// in a comment.
 ///
 /// # Errors
 ///
-/// For a configuration with an `AccessKey`: a `ConfigMap` is no place for it.
+/// For a configuration with an `AccessKey`, which must not lie in a `ConfigMap`.
 pub fn render(config: &Config) -> Result<String, Failure> {
     if config.entries.iter().any(|entry| matches!(entry.identity, IdentitySource::AccessKey(_))) {
         return Err(Failure::new(
             Exit::Usage,
-            "the configuration has an AccessKey, which nothing is written with",
+            "the configuration has an AccessKey, which is never written into a file",
         )
         .hint("write the ConfigMap by hand, or use the worker role or RRSA"));
     }
@@ -31,14 +28,14 @@ pub fn render(config: &Config) -> Result<String, Failure> {
         return Err(Failure::new(
             Exit::Usage,
             format!(
-                "{} has no rrsaRoleARN, and the vendor's helper knows no role from an annotation",
+                "{} has no rrsaRoleARN, and the vendor's helper does not take roles from annotations",
                 entry.name
             ),
         )
         .hint("give rrsaRoleARN, or leave the entry out"));
     }
     let mut text = String::from(
-        "# credential-provider and what else is this program's own is left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
+        "# credential-provider and other keys of this program alone are left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
     );
     // They mean nothing here, but whoever goes back to the helper needs them as they were.
     for (name, _, value) in config.written.ignored.iter().filter(|(_, _, value)| !value.is_empty())
@@ -85,10 +82,14 @@ fn add(entry: &Entry, text: &mut String) {
     if let Some(role) = &entry.role {
         keys.push(("assumeRoleARN", role.arn.to_string()));
     }
-    let ours: Vec<&str> = OURS.into_iter().filter(|key| entry.written.has(key)).collect();
+    let ours = ENTRY.keys.iter().filter(|key| key.whose == Whose::Ours).map(|key| key.name);
+    let ours: Vec<&str> = ours.filter(|name| entry.written.has(name)).collect();
     if !ours.is_empty() {
-        let _ =
-            writeln!(text, "    # left out, for the helper does not know it: {}", ours.join(", "));
+        let _ = writeln!(
+            text,
+            "    # left out, because the helper does not know it: {}",
+            ours.join(", ")
+        );
     }
     let mut before = "    - ";
     for (key, value) in keys {

@@ -3,36 +3,25 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, IdentitySource, SYSTEM_PATH, Scope};
 use crate::failure::{Exit, Failure};
-use crate::kubelet::match_images::overlap;
+use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
+use crate::kubelet::provider_config::{self, Provider, TokenAttributes};
+use crate::kubelet::versions::{ApiVersion, CREDENTIAL_PROVIDERS, Gate, Release, TOKENS};
+use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
-use crate::render::{nobody_takes_tokens, quoted};
-
-const NAME: &str = "aliyun-acr-credential-provider";
-
-/// The same binary under another name: a provider either gets service account tokens or not.
-const NAME_FOR_PODS: &str = "aliyun-acr-credential-provider-pods";
+use crate::render::nobody_takes_tokens;
 
 /// What the file is to be for.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Minor version of Kubernetes 1; the newest form if it is left out.
-    pub kubelet_minor: Option<u32>,
-    /// For a folder of configurations (Kubernetes 1.34 and later).
+    /// The newest form if it is left out.
+    pub release: Option<Release>,
+    /// For a folder of configurations.
     pub directory: bool,
     /// The kubelet sends tokens of the pods' service accounts.
     pub service_accounts: bool,
-}
-
-impl Options {
-    /// `1.33`, `v1.33.4` or `1.33.4-aliyun.1` as a minor version.
-    #[must_use]
-    pub fn minor(text: &str) -> Option<u32> {
-        let mut numbers = text.strip_prefix('v').unwrap_or(text).split('.');
-        (numbers.next()? == "1").then_some(())?;
-        numbers.next()?.parse().ok().filter(|minor| *minor >= 20)
-    }
 }
 
 /// The file's text.
@@ -41,143 +30,166 @@ impl Options {
 ///
 /// What this version of the kubelet cannot do.
 pub fn render(config: &Config, options: &Options) -> Result<String, Failure> {
-    let minor = options.kubelet_minor.unwrap_or(34);
-    let version = match minor {
-        ..=23 => "v1alpha1",
-        24..=25 => "v1beta1",
-        _ => "v1",
-    };
-    let cannot = |what: &str, since: u32| {
-        Failure::new(Exit::Usage, format!("Kubernetes 1.{minor} has no {what}"))
-            .hint(format!("that came with Kubernetes 1.{since}"))
-    };
-    if options.service_accounts && minor < 33 {
-        return Err(cannot("service account tokens for credential providers", 33));
-    }
-    if options.directory && minor < 34 {
-        return Err(cannot("folder of credential provider configurations", 34));
-    }
+    let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    let hosts = hosts(config, options)?;
     let mut text = String::new();
-    let _ = writeln!(text, "# {}", place(options));
-    if minor <= 23 {
-        text += "# It needs --feature-gates=KubeletCredentialProviders=true.\n";
+    for comment in comments(config, options, release, &hosts) {
+        let _ = writeln!(text, "# {comment}");
     }
-    for entry in config.entries.iter().filter(|_| !options.service_accounts) {
-        if entry.identity.requires_pod_tokens() {
-            let _ = writeln!(
-                text,
-                "# {} requires a pod's token, and by this file none is sent: see --service-accounts.",
-                entry.name
+    let providers = of_hosts(config, release, hosts)?;
+    Ok(text + &provider_config::text(ApiVersion::newest(release), &providers))
+}
+
+/// The providers alone, for a file that is there already.
+///
+/// # Errors
+///
+/// What this version of the kubelet cannot do.
+pub fn providers(config: &Config, options: &Options) -> Result<Vec<Provider>, Failure> {
+    let release = options.release.unwrap_or(Release::ASSUMED);
+    check(options, release)?;
+    of_hosts(config, release, hosts(config, options)?)
+}
+
+fn of_hosts(
+    config: &Config,
+    release: Release,
+    hosts: Vec<Hosts<'_>>,
+) -> Result<Vec<Provider>, Failure> {
+    let arguments = arguments(config)?;
+    let provider = |hosts: Hosts<'_>| Provider {
+        name: hosts.name.to_owned(),
+        match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
+        arguments: arguments.clone(),
+        tokens: (hosts.name == PROGRAM_FOR_PODS)
+            .then(|| token_attributes(release, hosts.asks_for_role)),
+        ..Provider::default()
+    };
+    Ok(hosts.into_iter().map(provider).collect())
+}
+
+fn check(options: &Options, release: Release) -> Result<(), Failure> {
+    for (asked, since, what) in [
+        (options.service_accounts, Release::WITH_TOKEN_ATTRIBUTES, "service account tokens"),
+        (options.directory, Release::WITH_FOLDERS, "a folder of configurations"),
+    ] {
+        if asked && release < since {
+            let message =
+                format!("Kubernetes {release} does not know {what} of credential providers");
+            return Err(
+                Failure::new(Exit::Usage, message).hint(format!("use Kubernetes {since} or later"))
             );
         }
     }
-    if options.service_accounts {
-        text +=
-            "# The kubelet may ask for the tokens once the output of `render rbac` is applied.\n";
-    }
-    if options.service_accounts && minor == 33 {
-        text += "# Kubernetes 1.33 needs --feature-gates=KubeletServiceAccountTokenForCredentialProviders=true, for\n# the kubelet and for the API server, whose role for nodes then covers reading service accounts.\n";
-    }
-    let providers = providers(config, options)?;
-    if providers.iter().any(|provider| provider.name == NAME_FOR_PODS) {
-        let _ = writeln!(
-            text,
-            "# The kubelet does not start unless the binary has this other name, too: ln -s {NAME} {NAME_FOR_PODS}\n# in the folder of --image-credential-provider-bin-dir."
-        );
-    }
-    if providers.len() > 1 {
-        text += "# No image may be in both lists.\n";
-    }
-    let _ = writeln!(text, "apiVersion: kubelet.config.k8s.io/{version}");
-    text += "kind: CredentialProviderConfig\nproviders:\n";
-    let arguments = arguments(config)?;
-    for provider in &providers {
-        let _ = writeln!(text, "  - name: {}", provider.name);
-        let _ = writeln!(text, "    apiVersion: credentialprovider.kubelet.k8s.io/{version}");
-        text += "    matchImages:\n";
-        for (pattern, _) in &provider.patterns {
-            let _ = writeln!(text, "      - {}", quoted(pattern));
-        }
-        text += "    defaultCacheDuration: 0s\n";
-        text += &arguments;
-        if provider.name == NAME_FOR_PODS {
-            text += &token_attributes(minor, provider.asks_for_role);
-        }
-    }
-    Ok(text)
+    Ok(())
 }
 
-fn place(options: &Options) -> &'static str {
-    if options.directory {
-        "Into the folder that --image-credential-provider-config names, with a name that ends in .yaml."
+/// What stands above the providers, for the person who puts the file on a node.
+fn comments(
+    config: &Config,
+    options: &Options,
+    release: Release,
+    hosts: &[Hosts<'_>],
+) -> Vec<String> {
+    let mut comments = vec![if options.directory {
+        "Put this file into the folder of --image-credential-provider-config. Its name ends in .yaml.".to_owned()
     } else {
-        "The file that --image-credential-provider-config names."
+        "This is the file of --image-credential-provider-config.".to_owned()
+    }];
+    let is_off = |gate: &Gate| gate.by_default(release).is_some_and(|(_, is_on)| !is_on);
+    if is_off(&CREDENTIAL_PROVIDERS) {
+        comments
+            .push(format!("The kubelet needs --feature-gates={}=true.", CREDENTIAL_PROVIDERS.name));
     }
+    if options.service_accounts {
+        comments.push(
+            "The API server refuses the tokens until the output of `render rbac` is applied."
+                .to_owned(),
+        );
+        if is_off(&TOKENS) {
+            comments
+                .push(format!("Kubelet and API server need --feature-gates={}=true.", TOKENS.name));
+        }
+    } else {
+        let for_pods = config.entries.iter().filter(|entry| entry.identity.requires_pod_tokens());
+        comments.extend(for_pods.map(|entry| {
+            format!(
+                "{} requires a pod's token. Use --service-accounts: this file sends no tokens.",
+                entry.name
+            )
+        }));
+    }
+    if hosts.iter().any(|hosts| hosts.name == PROGRAM_FOR_PODS) {
+        comments.push(
+            "The kubelet does not start without a second name of the binary in its bin-dir:"
+                .to_owned(),
+        );
+        comments.push(format!("ln -s {PROGRAM} {PROGRAM_FOR_PODS}"));
+    }
+    if hosts.len() > 1 {
+        comments.push("An image must not match both lists.".to_owned());
+    }
+    comments
 }
 
 /// The file has to be named where it is not where it is looked for.
-fn arguments(config: &Config) -> Result<String, Failure> {
+fn arguments(config: &Config) -> Result<Vec<String>, Failure> {
     let Some(path) = config.path.as_ref().filter(|path| *path != Path::new(SYSTEM_PATH)) else {
-        return Ok(String::new());
+        return Ok(Vec::new());
     };
     if !path.is_absolute() {
-        let message = format!(
-            "`{}` is no absolute path, and the kubelet has another working directory",
-            path.display()
-        );
-        return Err(Failure::new(Exit::Usage, message).hint("give --config with an absolute path"));
+        let message = format!("`{}` is not an absolute path", path.display());
+        return Err(Failure::new(Exit::Usage, message)
+            .caused_by("the kubelet has another working directory")
+            .hint("give --config with an absolute path"));
     }
-    Ok(format!("    args: [\"--config\", {}]\n", quoted(&path.to_string_lossy())))
+    Ok(vec!["--config".to_owned(), path.to_string_lossy().into_owned()])
 }
 
-/// `cacheType` came with 1.34 and is required there. A login depends on the service account alone,
-/// and never outlives the token.
+/// A login depends on the service account alone, and never outlives the token.
 ///
 /// Pods without a service account, which are static pods, are asked for too: so an entry that
-/// requires a token says why there is no login, where the kubelet would pass over it in silence.
-fn token_attributes(minor: u32, asks_for_role: bool) -> String {
-    let mut text = format!("    tokenAttributes:\n      serviceAccountTokenAudience: {AUDIENCE}\n");
-    if minor >= 34 {
-        text += "      cacheType: ServiceAccount\n";
+/// requires a token says why there is no login, where the kubelet would ignore the pod in silence.
+fn token_attributes(release: Release, asks_for_role: bool) -> TokenAttributes {
+    let role = asks_for_role.then(|| ROLE_NAME_ANNOTATION.to_owned());
+    TokenAttributes {
+        audience: AUDIENCE.to_owned(),
+        cache_type: (release >= Release::WITH_CACHE_TYPE).then(|| "ServiceAccount".to_owned()),
+        require_account: false,
+        required_keys: Vec::new(),
+        optional_keys: role.into_iter().collect(),
     }
-    text += "      requireServiceAccount: false\n";
-    if asks_for_role {
-        let _ = writeln!(
-            text,
-            "      optionalServiceAccountAnnotationKeys:\n        - {ROLE_NAME_ANNOTATION}"
-        );
-    }
-    text
 }
 
-/// The program under one of its names, and what it is asked for.
-struct Provider<'c> {
+/// What the program is asked for under one of its names.
+struct Hosts<'c> {
     name: &'static str,
-    /// With the name of the entry that each comes from.
-    patterns: Vec<(String, &'c str)>,
+    /// Behind the name of the entry that each comes from.
+    patterns: Vec<(&'c str, String)>,
     /// Only entries with `allowedRoles` do: others refuse every role that an annotation names, and
     /// service accounts may have the annotation for what runs in their pods.
     asks_for_role: bool,
 }
 
-impl Provider<'_> {
+impl Hosts<'_> {
     fn new(name: &'static str) -> Self {
         Self { name, patterns: Vec::new(), asks_for_role: false }
     }
 
     fn has(&self, pattern: &str) -> bool {
-        self.patterns.iter().any(|(known, _)| known == pattern)
+        self.patterns.iter().any(|(_, known)| known == pattern)
     }
 }
 
 /// One provider for all entries; with service accounts one for those that take a pod's token and
 /// one for the others, for a kubelet sends a provider tokens or it does not.
-fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'c>>, Failure> {
+fn hosts<'c>(config: &'c Config, options: &Options) -> Result<Vec<Hosts<'c>>, Failure> {
     let takes = |entry: &Entry| entry.identity.takes_pod_tokens();
     if options.service_accounts && !config.entries.iter().any(takes) {
-        return Err(nobody_takes_tokens("there is nothing to send them for"));
+        return Err(nobody_takes_tokens("the kubelet has no use for them"));
     }
-    let (mut pods, mut node) = (Provider::new(NAME_FOR_PODS), Provider::new(NAME));
+    let (mut pods, mut node) = (Hosts::new(PROGRAM_FOR_PODS), Hosts::new(PROGRAM));
     for entry in &config.entries {
         let for_pods = options.service_accounts && takes(entry);
         let (own, other) = if for_pods { (&mut pods, &node) } else { (&mut node, &pods) };
@@ -185,59 +197,35 @@ fn providers<'c>(config: &'c Config, options: &Options) -> Result<Vec<Provider<'
             // A host that two entries name is the first one's.
             let named_before = matches!(entry.scope, Scope::Domains(_)) && other.has(&pattern);
             if !own.has(&pattern) && !named_before {
-                own.patterns.push((pattern, &entry.name));
+                own.patterns.push((&entry.name, pattern));
             }
         }
         own.asks_for_role |=
             matches!(&entry.identity, IdentitySource::Oidc(oidc) if !oidc.allowed_roles.is_empty());
     }
     apart(&pods, &node)?;
-    Ok([pods, node].into_iter().filter(|provider| !provider.patterns.is_empty()).collect())
+    Ok([pods, node].into_iter().filter(|hosts| !hosts.patterns.is_empty()).collect())
 }
 
-/// The kubelet asks every provider that an image hits and tries all their answers.
-fn apart(pods: &Provider<'_>, node: &Provider<'_>) -> Result<(), Failure> {
-    for (one, of_one) in &pods.patterns {
-        for (other, of_other) in &node.patterns {
-            if overlap(one, other) {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format!("`{one}` of {of_one}, which takes pods' tokens, and `{other}` of {of_other}, which does not, hit the same images"),
-                )
-                .caused_by("the kubelet would ask for both and try both logins, so that of the node would rescue a pod that was refused")
-                .hint("name the hosts in `domains` of both entries"));
-            }
-        }
-    }
-    Ok(())
+fn apart(pods: &Hosts<'_>, node: &Hosts<'_>) -> Result<(), Failure> {
+    let Some([(of_one, one), (of_other, other)]) = first_overlap(&pods.patterns, &node.patterns)
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{one}` of {of_one}, which takes pods' tokens, and `{other}` of {of_other}, which does not, match the same images"
+    );
+    Err(Failure::new(Exit::Usage, message)
+        .caused_by(BOTH_LOGINS)
+        .hint("name the hosts in `domains` of both entries"))
 }
 
 /// Patterns for exactly the hosts that an entry covers.
 fn patterns(entry: &Entry) -> Vec<String> {
-    let region = entry.region.as_ref().map_or("*", |region| region.as_str());
+    let region = entry.region.as_ref();
     match &entry.scope {
         Scope::Domains(domains) => domains.clone(),
-        Scope::Instances | Scope::Account => vec![
-            format!("*.{region}.cr.aliyuncs.com"),
-            format!("*.distributed.{region}.cr.aliyuncs.com"),
-        ],
-        Scope::Personal => ["", "-vpc", "-internal", "-intl", "-intl-vpc", "-intl-internal"]
-            .map(|variant| format!("registry{variant}.{region}.aliyuncs.com"))
-            .to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Options;
-
-    #[test]
-    fn versions() {
-        assert_eq!(Options::minor("1.33"), Some(33));
-        assert_eq!(Options::minor("v1.33.4"), Some(33));
-        assert_eq!(Options::minor("1.26.15-aliyun.1"), Some(26));
-        for not in ["", "1", "2.0", "1.x", "1.19", "v"] {
-            assert_eq!(Options::minor(not), None, "{not}");
-        }
+        Scope::Instances | Scope::Account => RegistryHost::enterprise_patterns(region),
+        Scope::Personal => RegistryHost::personal_patterns(region),
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::pull::identity;
 use crate::render::{Pods, ServiceAccount, nobody_takes_tokens};
 
-/// Stands where the configuration does not tell an account or a name.
+/// Stands where the configuration has no account or name.
 const CLUSTER_ACCOUNT: &str = "<cluster account>";
 const WORKER_ROLE: &str = "<worker role>";
 
@@ -48,7 +48,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
     if !pods.accounts.is_empty()
         && !config.entries.iter().any(|entry| entry.identity.takes_pod_tokens())
     {
-        return Err(nobody_takes_tokens("service accounts need no trust policy"));
+        return Err(nobody_takes_tokens("service accounts do not need a trust policy"));
     }
     let mut all: Vec<Attachment> = Vec::new();
     for attachment in config.entries.iter().flat_map(|entry| of(entry, config, pods)) {
@@ -124,7 +124,7 @@ pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
     }
     if let (true, Some(account)) = (identity.takes_pod_tokens(), &oidc.account) {
         for name in &oidc.allowed_roles {
-            // A pattern is no role; whoever fills it in knows which roles there are.
+            // A pattern is not a role: the reader fills in which roles there are.
             let name = if name.contains('*') { format!("<{name}>") } else { name.clone() };
             let role = format!("acs:ram::{account}:role/{name}");
             if !all.iter().any(|(known, _)| *known == role) {

@@ -14,11 +14,10 @@ use crate::render::{Pods, ServiceAccount, nobody_takes_tokens, quoted, ram_polic
 
 const NAME: &str = "acr-credential-provider-token-audience";
 
-/// Before a rule with names: there is one such role in a cluster, so what is applied next has to
-/// name everybody again.
+/// Before a rule with names: a cluster has one such role, so each manifest has to name everybody.
 const NAMES_ARE_REPLACED: &str = "\
-# Applying this replaces the service accounts that were named before: those that are not named here
-# lose their tokens. So name all of the cluster, of every team, in one call, or name none.
+# This manifest replaces the list of service accounts. Accounts that it does not name lose their tokens.
+# Name all accounts of the cluster, of every team, in one call; or name none.
 ";
 
 /// Manifests for the cluster, and behind them as comments the trust policies of the roles in RAM.
@@ -33,7 +32,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
     }
     text += &manifests(&pods.accounts);
     if pods.accounts.is_empty() {
-        text += "# With --service-account NAMESPACE/NAME, once for each of the cluster, the right is for these names alone,\n# and the trust policies of their roles are written here.\n";
+        text += "# With --service-account NAMESPACE/NAME, once for each account of the cluster, only these names have the right.\n# The trust policies of their roles then follow here.\n";
         return Ok(text);
     }
     // Roles with the same policy together.
@@ -48,16 +47,18 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
         }
     }
     if trusts.is_empty() {
-        return Err(nobody_takes_tokens("service accounts need no trust policy"));
+        return Err(nobody_takes_tokens("service accounts do not need a trust policy"));
     }
     for (policy, roles) in trusts {
+        let condition = "/Statement/0/Condition/StringEquals/oidc:iss";
+        let has_issuer = policy.pointer(condition).is_some();
         let policy = aliyun::ram_policy::text(&policy);
         let _ = writeln!(text, "#\n# Trust policy for RAM, of {}:", roles.join(", "));
-        if !policy.contains("oidc:iss") {
-            text += "# (with --issuer URL, the URL of the cluster's OIDC provider, it has oidc:iss as well)\n";
+        if !has_issuer {
+            text += "# Give --issuer URL (of the cluster's OIDC provider) for the condition oidc:iss.\n";
         }
         if pods.accounts.len() > 1 {
-            text += "# (it lets in all that are named; for a team's role call `render ram-policy` with that team's alone)\n";
+            text += "# It names all of these accounts. For one team's role call `render ram-policy` with its accounts.\n";
         }
         for line in policy.lines() {
             let _ = writeln!(text, "#   {line}");

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Wall-clock time, corrected by what a service said of it.
 ///
 /// Requests are refused when their time stamp is more than 15 minutes off; the service's `Date`
-/// header then tells the right time, and every later request of this run uses it.
+/// header then has the right time, and every later request of this run uses it.
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_seconds: Cell<i64>,

@@ -11,7 +11,7 @@ const ALIBABA_CLOUD: &str = "Alibaba Cloud";
 /// Another one for every start of the machine (`random(4)`).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Tells this start of the machine from all others; none where the kernel does not say.
+/// An id of this start of the machine; none where the kernel does not say.
 #[must_use]
 pub fn boot_id() -> Option<String> {
     std::fs::read_to_string(BOOT_ID).ok().filter(|id| !id.trim().is_empty())

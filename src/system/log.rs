@@ -5,10 +5,10 @@
 //! while the work is under way: `main` prints the journal last.
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
-use crate::failure::visible;
+use crate::system::text::one_line;
 
 /// How much a reader wants to know; set by `ACR_CREDENTIAL_PROVIDER_LOG`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// All hops so far in their order, with the time that each took and the ids of its requests;
-    /// what follows begins anew.
+    /// what follows is counted from zero.
     #[must_use]
     pub fn take_hops(&self) -> Vec<(&'static str, Duration, Vec<String>)> {
         let requests = self.requests.take();
@@ -99,19 +99,18 @@ impl Journal {
 
     /// The lines that a reader of this level wants, each with its level in front.
     #[must_use]
-    pub fn lines(&self, level: Level) -> Vec<String> {
-        let wanted = |line: &&(Level, String)| line.0 <= level;
-        self.lines
-            .borrow()
-            .iter()
-            .filter(wanted)
-            .map(|(level, line)| format!("{level}: {line}"))
-            .collect()
+    pub fn text(&self, level: Level) -> String {
+        let mut text = String::new();
+        for (level, line) in self.lines.borrow().iter().filter(|(of, _)| *of <= level) {
+            // Into a `String`: it cannot fail.
+            let _ = writeln!(text, "{level}: {line}");
+        }
+        text
     }
 
     /// One entry is one line, whatever was put into it.
     fn add(&self, level: Level, line: &str) {
-        let line: String = line.chars().map(visible).collect();
+        let line = one_line(line);
         let mut lines = self.lines.borrow_mut();
         // A file that is not as it should be is met at every look.
         if level > Level::Warn || !lines.contains(&(level, line.clone())) {

@@ -1,15 +1,18 @@
 //! Files that decide what this program does: read only where nobody else can have written them.
 //!
 //! The file and the folder it lies in belong to root or to who runs this, and nobody else may write
-//! to them. A sticky folder, such as `/tmp`, may be written to by all, for nobody can replace
-//! another's file in it; and no folder above may be open to all.
-//! What is checked is what was opened, so nothing can change in between; and what is no file is
-//! never opened, for that alone can block (a FIFO) or set something off (a device).
+//! to them. A sticky folder, such as `/tmp`, may be written to by all, because nobody can replace
+//! another's file in it; and no folder above may be open to all. The same holds for each link on the
+//! way and for the folder it lies in.
+//! What is checked is what was opened, so nothing can change in between. Only a regular file is
+//! opened, because opening alone can block (a FIFO) or set something off (a device).
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Error, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -19,13 +22,8 @@ const OTHERS_WRITE: u32 = 0o022;
 const ALL_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Whether the path may be a symbolic link; folders on the way to it always may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
-    Refused,
-    /// The kubelet's projected volumes are links, and so are the CA bundles of some distributions.
-    Followed,
-}
+/// Most links that are followed, as the kernel has it.
+const MOST_LINKS: usize = 40;
 
 /// What was read.
 #[derive(Debug)]
@@ -41,17 +39,44 @@ pub enum Refused {
     #[error("{0}")]
     Io(#[from] Error),
     #[error("not a regular file")]
-    NoFile,
-    #[error("it is a symbolic link; give the file itself")]
-    Link,
+    NotRegular,
+    #[error("it is a link that leads to `{}`, where no file is", .0.display())]
+    Nowhere(PathBuf),
     #[error("larger than {}", Kibibytes(*.0))]
     TooLarge(u64),
     #[error(
         "{what} belongs to user {owner}, who could change it; it has to be root's, or that of the user who runs this"
     )]
-    Foreign { what: &'static str, owner: u32 },
+    Foreign { what: What, owner: u32 },
     #[error("{what} can be written by {by} (mode {mode:04o}); run: chmod {remedy} on it")]
-    Open { what: &'static str, by: &'static str, mode: u32, remedy: &'static str },
+    Open { what: What, by: &'static str, mode: u32, remedy: &'static str },
+}
+
+/// A step on the way to a file.
+#[derive(Debug, Clone)]
+pub enum What {
+    File,
+    Folder,
+    Above,
+    /// Behind at least one link.
+    Target(PathBuf),
+    TargetFolder(PathBuf),
+    Link(PathBuf),
+    LinkFolder(PathBuf),
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File => f.write_str("it"),
+            Self::Folder => f.write_str("its folder"),
+            Self::Above => f.write_str("a folder above it"),
+            Self::Target(path) => write!(f, "the file that it leads to, `{}`,", path.display()),
+            Self::TargetFolder(path) => write!(f, "the folder of `{}`", path.display()),
+            Self::Link(path) => write!(f, "the link `{}`", path.display()),
+            Self::LinkFolder(path) => write!(f, "the folder of the link `{}`", path.display()),
+        }
+    }
 }
 
 struct Kibibytes(u64);
@@ -69,7 +94,7 @@ impl Refused {
     /// It is there, and others could have written it.
     #[must_use]
     pub fn is_distrust(&self) -> bool {
-        matches!(self, Self::Link | Self::Foreign { .. } | Self::Open { .. })
+        matches!(self, Self::Foreign { .. } | Self::Open { .. })
     }
 }
 
@@ -84,39 +109,121 @@ impl From<Errno> for Refused {
 /// # Errors
 ///
 /// See [`Refused`].
-pub fn read(path: &Path, links: Links, most: u64) -> Result<Contents, Refused> {
-    let Some(name) = path.file_name() else { return Err(Refused::NoFile) };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+pub fn read(path: &Path, most: u64) -> Result<Contents, Refused> {
+    let Place { folder, name, path: place, is_linked } = arrive(path)?;
+    let (file, its_folder) = if is_linked {
+        (What::Target(place.clone()), What::TargetFolder(place.clone()))
+    } else {
+        (What::File, What::Folder)
     };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = fs::open(folder, flags, Mode::empty())?;
-    let (at, open) = match links {
-        Links::Refused => (AtFlags::SYMLINK_NOFOLLOW, OFlags::NOFOLLOW),
-        Links::Followed => (AtFlags::empty(), OFlags::empty()),
-    };
-    regular(&fs::statat(&folder, name, at)?)?;
-    // Should it be replaced at this moment, opening does not wait for anybody either.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | open;
-    let file = fs::openat(&folder, name, flags, Mode::empty())?;
-    let stat = fs::fstat(&file)?;
+    let stat = fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+    let stat = stat.map_err(|error| match (is_linked, error) {
+        (true, Errno::NOENT) => Refused::Nowhere(place),
+        (_, error) => error.into(),
+    })?;
     regular(&stat)?;
-    owned("it", &stat)?;
-    closed("it", &stat, OTHERS_WRITE)?;
-    check_folders(folder)?;
+    // Should it be replaced at this moment, opening does not wait for anybody either.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = fs::openat(&folder, &name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+    let stat = fs::fstat(&opened)?;
+    regular(&stat)?;
+    owned(&file, &stat)?;
+    closed(&file, &stat, OTHERS_WRITE)?;
+    check_folders(folder, &its_folder)?;
     let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 20) + 1);
-    File::from(file).take(most * 1024 + 1).read_to_end(&mut bytes)?;
+    File::from(opened).take(most * 1024 + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most * 1024 {
         return Err(Refused::TooLarge(most));
     }
     Ok(Contents { bytes, mode: stat.st_mode & 0o7777 })
 }
 
-fn check_folders(folder: OwnedFd) -> Result<(), Refused> {
+/// Where a path leads, all links followed.
+struct Place {
+    folder: OwnedFd,
+    /// Not a link, and perhaps not there.
+    name: OsString,
+    /// With the last link's target in the place of that link.
+    path: PathBuf,
+    is_linked: bool,
+}
+
+/// Goes a path step by step, and checks each link on it.
+fn arrive(path: &Path) -> Result<Place, Refused> {
+    let mut rest: Vec<OsString> = steps(path);
+    let mut folder = start(path)?;
+    let mut place = PathBuf::from(if path.is_absolute() { "/" } else { "" });
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        if name == ".." {
+            folder = above(folder.as_fd())?;
+            place.push("..");
+            continue;
+        }
+        let stat = fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+        let link = stat.ok().filter(|stat| kind(stat) == FileType::Symlink);
+        if let Some(stat) = link {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            let link = place.join(&name);
+            owned(&What::Link(link.clone()), &stat)?;
+            let upper = fs::fstat(&folder)?;
+            owned(&What::LinkFolder(link.clone()), &upper)?;
+            closed(&What::LinkFolder(link), &upper, OTHERS_WRITE)?;
+            if fs::fstatfs(&folder)?.f_type == fs::PROC_SUPER_MAGIC && !rest.is_empty() {
+                // `/proc/<pid>/root` leads where its text does not say, and only root can lead it.
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                folder = fs::openat(&folder, &name, flags, Mode::empty())?;
+                place.push(&name);
+                continue;
+            }
+            let target = fs::readlinkat(&folder, &name, Vec::new())?.into_bytes();
+            let target = PathBuf::from(OsString::from_vec(target));
+            if target.is_absolute() {
+                folder = start(&target)?;
+                place = PathBuf::from("/");
+            }
+            rest.extend(steps(&target));
+        } else if rest.is_empty() {
+            return Ok(Place { folder, path: place.join(&name), name, is_linked: links > 0 });
+        } else {
+            folder = open_folder(folder.as_fd(), &name)?;
+            place.push(&name);
+        }
+    }
+    Err(Refused::NotRegular)
+}
+
+/// The names of a path, the first one last.
+fn steps(path: &Path) -> Vec<OsString> {
+    let names = path.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    });
+    names.collect()
+}
+
+fn start(path: &Path) -> Result<OwnedFd, Errno> {
+    let start = if path.is_absolute() { "/" } else { "." };
+    fs::open(start, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn above(folder: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    open_folder(folder, OsStr::new(".."))
+}
+
+fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(folder, name, flags, Mode::empty())
+}
+
+fn check_folders(folder: OwnedFd, what: &What) -> Result<(), Refused> {
     let mut stat = fs::fstat(&folder)?;
-    owned("its folder", &stat)?;
-    closed("its folder", &stat, OTHERS_WRITE)?;
+    owned(what, &stat)?;
+    closed(what, &stat, OTHERS_WRITE)?;
     let mut folder = folder;
     loop {
         folder = above(folder.as_fd())?;
@@ -124,38 +231,33 @@ fn check_folders(folder: OwnedFd) -> Result<(), Refused> {
         if (upper.st_dev, upper.st_ino) == (stat.st_dev, stat.st_ino) {
             return Ok(());
         }
-        closed("a folder above it", &upper, ALL_WRITE)?;
+        closed(&What::Above, &upper, ALL_WRITE)?;
         stat = upper;
     }
 }
 
-fn above(folder: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    fs::openat(folder, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
 }
 
 fn regular(stat: &Stat) -> Result<(), Refused> {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(()),
-        FileType::Symlink => Err(Refused::Link),
-        _ => Err(Refused::NoFile),
-    }
+    if kind(stat) == FileType::RegularFile { Ok(()) } else { Err(Refused::NotRegular) }
 }
 
-fn owned(what: &'static str, stat: &Stat) -> Result<(), Refused> {
+fn owned(what: &What, stat: &Stat) -> Result<(), Refused> {
     if stat.st_uid == 0 || stat.st_uid == geteuid().as_raw() {
-        Ok(())
-    } else {
-        Err(Refused::Foreign { what, owner: stat.st_uid })
+        return Ok(());
     }
+    Err(Refused::Foreign { what: what.clone(), owner: stat.st_uid })
 }
 
-fn closed(what: &'static str, stat: &Stat, by_whom: u32) -> Result<(), Refused> {
-    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+fn closed(what: &What, stat: &Stat, by_whom: u32) -> Result<(), Refused> {
+    let is_folder = kind(stat) == FileType::Directory;
     let open = stat.st_mode & by_whom;
     if open == 0 || (is_folder && stat.st_mode & STICKY != 0) {
         return Ok(());
     }
     let all = open & ALL_WRITE != 0;
     let (by, remedy) = if all { ("everybody", "go-w") } else { ("its group", "g-w") };
-    Err(Refused::Open { what, by, mode: stat.st_mode & 0o7777, remedy })
+    Err(Refused::Open { what: what.clone(), by, mode: stat.st_mode & 0o7777, remedy })
 }

@@ -1,5 +1,5 @@
-//! `tests/configurations`: files that are refused, with what is said of them, and files that are
-//! accepted, through the real program.
+//! `tests/configurations`: files that the program refuses, with its errors, and files that it
+//! accepts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,13 @@ use crate::{PROGRAM, TESTS};
 struct Refused {
     about: String,
     config: String,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
     /// Octal; 600 if left out.
     #[serde(default)]
     mode: Option<String>,
-    /// The beginning of what the first line says behind the file's name.
+    /// The beginning of what the first line says behind the file's name. A mistake in the environment
+    /// has no file.
     error: String,
     /// The beginnings of what the causes below it say.
     #[serde(default)]
@@ -33,6 +36,8 @@ struct Refused {
 struct Accepted {
     about: String,
     config: String,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
     /// Octal; 600 if left out.
     #[serde(default)]
     mode: Option<String>,
@@ -71,17 +76,19 @@ fn written(name: &str, number: usize, config: &str, mode: Option<&str>) -> Strin
 }
 
 /// A pull from a foreign registry, for which the configuration is read and nothing else is done.
-fn pull(path: &str) -> Outcome {
+fn pull(path: &str, env: &BTreeMap<String, String>) -> Outcome {
     let mut exec = Exec::new(PROGRAM);
     exec.args = ["--config", path].map(str::to_owned).to_vec();
+    exec.config_env = env.clone().into_iter().collect();
     let version = "credentialprovider.kubelet.k8s.io/v1";
     exec.run(&encode_request(version, "docker.io/library/nginx", None, &BTreeMap::new())).unwrap()
 }
 
 /// `doctor` reads the same file.
-fn doctor(path: &str) -> Outcome {
+fn doctor(path: &str, env: &BTreeMap<String, String>) -> Outcome {
     let mut exec = Exec::new(PROGRAM);
     exec.args = ["doctor", "--config-only", "--config", path].map(str::to_owned).to_vec();
+    exec.config_env = env.clone().into_iter().collect();
     exec.run(&[]).unwrap()
 }
 
@@ -89,9 +96,12 @@ fn doctor(path: &str) -> Outcome {
 fn refused() {
     let wrong = in_parallel(cases("refused", |case: &Refused| &case.about), |(number, case)| {
         let path = written("refused", *number, &case.config, case.mode.as_deref());
-        let outcome = pull(&path);
+        let outcome = pull(&path, &case.env);
         let stderr = outcome.stderr_text();
-        let error = format!("error: configuration {path}:{}", case.error);
+        let error = match case.error.strip_prefix("environment: ") {
+            Some(_) => format!("error: {}", case.error),
+            None => format!("error: configuration {path}:{}", case.error),
+        };
         let causes = stderr.lines().filter_map(|line| line.strip_prefix("caused by: "));
         let place = format!("{path}:");
         let causes: Vec<&str> =
@@ -106,7 +116,7 @@ fn refused() {
         if outcome.exit != Exit::Code(2) || !said || !silent || lines > 5 {
             wrong.push(format!("{stderr}expected\n{error}\n{}\n", case.also.join("\n")));
         }
-        let report = doctor(&path);
+        let report = doctor(&path, &case.env);
         let text = String::from_utf8_lossy(&report.stdout).into_owned();
         if report.exit != Exit::Code(2) || text.contains("hunter2") {
             wrong.push(format!("doctor says\n{text}"));
@@ -123,7 +133,7 @@ fn accepted() {
             return as_in_a_scenario(scenario, *number, case);
         }
         let path = written("accepted", *number, &case.config, case.mode.as_deref());
-        let outcome = pull(&path);
+        let outcome = pull(&path, &case.env);
         let stderr = outcome.stderr_text();
         let said = match &case.warning {
             Some(warning) => stderr == format!("warning: {path}:{warning}\n"),
@@ -133,7 +143,7 @@ fn accepted() {
         if outcome.exit != Exit::Code(0) || !said {
             wrong.push(format!("{}\n{stderr}", outcome.exit));
         }
-        let report = doctor(&path);
+        let report = doctor(&path, &case.env);
         if report.exit != Exit::Code(0) {
             wrong.push(format!("doctor says\n{}", String::from_utf8_lossy(&report.stdout)));
         }

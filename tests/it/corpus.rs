@@ -60,10 +60,10 @@ fn unescape(text: &str) -> String {
 fn hosts_are_what_the_corpus_says() {
     for row in rows() {
         let (class, region, name) = match RegistryHost::parse(&row.host) {
-            Some(RegistryHost::Enterprise { name, region }) => {
+            Some(RegistryHost::Enterprise { name, region, .. }) => {
                 ("enterprise", region.to_string(), name)
             }
-            Some(RegistryHost::Personal { region }) => {
+            Some(RegistryHost::Personal { region, .. }) => {
                 ("personal", region.to_string(), "-".to_owned())
             }
             Some(RegistryHost::PersonalInstance { region }) => {

@@ -56,10 +56,10 @@ impl Proxy {
                         );
                         return;
                     }
-                    // Regional hosts by their first word; loopback addresses as they are.
+                    // Regional hosts by their first word; an address is that of ACR.
                     let to = match name.split(['.', '-']).next().unwrap() {
                         "sts" => sts,
-                        "cr" | "127" => cr,
+                        "cr" | "0" => cr,
                         _ => registry,
                     };
                     let server = TcpStream::connect(to).unwrap();
@@ -271,22 +271,47 @@ fn the_challenge_is_asked_at_the_registry() {
     );
 }
 
-/// `NO_PROXY` is honoured: ACR, overridden to loopback, is asked directly.
+/// `NO_PROXY` is honoured as Go reads it. ACR is at an address of this machine that is not loopback,
+/// which is never asked through a proxy.
 #[test]
 fn no_proxy_for_a_host() {
     let cloud = Cloud::with("tls: true");
     let proxy = Proxy::start(&cloud, &[]);
-    let settings = format!(
-        "  endpoints: {{metadata: \"{}\", cr: \"{}\"}}\n",
-        cloud.metadata_url(),
-        cloud.cr_url()
-    );
-    for (name, no_proxy, wanted) in
-        [("proxy", "x.invalid", 2), ("no-proxy", "127.0.0.1,x.invalid", 1)]
-    {
+    let cr = cloud.cr_url().replace("127.0.0.1", "0.0.0.0");
+    let port = cr.rsplit(':').next().unwrap();
+    for (name, cr, no_proxy, wanted) in [
+        ("proxy", &cr, "x.invalid".to_owned(), 2),
+        ("other-port", &cr, "0.0.0.0:443".to_owned(), 2),
+        ("address", &cr, "x.invalid, 0.0.0.0".to_owned(), 1),
+        ("port", &cr, format!("0.0.0.0:{port}"), 1),
+        ("block", &cr, "0.0.0.0/8".to_owned(), 1),
+        ("loopback", &cloud.cr_url(), "x.invalid".to_owned(), 1),
+    ] {
+        let settings =
+            format!("  endpoints: {{metadata: \"{}\", cr: \"{cr}\"}}\n", cloud.metadata_url());
         let before = proxy.asked().len();
-        let outcome = run(name, &cloud, &proxy, &entry(), &settings, &[("NO_PROXY", no_proxy)]);
-        assert_eq!(outcome.exit, Exit::Code(0), "{}", outcome.stderr_text());
-        assert_eq!(proxy.asked().len() - before, wanted, "{:?}", proxy.asked());
+        let outcome = run(name, &cloud, &proxy, &entry(), &settings, &[("NO_PROXY", &no_proxy)]);
+        assert_eq!(outcome.exit, Exit::Code(0), "{name}: {}", outcome.stderr_text());
+        assert_eq!(proxy.asked().len() - before, wanted, "{name}: {:?}", proxy.asked());
     }
+}
+
+/// A proxy of a kind that this program does not speak matters only to a call that would go through it.
+#[test]
+fn a_proxy_of_another_kind_for_others() {
+    let cloud = Cloud::with("tls: true");
+    let proxy = Proxy::start(&cloud, &[]);
+    let cr = cloud.cr_url().replace("127.0.0.1", "0.0.0.0");
+    let settings = format!(
+        "  endpoints: {{metadata: \"{}\", sts: \"{}\", cr: \"{cr}\"}}\n",
+        cloud.metadata_url(),
+        cloud.sts_url()
+    );
+    let socks = ("HTTPS_PROXY", "socks5://10.0.0.1:1080");
+    for (no_proxy, exit) in [("*", 0), ("0.0.0.0/8", 0), ("x.invalid", 2)] {
+        let env = [socks, ("NO_PROXY", no_proxy)];
+        let outcome = run("socks", &cloud, &proxy, &entry(), &settings, &env);
+        assert_eq!(outcome.exit, Exit::Code(exit), "{no_proxy}: {}", outcome.stderr_text());
+    }
+    assert_eq!(proxy.asked(), Vec::<String>::new());
 }

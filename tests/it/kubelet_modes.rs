@@ -14,12 +14,12 @@ use crate::{PROGRAM, copied};
 
 const NAME: &str = "aliyun-acr-credential-provider";
 
-/// Exit code of doctor, and what its station of the kubelet says.
+/// Exit code of doctor, and what its check of the kubelet says.
 struct Look {
     exit: Exit,
     status: String,
     says: String,
-    /// The station of that name.
+    /// The check of that name.
     identity: Json,
 }
 
@@ -57,7 +57,7 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     Kubelet::release(34).decode_config(&text).unwrap();
     fs::write(node.folder.join("provider.yaml"), text).unwrap();
     let script = format!(
-        "'{folder}/kubelet' --image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir={folder}/bin & sleep 0.3; '{folder}/bin/{NAME}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
+        "'{folder}/kubelet' --image-credential-provider-config={folder}/provider.yaml --image-credential-provider-bin-dir={folder}/bin & until grep -qx kubelet /proc/$!/comm; do sleep 0.05; done; '{folder}/bin/{NAME}' --config '{}' doctor --json; code=$?; kill $!; exit $code",
         node.config().display()
     );
     let mut exec = Exec::new("/usr/bin/unshare");
@@ -67,14 +67,14 @@ fn look_from(node: &Node, providers: &[String], more_names: &[&str]) -> Look {
     let outcome = exec.run(&[]).unwrap();
     let document: Json = serde_json::from_slice(&outcome.stdout)
         .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
-    let stations = document["stations"].as_array().unwrap();
-    let named = |name| stations.iter().find(|station| station["name"] == name).unwrap();
-    let station = named("kubelet");
-    let status = station["status"].as_str().unwrap().to_owned();
+    let checks = document["checks"].as_array().unwrap();
+    let named = |name| checks.iter().find(|check| check["name"] == name).unwrap();
+    let check = named("kubelet");
+    let status = check["status"].as_str().unwrap().to_owned();
     Look {
         exit: outcome.exit,
         status,
-        says: station.to_string(),
+        says: check.to_string(),
         identity: named("identity").clone(),
     }
 }
@@ -93,8 +93,8 @@ fn the_same_images_in_both_modes_are_a_failure() {
         ];
         let look = look(&providers, &["aliyun-acr-credential-provider-pods"]);
         assert_eq!((look.exit, look.status.as_str()), (Exit::Code(2), "failed"), "{}", look.says);
-        assert!(look.says.contains("hit the same images"), "{}", look.says);
-        assert!(look.says.contains("rescue a pod that may not pull"), "{}", look.says);
+        assert!(look.says.contains("match the same images"), "{}", look.says);
+        assert!(look.says.contains("lets in a pod that was refused"), "{}", look.says);
     }
 }
 
@@ -186,12 +186,12 @@ fn roles_named_by_annotations_need_the_annotation() {
 /// kubelet sends tokens, pods pull all the same.
 #[test]
 fn a_node_without_a_token_file_serves_pods() {
-    for (with_tokens, exit, station) in [(true, 0, "warning"), (false, 3, "failed")] {
+    for (with_tokens, exit, check) in [(true, 0, "warning"), (false, 3, "failed")] {
         let mut node = for_pods("");
         node.settings += "  oidcTokenFile: /nowhere/token\n";
         node.configure_all(&entries(""));
         let look = look_from(&node, &[provider(NAME, ACME, with_tokens)], &[]);
         assert_eq!(look.exit, Exit::Code(exit), "{}", look.says);
-        assert_eq!(look.identity["status"], station, "{}", look.identity);
+        assert_eq!(look.identity["status"], check, "{}", look.identity);
     }
 }

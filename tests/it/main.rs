@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 //!
 //! - [`ahead`]: ACR is connected to while STS answers, and what that costs.
+//! - [`architecture`]: which file of `src/` may know which, and the map of the files.
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
@@ -19,11 +20,15 @@
 //! - [`scenario`]: runs each folder of `tests/scenarios` through the real binary, as a kubelet would,
 //!   and through `doctor`.
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
+//! - [`setup`]: nodes that are set up and put back, in every form of their files, killed at every step.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
 //! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
+//! - [`tables`]: the tables of `docs/` that the program's own tables write.
 //! - [`threat_model`]: each claim of docs/threat-model.md names a test that exists.
 //! - [`trace`]: what can be read afterwards.
+//! - [`words`]: plain English: none of the former private words is left.
 //! - [`vectors`]: signatures computed by the vendor's own SDK, and its list of endpoints.
 
 // A test may stop at the first thing that is not as it should be, print, and read its environment.
@@ -33,10 +38,12 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     clippy::unwrap_used
 )]
 
 mod ahead;
+mod architecture;
 mod boot_time;
 mod cache;
 mod configuration;
@@ -48,6 +55,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
+mod no_connection;
 mod node;
 mod pods;
 mod process;
@@ -56,11 +64,15 @@ mod render;
 mod samples;
 mod scenario;
 mod schema;
+mod setup;
 mod soak;
+mod stages;
 mod supply_chain;
+mod tables;
 mod threat_model;
 mod trace;
 mod vectors;
+mod words;
 
 use std::path::Path;
 use std::process::Command;

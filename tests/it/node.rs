@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use std::thread;
 use simulation::cloud::{Call, Cloud, Hop, SecretKind, standard};
 use simulation::kubelet::{Exec, Exit, Outcome, encode_request};
 
-use crate::PROGRAM;
+use crate::{PROGRAM, copied};
 
 pub const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 pub const ACME: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
@@ -27,9 +27,10 @@ pub struct Pulled {
 }
 
 impl Pulled {
-    /// A login of an hour that was just issued; a second may have gone by since its session was.
+    /// A login of an hour that was just issued. Some seconds may have gone by since its session was, on
+    /// a busy machine.
     pub fn is_whole(&self) -> bool {
-        (3569..=3570).contains(&self.cache)
+        (3540..=3570).contains(&self.cache)
     }
 }
 
@@ -86,6 +87,33 @@ impl Node {
 
     pub fn cache(&self) -> PathBuf {
         self.folder.join("cache")
+    }
+
+    /// The root of a machine whose kubelet runs the program as it should: its flags name `provider`,
+    /// which is written beside the configuration, and the program gets `config`.
+    pub fn machine(&self, provider: &Path, config: &Path) -> String {
+        const NAME: &str = "aliyun-acr-credential-provider";
+        let root = self.folder.join("machine");
+        let (process, bin) = (root.join("proc/1"), self.folder.join("bin"));
+        fs::create_dir_all(&process).unwrap();
+        fs::write(process.join("comm"), "kubelet\n").unwrap();
+        fs::write(process.join("environ"), "").unwrap();
+        symlink("/", process.join("root")).unwrap();
+        let flag = "--image-credential-provider";
+        let line = format!(
+            "kubelet\0{flag}-config={}\0{flag}-bin-dir={}\0",
+            provider.display(),
+            bin.display()
+        );
+        fs::write(process.join("cmdline"), line).unwrap();
+        fs::create_dir(&bin).unwrap();
+        copied(PROGRAM, bin.join(NAME));
+        let text = format!(
+            "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n  - name: {NAME}\n    apiVersion: {V1}\n    matchImages: [{ACME}]\n    defaultCacheDuration: 0s\n    args: [--config, \"{}\"]\n",
+            config.display()
+        );
+        fs::write(self.folder.join("provider.yaml"), text).unwrap();
+        root.display().to_string()
     }
 
     /// The names of the files in the cache that hold something.

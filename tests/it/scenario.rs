@@ -1,9 +1,8 @@
-//! Runs the folders of `tests/scenarios`: each a request, a configuration, a cloud and what is to
-//! come of them. `tests/scenarios/README.md` describes the files.
+//! Runs the folders of `tests/scenarios`: each has a request, a configuration, a cloud and what must
+//! happen. `tests/scenarios/README.md` describes the files.
 //!
-//! Every run is also held against what must always be true: stdout is empty or survives the
-//! kubelet's strict decoding, no secret is where it has no business, and the cloud saw nothing that
-//! a good client never does.
+//! In every run stdout must be empty or survive the kubelet's strict decoding, no secret may be given
+//! away, and the cloud may not see anything that a correct client never does.
 
 mod configuration;
 mod description;
@@ -270,7 +269,7 @@ impl Run {
     }
 
     /// A word of stderr between two others, or a name for what differs from run to run. Seconds of
-    /// a clock can be one off, and tries and waits are only told where calls are compared.
+    /// a clock can be one off, and tries and waits are only shown where calls are compared.
     fn shown(&self, before: &str, word: &str, after: &str) -> String {
         let bare = word.trim_end_matches([',', ';']);
         let is_time = bare.len() >= 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';

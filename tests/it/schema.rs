@@ -60,21 +60,21 @@ fn compare(at: &str, value: &Json, schema: &Json, wrong: &mut Vec<String>) {
 
 #[test]
 fn a_report_that_differs_is_found() {
-    let station = json!({"name": "token", "status": "ok", "details": ["x"]});
+    let check = json!({"name": "token", "status": "ok", "details": ["x"]});
     let report = |changed: Json| {
-        let mut report = json!({"version": 1, "program": "p", "result": "ok", "exit": 0, "images": [], "stations": [station]});
+        let mut report = json!({"version": 2, "program": "p", "result": "ok", "exit": 0, "images": [], "checks": [check]});
         report.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
         differences(&report)
     };
     assert_eq!(report(json!({})), Vec::<String>::new());
     for changed in [
-        json!({"version": 2}),
+        json!({"version": 1}),
         json!({"exit": 7}),
         json!({"result": "fine"}),
         json!({"images": ["a", 1]}),
         json!({"more": 1}),
-        json!({"stations": [{"name": "token", "status": "ok"}]}),
-        json!({"stations": [{"name": "other", "status": "ok", "details": []}]}),
+        json!({"checks": [{"name": "token", "status": "ok"}]}),
+        json!({"checks": [{"name": "other", "status": "ok", "details": []}]}),
     ] {
         assert_eq!(report(changed.clone()).len(), 1, "{changed}");
     }

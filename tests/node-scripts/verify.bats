@@ -119,7 +119,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     succeeded
     says "matchImages of $name has $REGISTRY/team/app:v1" "answer: a login for $REGISTRY"
     verify --image docker.io/library/busybox
-    failed 'entry: docker.io is covered by no entry' 'matchImages has no pattern for docker.io/library/busybox' 'auth is null' 'in the domains of an entry'
+    failed 'entry: no entry covers docker.io' 'matchImages has no pattern for docker.io/library/busybox' 'auth is null' 'in the domains of an entry'
 }
 
 @test "the binary is missing, not executable, of another machine, or another" {
@@ -378,7 +378,7 @@ for_pods() {
     sed -i 's/podIdentity: required/podIdentity: auto/' "$ROOT/etc/$name/config.yaml"
     verify
     succeeded
-    says 'warn    identity: ' 'only for requests without a token' "warn    answer: there is no login for $REGISTRY without a pod's token: not asked with one"
+    says 'warn    identity: ' 'static pods get no login' "warn    answer: there is no login for $REGISTRY without a pod's token: not asked with one"
 }
 
 # A program that says of itself what the real one does, and answers a kubelet with $1.

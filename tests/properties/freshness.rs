@@ -27,7 +27,7 @@ fn time(milliseconds: i64) -> Timestamp {
 fn kept(login: Login, left: Duration) -> i64 {
     let request = json!({"kind": "CredentialProviderRequest", "apiVersion": V1, "image": format!("{ACME}/a")});
     let request = read_request(request.to_string().as_bytes()).unwrap();
-    let answer = response(&request, Some((ACME, &login.token(left))));
+    let answer = response(&request, Some((ACME, &login.answer(left))));
     let answer = decode_response(answer.expose().as_bytes(), V1).unwrap();
     answer.cache_duration.unwrap().nanoseconds()
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # `inside` has the variables.
-# The kubelet's side of containerd: CRI, a gRPC service. Debian has no crictl, and curl speaks HTTP/2;
-# the messages are short enough to be written by hand.
+# The kubelet's side of containerd: CRI, a gRPC service. Debian has no crictl. curl speaks HTTP/2, and
+# the messages are short enough to build them here.
 
-# cri METHOD: sends what comes on stdin to the image service. What it said is in $room/said.
+# cri METHOD: sends stdin to the image service. The headers of the answer are then in $room/said.
 cri() {
     local length shift
     cat >"$room/message"
     length=$(stat -c %s "$room/message")
     {
-        # Not compressed; and the length, in four bytes.
+        # Not compressed; then the length in four bytes.
         byte 0
         for shift in 24 16 8 0; do byte $((length >> shift & 255)); done
         cat "$room/message"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # `inside` has the variables.
-# An image made on the spot, and the registry's HTTP API.
+# A test image, and the registry's HTTP API.
 
-# fill_registry REPOSITORY...: pushes an image with the file hello to a registry on the same storage
-# that asks for no login, and ends it.
+# fill_registry REPOSITORY...: pushes an image with the file hello. For that it starts a registry that
+# needs no login, on the same storage.
 fill_registry() {
     cat >"$room/open-registry.yaml" <<END
 version: 0.1
@@ -61,7 +61,7 @@ ask_realm() {
         --data-urlencode "scope=$3" "$realm" | jq -er .token
 }
 
-# with_token TOKEN METHOD PATH: the status that the registry answers.
+# with_token TOKEN METHOD PATH: prints the status of the registry's answer.
 with_token() {
     curl --silent --show-error --output /dev/null --write-out '%{http_code}' --request "$2" \
         --header "Authorization: Bearer $1" --header 'Accept: application/vnd.oci.image.manifest.v1+json' \

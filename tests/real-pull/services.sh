@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # `inside` has the variables.
 # What runs inside: the simulated cloud, the registry and containerd.
 
-# Loopback alone, names of its own, and a file system of the host that cannot be written.
+# Only loopback, its own /etc/hosts, and the host's file system read-only.
 enclose() {
     mount -t tmpfs real-pull "$room"
     mount -t tmpfs real-pull /run
@@ -34,10 +34,10 @@ END
     read -r -t 30 urls <&"${cloud[0]}"
     url() { jq -r ".$1" <<<"$urls"; }
     realm=$(url registry)/auth
-    # curl, docker-registry and containerd then know the cloud's authority.
+    # With it curl, docker-registry and containerd trust the cloud's authority.
     SSL_CERT_FILE=$(url ca)
     export SSL_CERT_FILE CURL_CA_BUNDLE=$SSL_CERT_FILE
-    # Two instances in the first entry, and no domains: which of them it is, the registry has to say.
+    # Two instances in the first entry, and no domains: the registry has to say which one it is.
     (umask 077 && cat >"$room/provider.yaml") <<END
 acr-registry-info:
   - instanceId: cri-acmedev000000001,cri-acmeprod00000001
@@ -51,13 +51,13 @@ acr-registry-info:
     expireDuration: 900
 credential-provider:
   caFile: $SSL_CERT_FILE
-  # The cloud's clock is going to be moved, and this machine's is not.
+  # The tests move the cloud's clock, but not this machine's.
   cacheDir: off
   endpoints: {metadata: "$(url metadata)", sts: "$(url sts)", cr: "$(url cr)"}
 END
 }
 
-# A command to the cloud; its answer is in `answer`. Not for subshells, which have not the pipe.
+# Sends a command to the cloud and sets `answer`. Not for subshells: they do not have the pipe.
 command_cloud() {
     printf '%s\n' "$*" >&"${cloud[1]}"
     read -r -t 30 answer <&"${cloud[0]}"
@@ -67,12 +67,12 @@ advance() {
     command_cloud advance "$1"
 }
 
-# The calls that the cloud has seen, to $room/calls.
+# Writes the calls that the cloud has seen to $room/calls.
 list_calls() {
     command_cloud calls && jq -r '.calls[]' <<<"$answer" | tee "$room/calls"
 }
 
-# Whether it saw no violations.
+# Ends the cloud. Fails if it saw violations.
 end_cloud() {
     local pid=$cloud_PID input=${cloud[1]} status=0
     exec {input}>&-
@@ -112,7 +112,7 @@ state = "$room/containerd/state"
 [plugins."io.containerd.grpc.v1.cri".cni]
   conf_dir = "$room/containerd/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd]
-  # Copies in place of overlays: works on any file system, also in a container.
+  # Copies instead of overlays: that works on any file system, also in a container.
   snapshotter = "native"
 END
     containerd --config "$room/containerd.toml" >"$room/containerd.log" 2>&1 &
@@ -125,6 +125,6 @@ wait_for() {
         "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
-    echo "does not start: $*" >&2
+    echo "this does not start: $*" >&2
     return 1
 }

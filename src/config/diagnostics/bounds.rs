@@ -1,6 +1,8 @@
-//! How much of a configuration is read, so that none takes all memory or time.
+//! How much of a configuration is read, so that a file cannot take all memory or time.
 
-use crate::config::yaml::{Node, Note, Position, Value, YamlError};
+use crate::config::diagnostics::lines::Position;
+use crate::config::diagnostics::notes::Note;
+use crate::config::node::{Node, Value};
 
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 32;
@@ -17,7 +19,7 @@ const MAX_MARKS: usize = 60_000;
 /// What has been taken of the bounds.
 #[derive(Default)]
 pub struct Spent {
-    pub nodes: usize,
+    nodes: usize,
     /// In texts that are YAML themselves; those of the file are counted by themselves, for the
     /// file has all that is in its texts as well.
     pub marks: usize,
@@ -34,28 +36,46 @@ pub fn marks(text: &str) -> usize {
 }
 
 /// Whether the parser can be given a text with so many.
-pub fn check_marks(marks: usize, at: Position) -> Result<(), YamlError> {
+pub fn check_marks(marks: usize, at: Position) -> Result<(), Exceeded> {
     if marks > MAX_MARKS {
-        return Err(YamlError::TooMuch(exceeded(at)));
+        return Err(Exceeded(at));
     }
     Ok(())
 }
 
 /// A copy, if all copies together stay within the bounds.
-pub fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, YamlError> {
+pub fn counted(node: &Node, at: Position, sum: &mut (usize, usize)) -> Result<Node, Exceeded> {
     let (nodes, text) = size(node);
     *sum = (sum.0 + nodes, sum.1 + text);
     if sum.0 > MAX_NODES || sum.1 > MAX_COPIED {
-        return Err(YamlError::TooMuch(exceeded(at)));
+        return Err(Exceeded(at));
     }
     Ok(node.clone())
 }
 
-pub fn exceeded(at: Position) -> Note {
-    let message = format!(
-        "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values or {MAX_MARKS} commas, colons, quotes and brackets, or too much text by aliases"
-    );
-    Note { at, message }
+/// There is too much of something, at this place.
+#[derive(Debug, Clone, Copy)]
+pub struct Exceeded(pub Position);
+
+impl From<Exceeded> for Note {
+    fn from(Exceeded(at): Exceeded) -> Self {
+        let message = format!(
+            "nested deeper than {MAX_DEPTH} levels, more than {MAX_NODES} values or {MAX_MARKS} commas, colons, quotes and brackets, or too much text by aliases"
+        );
+        Self { at, message }
+    }
+}
+
+impl Spent {
+    /// Counts more values of the file.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many.
+    pub fn count(&mut self, values: usize, at: Position) -> Result<(), Exceeded> {
+        self.nodes += values;
+        if self.nodes + self.repeated.0 > MAX_NODES { Err(Exceeded(at)) } else { Ok(()) }
+    }
 }
 
 /// How many values a tree has, and how many bytes of text.

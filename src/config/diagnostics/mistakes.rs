@@ -1,13 +1,14 @@
-//! Mistakes that people make in this file, told in their words rather than the parser's.
+//! What people get wrong in this file, in words that name the mistake rather than what the YAML
+//! parser noticed.
 
-use std::collections::HashMap;
+use crate::config::diagnostics::lines::{Lines, Position};
+use crate::config::diagnostics::notes::Note;
+use crate::config::diagnostics::slips::{self, is_like_a_space, named};
+use crate::config::keys::{self, home, resembles};
+use crate::config::node::Key;
+use crate::config::yaml::YamlError;
 
-use crate::config::diagnostics::notes::quotable;
-use crate::config::diagnostics::slips::{self, is_like_a_blank, named};
-use crate::config::keys::{home, is_known_key, resembles};
-use crate::config::yaml::{Key, Lines, Note, Position, YamlError};
-
-/// Lines before the parser's place in which the mistake may be: it notices a missing blank only
+/// Lines before the parser's place in which the mistake may be: it notices a missing space only
 /// when the next key comes.
 const LOOK_BACK: usize = 3;
 
@@ -17,93 +18,28 @@ const LONGEST_LINE: usize = 4000;
 /// Longest key that is shown whole; the longest known one has 23 characters.
 const LONGEST_KEY: usize = 28;
 
-/// A mistake and, where that is plain, how its line was meant.
-#[derive(Debug)]
-pub struct Mistake {
-    pub note: Note,
-    /// As long as the line is, or with one more blank, at the note's place.
-    pub meant: Option<String>,
-}
-
-impl Mistake {
-    /// Of a line that is longer than what is looked at it is not known how it was meant.
-    fn of(lines: &Lines<'_>, note: Note, meant: Option<String>) -> Self {
-        let line = lines.line(note.at.line).unwrap_or_default();
-        Self { note, meant: meant.filter(|_| line.chars().nth(LONGEST_LINE).is_none()) }
-    }
-}
-
-/// A text without these mistakes, for the sake of those behind them; where blanks were put in goes
-/// to `blanks`, by lines.
-pub fn mended(text: &str, mistakes: &[Mistake], blanks: &mut HashMap<usize, usize>) -> String {
-    let by_line: HashMap<usize, &Mistake> =
-        mistakes.iter().map(|mistake| (mistake.note.at.line, mistake)).collect();
-    let mut mended = String::with_capacity(text.len() + mistakes.len());
-    for (line, number) in text.split_inclusive('\n').zip(1..) {
-        let mistake = by_line.get(&number);
-        let meant = mistake.and_then(|mistake| Some((mistake.note.at, mistake.meant.as_deref()?)));
-        let written = line.lines().next().unwrap_or_default();
-        match meant {
-            None => mended.push_str(line),
-            Some((at, meant)) => {
-                if meant.chars().count() > written.chars().count() {
-                    blanks.entry(at.line).or_insert(at.column);
-                }
-                mended.push_str(meant);
-                mended.push_str(line.strip_prefix(written).unwrap_or_default());
-            }
-        }
-    }
-    mended
-}
-
-/// Words why a text cannot be read.
-pub fn unreadable(lines: &Lines<'_>, error: YamlError) -> Mistake {
-    match error {
-        YamlError::Syntax(note) => not_yaml(lines, &note),
-        YamlError::Content(note) | YamlError::TooMuch(note) => Mistake { note, meant: None },
-    }
-}
-
-/// Words what the YAML parser did not understand.
-fn not_yaml(lines: &Lines<'_>, error: &Note) -> Mistake {
+/// Says why a text cannot be read.
+pub fn unreadable(lines: &Lines<'_>, error: YamlError) -> Note {
+    let error = match error {
+        YamlError::Syntax(error) => error,
+        YamlError::Content(note) | YamlError::TooMuch(note) => return note,
+    };
     let line = error.at.line;
-    let near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
-    let slips = [missing_blank, full_width_colon, tab];
-    if let Some(mistake) =
-        slips.iter().find_map(|find| near.clone().find_map(|line| find(lines, line)))
-    {
-        return mistake;
-    }
-    // Between brackets and braces, as in JSON, lines are written otherwise.
-    let is_block = !error.message.contains("flow");
-    if let Some(slip) = near.filter(|_| is_block).find_map(|line| slip(lines, line)) {
-        return slip;
+    let mut near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
+    // The parser's own word for what stands between brackets and braces.
+    let in_braces = error.message.contains("flow");
+    let slip = near.clone().find_map(|line| slip(lines, line, in_braces));
+    if let Some(note) = slip.or_else(|| near.find_map(|line| tab(lines, line))) {
+        return note;
     }
     let text = beginning(lines, line).unwrap_or_default();
-    let key = text.trim_start().trim_start_matches("- ");
-    let at = error.at;
-    if key.starts_with("domains:") && text.contains("\",") {
-        let message = "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\"".to_owned();
-        let meant = Some(joined(text)).filter(|joined| joined != text);
-        return Mistake::of(lines, Note { at, message }, meant);
-    }
-    let message = slips::in_words(error, text);
-    Mistake { note: Note { at, message }, meant: None }
+    Note { at: error.at, message: in_words(&error, text) }
 }
 
-/// `"a","b"` as one text, of the same length.
-fn joined(line: &str) -> String {
-    let mut joined = String::with_capacity(line.len());
-    let mut parts = line.split('"').peekable();
-    while let Some(part) = parts.next() {
-        joined.push_str(part);
-        if let Some(next) = parts.peek() {
-            let at_comma = part.trim() == "," || next.trim() == ",";
-            joined.push(if at_comma { ' ' } else { '"' });
-        }
-    }
-    joined
+/// A slip between a key and its value in a line of the file.
+pub fn slip(lines: &Lines<'_>, line: usize, in_braces: bool) -> Option<Note> {
+    let (column, message) = slips::in_line(beginning(lines, line)?, in_braces)?;
+    Some(Note { at: Position { line, column }, message })
 }
 
 /// As much of a line as is looked at.
@@ -113,95 +49,74 @@ fn beginning<'t>(lines: &Lines<'t>, line: usize) -> Option<&'t str> {
     text.get(..end)
 }
 
-/// A slip between a key and its value.
-pub fn slip(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
-    let (column, message) = slips::in_line(beginning(lines, line)?)?;
-    Some(Mistake { note: Note { at: Position { line, column }, message }, meant: None })
-}
-
 /// A line that is indented with a tab.
-fn tab(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
-    let text = beginning(lines, line)?;
-    let indent = text.chars().take_while(|c| c.is_whitespace());
+fn tab(lines: &Lines<'_>, line: usize) -> Option<Note> {
+    let indent = beginning(lines, line)?.chars().take_while(|c| c.is_whitespace());
     let column = indent.clone().position(|c| c == '\t')? + 1;
-    let message = "a tab is used for indentation; YAML wants blanks".to_owned();
-    Some(Mistake { note: Note { at: Position { line, column }, message }, meant: None })
+    let message = "a tab is used for indentation; YAML wants spaces".to_owned();
+    Some(Note { at: Position { line, column }, message })
 }
 
-/// The colon that an input method for Chinese or Japanese types.
-fn full_width_colon(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
-    let text = beginning(lines, line)?;
-    let (before, value) = text.split_once('：')?;
-    is_known_key(before.trim_start_matches([' ', '-']).trim_end()).then_some(())?;
-    let at = Position { line, column: before.chars().count() + 1 };
-    let message = "a full-width `：` stands where YAML wants `: `".to_owned();
-    Some(Mistake::of(lines, Note { at, message }, Some(format!("{before}: {value}"))))
-}
-
-/// `key:"value"`: without a blank behind the colon YAML sees one long word. The vendor's own
-/// sample has this mistake.
-pub fn missing_blank(lines: &Lines<'_>, line: usize) -> Option<Mistake> {
-    let text = beginning(lines, line)?;
-    let (name, value) = text.trim_start_matches([' ', '-']).split_once(':')?;
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let first = value.chars().next()?;
-    let meant = is_known_key(name) || matches!(first, '"' | '\'');
-    if name.is_empty() || !name.chars().all(word) || first.is_whitespace() || !meant {
-        return None;
+/// What the parser says of a line, in words for people. It has no other form than this text.
+fn in_words(error: &Note, line: &str) -> String {
+    let said = error.message.as_str();
+    let says = |words: &str| said.contains(words);
+    let is_domains = line.trim_start_matches([' ', '-']).starts_with("domains:");
+    let is_star = line.chars().nth(error.at.column.saturating_sub(1)) == Some('*');
+    if is_domains && line.contains("\",") {
+        return "`domains` takes one string with commas inside the quotes: \"a.example.com,b.example.com\"".to_owned();
     }
-    let column = text.chars().count() - value.chars().count() + 1;
-    // Only what cannot hold a secret is repeated: no section, no AccessKey, no key that is not known.
-    let holds_more = ["acr-registry-info", "credential-provider", "rrsa", "endpoints"];
-    let secret = name.starts_with("customAccessKey") || holds_more.contains(&name);
-    let again = if is_known_key(name) && !secret {
-        format!("; write `{name}: {}`", quotable(without_comment(value)))
+    if is_star && says("anchor") {
+        return if is_domains {
+            "`domains` takes no `*`: name each host in full".to_owned()
+        } else {
+            "for YAML `*` begins an alias; put the value in quotes, as in \"*\"".to_owned()
+        };
+    }
+    if says("quoted scalar") && (says("end of stream") || says("invalid indentation")) {
+        return "the quote that begins here is not closed".to_owned();
+    }
+    if says("invalid trailing content") {
+        return "there must be nothing behind the closing quote, not even a comma".to_owned();
+    }
+    let indented = ["expected key", "expected '-'", "mapping values are not allowed"];
+    let advice = if indented.into_iter().any(says) {
+        "; indent keys that belong together alike"
     } else {
-        String::new()
+        ""
     };
-    let message = format!("a blank is missing after `{}:`{again}", quotable(name));
-    let meant = text.strip_suffix(value).map(|before| format!("{before} {value}"));
-    Some(Mistake::of(lines, Note { at: Position { line, column }, message }, meant))
+    format!("not valid YAML: {said}{advice}")
 }
 
-fn without_comment(value: &str) -> &str {
-    value.split(" #").next().unwrap_or(value).trim_end()
-}
-
-/// The same between braces, where YAML takes all of it for a key.
-pub fn blank_in_key(key: &Key) -> Option<Note> {
-    let (name, value) = key.name.split_once(':')?;
-    if !is_known_key(name) || value.is_empty() {
+/// A key and its value that have become one key, as a slip between braces makes them.
+pub fn run_together(key: &Key) -> Option<Note> {
+    if keys::known(&key.name).is_some() || key.name.starts_with('-') {
         return None;
     }
-    let at = Position { column: key.at.column + name.chars().count() + 1, ..key.at };
-    Some(Note { at, message: format!("a blank is missing after `{name}:`") })
+    let (column, message) = slips::in_line(&key.name, false)?;
+    Some(Note { at: Position { column: key.at.column + column - 1, ..key.at }, message })
 }
 
-/// A key of another section: outdented, indented too far, or with something in front of it. Passed
-/// over, it would change who asks, and for what.
-pub fn out_of_place(key: &Key, known: &[&str]) -> Option<Note> {
-    let name = key.name.trim_matches(|c| c == ' ' || c == '-' || is_like_a_blank(c));
-    let is_own = known.iter().any(|known| resembles(known, name));
-    let home = home(name);
+/// A key of another section: outdented, indented too far, or with something in front of it. If it
+/// were ignored, it would change who asks and for what.
+pub fn out_of_place(key: &Key, own: &[&str]) -> Option<Note> {
+    let name = key.name.trim_matches(|c| c == ' ' || c == '-' || is_like_a_space(c));
+    let is_own = own.iter().any(|own| resembles(own, name));
     let message = if key.name == "<<" {
-        "`<<` takes keys from elsewhere, which is not read here; write them out".to_owned()
-    } else if !is_own && home.is_none() {
-        if is_known_key(name) {
-            return None;
-        }
-        // Between braces a slip makes key and value one key.
-        let (column, message) = slips::in_line(&key.name)?;
-        let at = Position { column: key.at.column + column - 1, ..key.at };
-        return Some(Note { at, message });
-    } else if let Some(like) = key.name.chars().find(|c| is_like_a_blank(*c)) {
+        "`<<` takes keys from elsewhere, which is not supported here; write them out".to_owned()
+    } else if !is_own && home(name).is_none() {
+        return None;
+    } else if let Some(like) = key.name.chars().find(|c| is_like_a_space(*c)) {
         let like = named(like);
-        format!("{like} stands beside `{name}`: it looks like a blank, and for YAML it is none")
+        format!(
+            "{like} stands beside `{name}`: it looks like a space, but YAML does not take it for one"
+        )
     } else if is_own {
         return None;
     } else if key.name.starts_with('-') {
-        format!("a blank is missing after the `-` of `-{name}`; write `- {name}`")
+        format!("a space is missing after the `-` of `-{name}`; write `- {name}`")
     } else {
-        format!("`{name}` belongs {}", home?)
+        format!("`{name}` belongs {}", home(name)?)
     };
     Some(Note { at: key.at, message })
 }
@@ -212,14 +127,4 @@ pub fn shown(name: &str) -> String {
         return name.to_owned();
     }
     name.chars().take(LONGEST_KEY / 4).take_while(|c| *c != ':').chain(['…']).collect()
-}
-
-/// The known key that was most likely meant, if one resembles the unknown one. Exchanged
-/// neighbours count as one edit.
-pub fn nearest<'k>(known: &[&'k str], name: &str, most_edits: usize) -> Option<&'k str> {
-    let length = name.chars().count();
-    // So many letters more or fewer are as many edits: what is much longer is not compared at all.
-    let alike = known.iter().filter(|known| known.len().abs_diff(length) <= most_edits);
-    let distances = alike.map(|known| (strsim::osa_distance(known, name), *known));
-    distances.min().filter(|(distance, _)| *distance <= most_edits).map(|(_, known)| known)
 }

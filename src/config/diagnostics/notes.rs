@@ -1,17 +1,24 @@
 //! What is wrong in a configuration: the first mistakes in words, the rest as a number.
 //!
-//! Whoever writes the file says how many mistakes are in it, and how long the texts are that a
-//! message would quote. What is told of it must not grow with either.
+//! Whoever writes the file decides how many mistakes are in it and how long the texts are that a
+//! message would quote. What is said of the file must not grow with either.
 
 use std::borrow::Cow;
 
-use crate::config::yaml::{Note, Position};
+use crate::config::diagnostics::lines::Position;
 
-/// Most problems that are kept in words, and most warnings.
+/// Most mistakes that are kept in words, and most warnings.
 pub const MOST: usize = 200;
 
-/// Longest text that is quoted, in characters: an ARN or a host is told whole.
+/// Longest text that is quoted, in characters: an ARN or a host is shown whole.
 const LONGEST: usize = 260;
+
+/// A mistake, or something worth saying, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub at: Position,
+    pub message: String,
+}
 
 /// What was found on the way: problems make the file unusable, warnings do not.
 #[derive(Debug, Default)]
@@ -42,13 +49,6 @@ impl Notes {
         self.problems.notes.len() >= MOST
     }
 
-    /// Takes what was noted elsewhere, too.
-    pub fn append(&mut self, other: Self) {
-        let Self { problems, warnings } = other;
-        self.problems.append(problems);
-        self.warnings.append(warnings);
-    }
-
     pub fn warning(&mut self, at: Position, message: impl Into<String>) {
         self.warnings.add(|| Note { at, message: message.into() });
     }
@@ -58,13 +58,6 @@ impl First {
     /// How many there were in all.
     pub fn count(&self) -> usize {
         self.notes.len() + self.more
-    }
-
-    fn append(&mut self, other: Self) {
-        for note in other.notes {
-            self.add(|| note);
-        }
-        self.more += other.more;
     }
 
     fn add(&mut self, word: impl FnOnce() -> Note) {

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
+/// What STS accepts as `OIDCToken`, in characters.
+pub const LENGTH: std::ops::RangeInclusive<usize> = 4..=20_000;
+
 /// What a token says of itself.
 #[derive(Debug)]
 pub struct Claims {

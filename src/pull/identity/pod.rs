@@ -2,50 +2,25 @@
 //!
 //! All of this is decided from the request and the entry, before anything is called.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use crate::aliyun::ids::RoleArn;
-use crate::config::{Entry, IdentitySource, Oidc, PodIdentity};
+use crate::aliyun::sts::AUDIENCE;
+use crate::config::{Oidc, PodIdentity};
 use crate::failure::{Exit, Failure};
+use crate::kubelet::exec_api::Pod;
 use crate::pull::identity::jwt;
-use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION, TOKEN_LENGTH};
 use crate::secret::Secret;
 
-/// What the request says of the pod.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Pod<'a> {
-    pub token: Option<&'a Secret>,
-    pub annotations: Option<&'a BTreeMap<String, String>>,
-    /// The protocol's version, where it is one that knows no token.
-    pub version_without_tokens: Option<&'a str>,
-}
+/// The annotation by which a service account names its role; a name, not an ARN.
+pub const ROLE_NAME_ANNOTATION: &str = "pod-identity.alibabacloud.com/role-name";
 
-/// A pod that an entry lets in, as far as that can be told from here.
+/// A pod that an entry lets in, as far as that can be known here.
 pub(super) struct Admitted<'a> {
     pub token: &'a Secret,
     pub role: RoleArn,
     /// When the token ends, by its own word.
     pub ends: Timestamp,
-}
-
-/// Refuses a pod that none of the entries would let in. Where several entries may come to answer
-/// the one that does looks once more.
-///
-/// # Errors
-///
-/// With exit code 3, and nothing has been called.
-pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<(), Failure> {
-    let mut first = None;
-    for entry in entries {
-        let IdentitySource::Oidc(oidc) = &entry.identity else { return Ok(()) };
-        match admit(oidc, pod, now) {
-            Ok(_) => return Ok(()),
-            Err(failure) => first = first.or(Some(failure)),
-        }
-    }
-    first.map_or(Ok(()), Err)
 }
 
 /// The pod's own identity; none where the entry's is to be taken.
@@ -99,7 +74,7 @@ fn role(oidc: &Oidc, pod: Pod<'_>) -> Result<RoleArn, Failure> {
     let Some(role) = account.and_then(|account| RoleArn::of(account, name)) else {
         return Err(Failure::new(
             Exit::Identity,
-            format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is no role name"),
+            format!("`{shown}` in annotation {ROLE_NAME_ANNOTATION} is not a role name"),
         )
         .hint("the annotation takes a role's name as it is, not its ARN; the account is accountId, or that of rrsaRoleARN; without the annotation the role is rrsaRoleARN"));
     };
@@ -120,15 +95,15 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
         Failure::new(Exit::Identity, format!("the request's service account token {what}"))
     };
     let length = token.expose().len();
-    if length > *TOKEN_LENGTH.end() {
+    if length > *jwt::LENGTH.end() {
         return Err(refused(format!(
             "has {length} characters, and STS takes {}",
-            TOKEN_LENGTH.end()
+            jwt::LENGTH.end()
         ))
         .hint("the kubelet sends no such token by itself: see what else calls this program"));
     }
     let claims = jwt::claims(token.expose()).ok_or_else(|| {
-        refused("is no JWT".to_owned())
+        refused("is not a JWT".to_owned())
             .hint("the kubelet sends one by itself; by hand take one from `kubectl create token --audience sts.aliyuncs.com`")
     })?;
     if !claims.audience.iter().any(|audience| audience == AUDIENCE) {
@@ -143,7 +118,7 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
     }
     match claims.expires {
         // The kubelet renews tokens by this very clock, so it does not matter here that it may be
-        // somewhat off: what looks expired is either no token of the kubelet's, or the clock is
+        // somewhat off: what looks expired either does not come from the kubelet, or the clock is
         // ahead by more than a token's life.
         Some(end) if end <= now => Err(refused(format!(
             "expired at {end}, and this machine's clock says {now}"

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use simulation::cloud::{Hop, standard};
+use simulation::cloud::{Hop, Service, standard};
 use simulation::kubelet::Exit;
 
 use crate::node::{ACME, FOO, Node, entry};
@@ -49,14 +49,18 @@ fn a_refusal_is_shared_and_a_permission_seen_by_the_next_pull() {
         standard::REGISTRY_ACCOUNT
     );
     let node = Node::new(&denied);
+    let began = Instant::now();
     for outcome in node.crowd(CROWD, ACME) {
         assert_eq!(outcome.exit, Exit::Code(4), "{outcome:?}");
         assert!(outcome.stderr_text().contains("NoPermission"), "{outcome:?}");
     }
-    assert_eq!(node.calls(Hop::AssumeRole), 1);
+    // A refusal is shared for three seconds. On a busy machine the crowd takes longer than that.
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    let calls = node.calls(Hop::AssumeRole);
+    assert!((1..=1 + seconds / 3).contains(&calls), "{calls} calls in {seconds} s");
     thread::sleep(Duration::from_millis(3100));
     assert_eq!(node.refused(ACME).0, 4, "still refused, and asked again");
-    assert_eq!(node.calls(Hop::AssumeRole), 2);
+    assert_eq!(node.calls(Hop::AssumeRole), calls + 1);
     let trust = format!(
         r#"{{accounts: {{"{}": {{roles: {{acr-puller: {{trust: {{Version: "1", Statement: [{{Effect: Allow, Action: "sts:AssumeRole", Principal: {{RAM: ["{}"]}}}}]}}}}}}}}}}}}"#,
         standard::REGISTRY_ACCOUNT,
@@ -75,9 +79,11 @@ fn signal(name: &str, process: u32) {
 /// The lock dies with its process.
 #[test]
 fn who_waits_goes_on_when_the_holder_is_killed() {
-    let node = Node::new("{faults: {assume-role: [{calls: 1, connection: hang}]}}");
+    let mut node = Node::new("{faults: {assume-role: [{calls: 1, connection: hang}]}}");
+    node.settings += "  timeout: 50s\n";
+    node.configure(&entry(ACME, standard::ACME, standard::PULLER));
     let mut holder = node.start(ACME);
-    while node.calls(Hop::MetadataRoleDocument) == 0 {
+    while node.cloud.connections(Service::Sts) == 0 {
         thread::sleep(Duration::from_millis(5));
     }
     thread::scope(|scope| {
@@ -87,7 +93,8 @@ fn who_waits_goes_on_when_the_holder_is_killed() {
         holder.wait().unwrap();
         let outcome = waiting.join().unwrap();
         node.pulled(ACME, &outcome);
-        assert!(outcome.duration < Duration::from_secs(6), "{outcome:?}");
+        // Who is not woken up goes on after half of the timeout, which is 25 seconds.
+        assert!(outcome.duration < Duration::from_secs(20), "{outcome:?}");
     });
 }
 
@@ -95,7 +102,7 @@ fn who_waits_goes_on_when_the_holder_is_killed() {
 #[test]
 fn a_holder_that_hangs_does_not_hang_the_rest() {
     let mut node = Node::new("{faults: {assume-role: [{calls: 1, delay-ms: 1000}]}}");
-    node.settings += "  timeout: 6s\n";
+    node.settings += "  timeout: 20s\n";
     node.configure(&entry(ACME, standard::ACME, standard::PULLER));
     let mut holder = node.start(ACME);
     while node.calls(Hop::MetadataRoleDocument) == 0 {

@@ -93,16 +93,23 @@ fn what_fails_is_told_and_the_exit_code_tells() {
 #[test]
 fn there_are_never_two_at_once() {
     let mut node = Node::new("{}");
+    node.settings += "  timeout: 50s\n";
+    node.configure(&entry(ACME, standard::ACME, standard::PULLER));
     node.pull(ACME);
     node.wait(3000);
-    node.cloud.change("{faults: {assume-role: [{delay-ms: 1500}]}}").unwrap();
+    node.cloud.change("{faults: {assume-role: [{calls: 1, connection: hang}]}}").unwrap();
+    let connections = node.cloud.connections(Service::Sts);
     thread::scope(|scope| {
         let first = scope.spawn(|| node.refresh());
-        thread::sleep(Duration::from_millis(500));
+        // When it is at STS, it has begun. It is there for some seconds before it tries again.
+        while node.cloud.connections(Service::Sts) == connections {
+            thread::sleep(Duration::from_millis(10));
+        }
         assert_eq!(node.refresh(), (0, "another refresh is under way\n".to_owned()));
         assert_eq!(first.join().unwrap(), (0, format!("renewed {ACME}\n")));
     });
-    assert_eq!(node.calls(Hop::AssumeRole), 2);
+    let tries = "one for the pull, two for the refresh";
+    assert_eq!(node.calls(Hop::AssumeRole), 3, "{tries}");
 }
 
 #[test]

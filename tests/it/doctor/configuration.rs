@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit};
 
-use super::{WELL, doctor, lines, station};
+use super::{WELL, check, doctor, lines};
 use crate::PROGRAM;
 use crate::node::{ACME, Node, entry};
 
@@ -44,7 +44,7 @@ fn the_configuration_is_checked_without_any_call() {
         node.configure(&entries);
         let (code, document) = doctor(&node, &["--config-only"]);
         assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains(says), "{details}");
     }
     // A session by annotation is one as well, unless another role comes behind it.
@@ -58,7 +58,7 @@ fn the_configuration_is_checked_without_any_call() {
         node.configure_all(&format!("{annotated}{more}"));
         let (code, document) = doctor(&node, &["--config-only"]);
         assert_eq!((code, document["result"].as_str()), (0, Some("warning")), "{document:#}");
-        let told = station(&document, "configuration");
+        let told = check(&document, "configuration");
         let details = lines(told, "details");
         assert!(details.contains("config.yaml:7:5: `expireDuration` 7200 is refused"), "{details}");
         assert!(lines(told, "remedies").contains(remedy), "{told:#}");
@@ -66,70 +66,62 @@ fn the_configuration_is_checked_without_any_call() {
     node.configure("  - instanceId: no id\n    regionId: no region\n    expireDuration: 1\n");
     let (code, document) = doctor(&node, &["--config-only"]);
     assert_eq!(code, 2);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert_eq!(details.lines().count(), 3, "every mistake at once: {details}");
     assert!(details.lines().all(|line| line.contains("config.yaml:")), "{details}");
     assert_eq!(node.cloud.calls(), []);
 }
 
-/// What hides the rest of a file, or of a text in it, is told with the rest, all at its place.
+/// What hides the rest of a file, or of a text in it, is reported with what can still be read.
 #[test]
-fn a_slip_that_is_no_yaml_does_not_hide_other_mistakes() {
+fn a_slip_that_is_not_yaml_hides_what_is_behind_it_alone() {
     let node = Node::new("{}");
     for (text, told) in [
         (
-            "data:\r\n  service-account:\"default\"\r\n  expiring-threshold:\"soon\"\r\n  acr-registry-info: |\r\n    - instanceId:\"acme\"\r\n      regionId: XX\r\n      domains:\"a.com\",  \"b.com\"\r\n  rrsa: |\r\n    enable:yes\r\n",
+            "data:\r\n  acr-registry-info: |\r\n    - instanceId:\"acme\"\r\n      regionId: XX\r\n  tokenMode: pods\r\n  rrsa: |\r\n    enable:yes\r\n",
             &[
-                "2:19: a blank is missing after `service-account:`",
-                "3:22: a blank is missing after `expiring-threshold:`",
-                "3:22: `expiring-threshold` is `soon`",
-                "5:18: a blank is missing after `instanceId:`",
-                "5:18: `instanceId` is `acme`",
-                "6:17: `regionId` is `XX`",
-                "7:15: a blank is missing after `domains:`",
-                "7:22: `domains` takes one string",
-                "9:12: a blank is missing after `enable:`",
-                "9:12: `enable` is `yes`",
+                "3:18: a space is missing after `instanceId:`",
+                "5:14: `tokenMode` is `pods`",
+                "7:12: a space is missing after `enable:`",
             ][..],
         ),
         (
-            "acr-registry-info:\n  - instanceId: cri-a\n    regionid: x\n    domains: \"a.com\",\"b com\", \"c.com\" # three\n    expireDuration: 7\ntokenmode: x\n",
+            "rrsa: \"{enabel: true}\"\nacr-registry-info: [{regionId: XX, regionId: YY, instanceId:b}]\n",
             &[
-                "3:5: unknown key `regionid`",
-                "4:14: `domains` has `b com`",
-                "4:21: `domains` takes one string",
-                "5:21: `expireDuration` is `7`",
-                "6:1: unknown key `tokenmode`",
-            ],
-        ),
-        // More keys behind the blank that is not there, in brackets and in a text.
-        (
-            "notify-email：a\nrrsa: \"{enabel: true}\"\nacr-registry-info:[{regionId: XX, regionId: YY, instanceId: b}]\n",
-            &[
-                "1:13: a full-width `：`",
-                "2:9: unknown key `enabel`",
-                "3:19: a blank is missing after `acr-registry-info:`",
-                "3:31: `regionId` is `XX`",
-                "3:35: `regionId` is given a second time; the first is at 3:21",
-                "3:61: `instanceId` is `b`",
+                "1:9: unknown key `enabel`",
+                "2:36: `regionId` is given a second time; the first is at 2:22",
+                "2:61: a space is missing after `instanceId:`",
             ],
         ),
     ] {
         fs::write(node.config(), text).unwrap();
         let (code, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert_eq!((code, details.lines().count()), (2, told.len()), "{details}");
         for (line, told) in details.lines().zip(told) {
             assert!(line.contains(&format!("config.yaml:{told}")), "{told} in\n{details}");
         }
-        // None of it is used all the same.
         assert_eq!(node.ask("quay.io").exit, Exit::Code(2));
     }
-    // It comes to an end, and tells what it has come to.
-    fs::write(node.config(), "notify-email:\"x\"\n".repeat(100)).unwrap();
+}
+
+/// A mistake in the environment is one of the configuration.
+#[test]
+fn variables_are_checked() {
+    let mut node = Node::new("{}");
+    node.set("ALIBABA_CLOUD_STS_REGION", "NOT A REGION");
     let (code, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
-    assert_eq!((code, details.matches("a blank is missing").count()), (2, 17), "{details}");
+    let told = check(&document, "configuration");
+    let says = "environment: ALIBABA_CLOUD_STS_REGION is `NOT A REGION`";
+    assert!(lines(told, "details").contains(says), "{told:#}");
+    assert!(lines(told, "remedies").contains("correct or unset it"), "{told:#}");
+    assert_eq!(code, 2);
+    node.set("ALIBABA_CLOUD_STS_REGION", "cn-hangzhou");
+    node.set("ACR_CREDENTIAL_PROVIDER_LOG", "verbose");
+    let outcome = node.exec(&["doctor", "--config-only"]).run(&[]).unwrap();
+    let report = String::from_utf8(outcome.stdout).unwrap();
+    assert!(report.contains("ACR_CREDENTIAL_PROVIDER_LOG is `verbose`"), "{report}");
+    assert_eq!(outcome.exit, Exit::Code(0));
 }
 
 /// Keys of the vendor's helper that people may count on.
@@ -141,7 +133,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
         "service-account: default\nwatch-namespace: team-a\nnotify-email: a@example.com\n{good}"
     ));
     let (code, document) = doctor(&node, &["--config-only"]);
-    let told = station(&document, "configuration");
+    let told = check(&document, "configuration");
     let details = lines(told, "details");
     assert_eq!((code, told["status"].as_str()), (0, Some("warning")));
     for says in [
@@ -154,7 +146,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
     for restricting in ["[default, builder]", "[\"*\", default]", "{default: true}", "[[all]]"] {
         node.configure_all(&format!("service-account: {restricting}\n{good}"));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains("`service-account` does not restrict"), "{restricting} {details}");
     }
     for everybody in ["\"*\"", "all", "", "\"\"", "[]", "{}", "[\"*\"]", "[all]"] {
@@ -162,7 +154,7 @@ fn what_does_not_restrict_pulls_any_more_is_said_plainly() {
             "service-account: {everybody}\nwatch-namespace: {everybody}\n{good}"
         ));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let status = &station(&document, "configuration")["status"];
+        let status = &check(&document, "configuration")["status"];
         assert_eq!(status, "ok", "it restricted nothing: {everybody}");
     }
 }
@@ -184,7 +176,7 @@ fn instances_and_regions_that_two_entries_claim_are_told() {
     ] {
         node.configure(&format!("{one}{one}"));
         let (_, document) = doctor(&node, &["--config-only"]);
-        let details = lines(station(&document, "configuration"), "details");
+        let details = lines(check(&document, "configuration"), "details");
         assert!(details.contains(says), "{details}");
     }
 }
@@ -196,7 +188,7 @@ fn a_vpc_host_with_public_services_is_told() {
     let host = "acme-registry-vpc.cn-hangzhou.cr.aliyuncs.com";
     node.configure(&entry(host, standard::ACME, standard::PULLER));
     let (code, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert_eq!(code, 0);
     assert!(
         details.contains("config.yaml:4:5: `acme-registry-vpc")
@@ -213,13 +205,13 @@ fn mistakes_in_a_file_that_others_can_write() {
     fs::write(node.config(), text).unwrap();
     fs::set_permissions(node.config(), fs::Permissions::from_mode(0o664)).unwrap();
     let (code, document) = doctor(&node, &["--config-only"]);
-    let station = station(&document, "configuration");
-    let details = lines(station, "details");
+    let check = check(&document, "configuration");
+    let details = lines(check, "details");
     assert_eq!(code, 2);
     for says in ["can be written by its group", "config.yaml:3:15: ", "config.yaml:4:12: "] {
         assert!(details.contains(says), "{details}");
     }
-    assert_eq!(station["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(check["problems"].as_array().unwrap().len(), 3);
 }
 
 /// With an AccessKey in it nobody else may read the file.
@@ -239,11 +231,11 @@ fn the_modes_of_the_file() {
         node.configure(entries);
         fs::set_permissions(node.config(), fs::Permissions::from_mode(mode)).unwrap();
         let (exit, document) = doctor(&node, &["--config-only"]);
-        let station = station(&document, "configuration");
-        assert_eq!(exit, code, "{station:#}");
+        let check = check(&document, "configuration");
+        assert_eq!(exit, code, "{check:#}");
         match says {
-            Some(says) => assert!(lines(station, "details").contains(says), "{station:#}"),
-            None => assert_eq!(station["status"], "ok", "{station:#}"),
+            Some(says) => assert!(lines(check, "details").contains(says), "{check:#}"),
+            None => assert_eq!(check["status"], "ok", "{check:#}"),
         }
     }
 }
@@ -261,7 +253,7 @@ fn it_needs_no_network() {
         let outcome = exec.run(&[]).unwrap();
         assert_eq!(outcome.exit, Exit::Code(expected), "{}", outcome.stderr_text());
         let document: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
-        assert_eq!(document["stations"].as_array().unwrap().len(), 1, "{document:#}");
+        assert_eq!(document["checks"].as_array().unwrap().len(), 1, "{document:#}");
     };
     check(0);
     node.configure("  - instanceId: acme\n");
@@ -274,7 +266,7 @@ fn places_in_a_manifest_are_those_of_the_file() {
     let node = Node::new("{}");
     fs::write(node.config(), "apiVersion: v1\nkind: ConfigMap\ndata:\n  watch-namespace: team-a\n  acr-registry-info: |\n    - instanceId: cri-a\n      assumeRoleARN: acs:ram::2000000000000002:role/acr-puller\n      expireDuration: 43200\n").unwrap();
     let (_, document) = doctor(&node, &["--config-only"]);
-    let details = lines(station(&document, "configuration"), "details");
+    let details = lines(check(&document, "configuration"), "details");
     assert!(details.contains("config.yaml:4:3: `watch-namespace`"), "{details}");
     assert!(details.contains("config.yaml:8:7: `expireDuration` 43200"), "{details}");
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value as Json;
 use simulation::kubelet::Exec;
 
-use super::{WELL, lines, station};
+use super::{WELL, check, lines};
 use crate::node::{ACME, Node};
 use crate::{PROGRAM, copied};
 
@@ -79,8 +79,12 @@ impl Machine {
     }
 
     fn look_with(&self, flags: &str, image: &str) -> Json {
+        check(&self.document(flags, image), "kubelet").clone()
+    }
+
+    fn document(&self, flags: &str, image: &str) -> Json {
         let script = format!(
-            "{} '{}' {flags} & sleep 0.2; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
+            "{} '{}' {flags} & until grep -qx kubelet /proc/$!/comm; do sleep 0.05; done; '{PROGRAM}' --config '{}' doctor --json --image '{image}'; kill $!",
             self.variable,
             self.node.folder.join("kubelet").display(),
             self.node.config().display()
@@ -91,9 +95,8 @@ impl Machine {
             .to_vec();
         exec.config_env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
         let outcome = exec.run(&[]).unwrap();
-        let document: Json = serde_json::from_slice(&outcome.stdout)
-            .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()));
-        station(&document, "kubelet").clone()
+        serde_json::from_slice(&outcome.stdout)
+            .unwrap_or_else(|_| panic!("{}", outcome.stderr_text()))
     }
 
     fn look(&self) -> Json {
@@ -111,10 +114,10 @@ impl Machine {
 
     /// What it says, which is a warning.
     fn says(&self, words: &str) {
-        let station = self.look();
-        assert_ne!(station["status"], "ok", "{words}: {station:#}");
-        assert!(lines(&station, "details").contains(words), "{words}: {station:#}");
-        assert!(!lines(&station, "remedies").is_empty(), "{words}: {station:#}");
+        let check = self.look();
+        assert_ne!(check["status"], "ok", "{words}: {check:#}");
+        assert!(lines(&check, "details").contains(words), "{words}: {check:#}");
+        assert!(!lines(&check, "remedies").is_empty(), "{words}: {check:#}");
     }
 
     fn look_with_more(&self, flags: &str) -> Json {
@@ -127,8 +130,8 @@ impl Machine {
     }
 
     fn is_well(&self) {
-        let station = self.look();
-        assert_eq!(station["status"], "ok", "{station:#}");
+        let check = self.look();
+        assert_eq!(check["status"], "ok", "{check:#}");
     }
 }
 
@@ -136,11 +139,15 @@ impl Machine {
 fn the_running_kubelet_is_looked_at() {
     let machine = Machine::new("1.30.1-aliyun.1");
     machine.write(&[]);
-    let station = machine.look_with("--v=2", ACME);
-    assert!(lines(&station, "details").contains("has not both"), "{station:#}");
-    let station = machine.look();
-    assert_eq!(station["status"], "ok", "{station:#}");
-    let details = lines(&station, "details");
+    let check = machine.look_with("--v=2", ACME);
+    assert!(
+        lines(&check, "details")
+            .contains("runs without --image-credential-provider-config and --image"),
+        "{check:#}"
+    );
+    let check = machine.look();
+    assert_eq!(check["status"], "ok", "{check:#}");
+    let details = lines(&check, "details");
     assert!(details.contains("Kubernetes 1.30"), "{details}");
     assert!(details.contains(&format!("matchImages of {NAME} has {ACME}/team/app")), "{details}");
     machine.write(&[("*.*.cr", "*.cr")]);
@@ -150,10 +157,10 @@ fn the_running_kubelet_is_looked_at() {
     machine.write(&[("*.*.cr.aliyuncs.com", "*.*.cr.aliyuncs.com/*")]);
     machine.says("never matches");
     machine.write(&[(&format!("name: {NAME}"), "name: other")]);
-    machine.says("no provider named");
+    machine.says("has no provider aliyun");
     machine.write(&[(&format!("name: {NAME}"), "name: alyun-acr-credential-provider")]);
     let remedies = lines(&machine.look(), "remedies");
-    assert!(remedies.contains("in place of alyun-acr-credential-provider"), "{remedies}");
+    assert!(remedies.contains("rename the provider alyun-acr-credential-provider"), "{remedies}");
     fs::remove_file(&machine.config).unwrap();
     machine.says("No such file");
 }
@@ -162,12 +169,12 @@ fn the_running_kubelet_is_looked_at() {
 fn a_port_is_matched_as_the_kubelet_matches_it() {
     let machine = Machine::new("1.30.1");
     machine.write(&[]);
-    let station = machine.look_at(&format!("{ACME}:8443"));
-    assert!(lines(&station, "remedies").contains(&format!("add `{ACME}:8443`")), "{station:#}");
+    let check = machine.look_at(&format!("{ACME}:8443"));
+    assert!(lines(&check, "remedies").contains(&format!("add `{ACME}:8443`")), "{check:#}");
     machine.write(&[("*.*.cr.aliyuncs.com", "*.*.cr.aliyuncs.com:8443")]);
-    let station = machine.look_at(&format!("{ACME}:8443"));
+    let check = machine.look_at(&format!("{ACME}:8443"));
     let has = format!("matchImages of {NAME} has {ACME}:8443/team/app");
-    assert!(lines(&station, "details").contains(&has), "{station:#}");
+    assert!(lines(&check, "details").contains(&has), "{check:#}");
 }
 
 #[test]
@@ -179,9 +186,10 @@ fn the_binary_is_looked_at() {
     mode(0o644);
     machine.says("is not executable");
     mode(0o777);
-    machine.says("can be written by others");
-    fs::remove_file(&binary).unwrap();
-    machine.says("No such file");
+    machine.says("can be changed by other users");
+    fs::rename(&binary, machine.bin.join(format!("{NAME}-linux-amd64"))).unwrap();
+    machine.says("does not exist");
+    assert!(lines(&machine.look(), "remedies").contains("ln -s aliyun"));
     // Another name that leads to this program is this program.
     copied(PROGRAM, &binary);
     symlink(&binary, machine.bin.join("acr")).unwrap();
@@ -193,22 +201,22 @@ fn the_binary_is_looked_at() {
 fn what_the_kubelet_would_refuse_is_told() {
     let machine = Machine::new("1.30.1");
     machine.write(&[("    defaultCacheDuration: 0s\n", "")]);
-    machine.says("no defaultCacheDuration");
+    machine.says("defaultCacheDuration is missing");
     machine.write(&[("defaultCacheDuration: 0s", "defaultCacheDuration: 0s\n    timeout: 5s")]);
     machine.says("provider.yaml:8: unknown key `timeout`");
     machine
         .write(&[("credentialprovider.kubelet.k8s.io/v1", "credentialprovider.kubelet.k8s.io/v2")]);
     machine.says("provider.yaml:5: apiVersion is `credentialprovider.kubelet.k8s.io/v2`");
     machine.write(&[("kubelet.config.k8s.io/v1", "kubelet.config.k8s.io/v2")]);
-    machine.says("its apiVersion is");
+    machine.says("provider.yaml:1: apiVersion is `kubelet.config.k8s.io/v2`");
     machine.write(&[(
         "providers:",
         "providers:\n  - name: aliyun-acr-credential-provider\n   bad: x",
     )]);
-    machine.says("provider.yaml: ");
+    machine.says("the file is not YAML");
     let old = Machine::new("1.25.16");
     old.write(&[]);
-    old.says("v1 of the provider came with Kubernetes 1.26, and this is 1.25");
+    old.says("apiVersion v1 came with Kubernetes 1.26; this kubelet is 1.25");
 }
 
 /// The one program that is ever run. It says its version only if nothing of the environment gets to it,
@@ -240,10 +248,10 @@ fn token_attributes_are_those_of_the_version() {
     };
     let (with, without) = (tokens("      cacheType: ServiceAccount\n"), tokens(""));
     for (version, text, says) in [
-        ("1.32.9", &without, Some("Kubernetes 1.32 has no tokenAttributes")),
+        ("1.32.9", &without, Some("Kubernetes 1.32 does not know tokenAttributes")),
         ("1.33.5", &with, Some("Kubernetes 1.33 does not know cacheType")),
-        ("1.33.5", &without, Some("needs a feature gate")),
-        ("1.34.1", &without, Some("no cacheType")),
+        ("1.33.5", &without, Some("is off, and tokenAttributes needs it")),
+        ("1.34.1", &without, Some("cacheType is missing")),
         ("1.34.1", &with, None),
         ("1.36.3", &with, None),
     ] {
@@ -257,12 +265,12 @@ fn token_attributes_are_those_of_the_version() {
     let machine = Machine::new("1.34.1");
     let other = with.replace("sts.aliyuncs.com", "api");
     machine.write(&[("defaultCacheDuration: 0s\n", &other)]);
-    machine.says("tokens are asked for `api`");
+    machine.says("serviceAccountTokenAudience is `api`");
     let bare = with.replace("      requireServiceAccount: true\n", "");
     machine.write(&[("defaultCacheDuration: 0s\n", &bare)]);
-    machine.says("no requireServiceAccount");
+    machine.says("requireServiceAccount is missing");
     machine.write(&[("defaultCacheDuration: 0s\n", &with.replace(": true\n", ": ~\n"))]);
-    machine.says("no requireServiceAccount");
+    machine.says("requireServiceAccount is missing");
 }
 
 #[test]
@@ -276,12 +284,12 @@ fn a_folder_of_configurations_is_read_as_the_kubelet_reads_it() {
     machine.config.clone_from(&folder);
     machine.is_well();
     fs::write(machine.node.folder.join("version"), "1.33.0").unwrap();
-    machine.says("a folder, which Kubernetes 1.33 does not take");
+    machine.says("Kubernetes 1.33 does not read a folder");
     fs::write(machine.node.folder.join("version"), "1.34.1").unwrap();
     fs::copy(folder.join("acr.yaml"), folder.join("again.yml")).unwrap();
-    machine.says("again.yml: the provider aliyun-acr-credential-provider is in another file, too");
+    machine.says("again.yml:4: two providers have the name");
     fs::write(folder.join("again.yml"), "kind: Other\n").unwrap();
-    machine.says("again.yml: its kind is not CredentialProviderConfig");
+    machine.says("again.yml:1: kind is `Other`");
 }
 
 #[test]
@@ -291,7 +299,7 @@ fn a_file_that_the_kubelet_has_not_read_yet_is_told() {
     machine.is_well();
     let later = SystemTime::now() + Duration::from_secs(300);
     fs::File::options().write(true).open(&machine.config).unwrap().set_modified(later).unwrap();
-    machine.says("was changed after the kubelet was started");
+    machine.says("is newer than the running kubelet");
 }
 
 /// The node's login would rescue a pod that was refused.
@@ -303,9 +311,9 @@ fn both_modes_for_the_same_images_fail() {
         + "  - name: aliyun-acr-credential-provider-pods\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n    tokenAttributes: {serviceAccountTokenAudience: sts.aliyuncs.com, cacheType: ServiceAccount, requireServiceAccount: true}\n";
     fs::write(&machine.config, both).unwrap();
     copied(PROGRAM, machine.bin.join("aliyun-acr-credential-provider-pods"));
-    let station = machine.look();
-    assert_eq!(station["status"], "failed", "{station:#}");
-    assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
+    let check = machine.look();
+    assert_eq!(check["status"], "failed", "{check:#}");
+    assert!(lines(&check, "details").contains("match the same images"), "{check:#}");
 }
 
 /// The kubelet wants two names for the two modes, and a copy may have any.
@@ -319,9 +327,9 @@ fn a_copy_under_another_name_is_this_program_too() {
     let second = "  - name: acr\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages: [\"acme-*.cn-hangzhou.cr.aliyuncs.com\"]\n    defaultCacheDuration: 0s\n";
     for both in [format!("{first}{second}{TOKENS}"), format!("{first}{TOKENS}{second}")] {
         fs::write(&machine.config, both).unwrap();
-        let station = machine.look();
-        assert_eq!(station["status"], "failed", "{station:#}");
-        assert!(lines(&station, "details").contains("hit the same images"), "{station:#}");
+        let check = machine.look();
+        assert_eq!(check["status"], "failed", "{check:#}");
+        assert!(lines(&check, "details").contains("match the same images"), "{check:#}");
     }
     // Who asks for tokens of this audience is no stranger, whatever the binary is.
     fs::write(machine.bin.join("acr"), "another version").unwrap();
@@ -358,9 +366,9 @@ fn a_feature_gate_is_missed_only_where_it_is_off() {
             (format!("--config={}", file.display()), true),
             (format!("--config={} --feature-gates={gate}=false", file.display()), false),
         ] {
-            let station = machine.look_with_more(&flags);
-            let told = lines(&station, "details").contains("needs a feature gate");
-            assert_eq!(told, !is_on, "{flags}: {station:#}");
+            let check = machine.look_with_more(&flags);
+            let told = lines(&check, "details").contains("is off, and");
+            assert_eq!(told, !is_on, "{flags}: {check:#}");
         }
     }
 }
@@ -381,9 +389,9 @@ fn values_with_which_no_kubelet_starts_are_told() {
         (
             duration,
             "defaultCacheDuration: 0s\n    args: --config=/x\n",
-            "provider.yaml:8: args is no list",
+            "provider.yaml:8: args is not a list of texts",
         ),
-        ("[\"*.*.cr.aliyuncs.com\"]", "[]", "provider.yaml:6: no matchImages"),
+        ("[\"*.*.cr.aliyuncs.com\"]", "[]", "provider.yaml:6: matchImages is missing"),
         (
             duration,
             &tokens("      requireServiceAccount: maybe\n"),
@@ -392,18 +400,18 @@ fn values_with_which_no_kubelet_starts_are_told() {
         (
             duration,
             &tokens("      requireServiceAccount: \"true\"\n"),
-            "requireServiceAccount is the text \"true\"",
+            "requireServiceAccount is `\"true\"`",
         ),
         (
             duration,
             &tokens(&format!("      requireServiceAccount: false\n{keys}")),
-            "need requireServiceAccount: true",
+            "needs requireServiceAccount: true",
         ),
     ] {
         machine.write(&[(from, to)]);
         machine.says(says);
-        let remedies = lines(&machine.look(), "remedies");
-        assert!(remedies.contains("a kubelet that is restarted now would not start"), "{remedies}");
+        let details = lines(&machine.look(), "details");
+        assert!(details.contains("The kubelet does not start again"), "{details}");
     }
     machine.write(&[(duration, &tokens(&format!("      requireServiceAccount: true\n{keys}")))]);
     machine.is_well();
@@ -411,7 +419,7 @@ fn values_with_which_no_kubelet_starts_are_told() {
     machine.is_well();
     let twice = "    defaultCacheDuration: 0s\n  - name: aliyun-acr-credential-provider\n";
     machine.write(&[("    defaultCacheDuration: 0s\n", twice)]);
-    machine.says("line 8: the provider aliyun-acr-credential-provider is there twice");
+    machine.says("provider.yaml:8: two providers have the name");
 }
 
 /// What doctor says of one file says nothing of a kubelet that reads another.
@@ -424,20 +432,18 @@ fn another_configuration_of_the_kubelets_is_told() {
         machine.write(&[(duration, &format!("{duration}{more}"))]);
     };
     with(&machine, "    args: [\"--config\", \"/etc/other.yaml\"]\n");
-    machine.says(&format!(
-        "with the configuration /etc/other.yaml, and what is said here is of {own}"
-    ));
+    machine.says(&format!("is /etc/other.yaml; doctor reads {own}"));
     let variable = |path: &str| {
         format!("    env: [{{name: ACR_CREDENTIAL_PROVIDER_CONFIG, value: {path}}}]\n")
     };
     with(&machine, &variable("/etc/other.yaml"));
-    machine.says("with the configuration /etc/other.yaml");
+    machine.says("is /etc/other.yaml; doctor reads");
     with(&machine, "    args: [get]\n");
     machine.says("provider.yaml:8: args: ");
     with(&machine, "    args: [doctor]\n");
-    machine.says("provider.yaml:8: with args `doctor` the program answers no request");
+    machine.says("provider.yaml:8: args: the program answers no request");
     with(&machine, "    args:\n");
-    machine.says("without a configuration, for there is no /etc/aliyun-acr");
+    machine.says("is none; doctor reads");
     for well in [
         format!("    args: [\"--config={own}\"]\n"),
         variable(&own),
@@ -452,10 +458,10 @@ fn another_configuration_of_the_kubelets_is_told() {
     with(&machine, "    args:\n");
     machine.is_well();
     with(&machine, &variable("/etc/other.yaml"));
-    machine.says("with the configuration /etc/other.yaml");
+    machine.says("is /etc/other.yaml; doctor reads");
     machine.variable = "ACR_CREDENTIAL_PROVIDER_CONFIG=/etc/other.yaml".to_owned();
     with(&machine, "    args:\n");
-    machine.says("with the configuration /etc/other.yaml");
+    machine.says("is /etc/other.yaml; doctor reads");
 }
 
 /// Any problem of the file, be it another provider's, keeps the kubelet from starting.
@@ -478,28 +484,32 @@ fn what_strict_kubelets_refuse_is_told() {
         (
             images,
             "[\"%invalid%\", \"*.*.cr.aliyuncs.com\"]",
-            "`%invalid%` in matchImages is no URL",
+            "`%invalid%` in matchImages is not a URL",
         ),
-        (images, "[\"*.x:*\", \"*.*.cr.aliyuncs.com\"]", "`*.x:*` in matchImages is no URL"),
-        (duration, &tokens(twice), "the annotation key `a/b` is given twice"),
+        (images, "[\"*.x:*\", \"*.*.cr.aliyuncs.com\"]", "`*.x:*` in matchImages is not a URL"),
+        (duration, &tokens(twice), "the annotation key `a/b` is listed twice"),
         (
             duration,
             &tokens("      optionalServiceAccountAnnotationKeys: [\"a b\"]\n"),
-            "`a b` is no key of an annotation",
+            "`a b` is not an annotation key",
         ),
-        (duration, &format!("{duration}    env: {{A: b}}\n"), "provider.yaml:8: env is no list"),
+        (
+            duration,
+            &format!("{duration}    env: {{A: b}}\n"),
+            "provider.yaml:8: env has an item that is not",
+        ),
         (
             duration,
             &format!("{duration}    env: [{{name: A, value: b, extra: c}}]\n"),
-            "env has an item with another key",
+            "env has an item that is not",
         ),
         (
             duration,
             &format!("{duration}    env: [{{name: A, value: 1}}]\n"),
-            "env has an item whose name or value is no text",
+            "env has an item that is not",
         ),
-        (duration, &other(&format!("{api}    {duration}")), "bin/ecr: No such file"),
-        (duration, &other(api), "no defaultCacheDuration"),
+        (duration, &other(&format!("{api}    {duration}")), "bin/ecr does not exist"),
+        (duration, &other(api), "defaultCacheDuration is missing"),
         (duration, &other(&format!("    {duration}")), "apiVersion is ``"),
         (duration, &other(&format!("{api}    {duration}    foo: 1\n")), "unknown key `foo`"),
     ] {
@@ -516,38 +526,67 @@ fn what_strict_kubelets_refuse_is_told() {
         ("--feature-gates=AllBeta=false".to_owned(), true),
         (format!("--feature-gates=AllBeta=false,{gate}=true"), false),
     ] {
-        let station = machine.look_with_more(&flags);
-        let told = lines(&station, "details").contains("is switched off");
-        assert_eq!(told, is_off, "{flags}: {station:#}");
+        let check = machine.look_with_more(&flags);
+        let told = lines(&check, "details").contains("is off, and");
+        assert_eq!(told, is_off, "{flags}: {check:#}");
     }
 }
 
-/// A pull with another environment is another pull, and so is a `refresh`. No secret is shown.
+/// The pull that is followed is the kubelet's: with what its provider sets, and without what is set
+/// here alone.
 #[test]
-fn variables_of_the_provider_that_are_not_here_are_told() {
-    let machine = Machine::new("1.34.1");
+fn a_pull_has_the_kubelets_environment() {
+    let mut machine = Machine::new("1.34.1");
     let own = machine.node.config().display().to_string();
     let duration = "defaultCacheDuration: 0s\n";
     let with = |machine: &Machine, variables: &str| {
         let args = format!("{duration}    args: [--config, \"{own}\"]\n    env:\n{variables}");
         machine.write(&[(duration, &args)]);
     };
-    with(&machine, "    - {name: ALIBABA_CLOUD_ECS_METADATA_DISABLED, value: \"true\"}\n");
-    machine.says("with ALIBABA_CLOUD_ECS_METADATA_DISABLED=true, which is not so here");
-    assert!(lines(&machine.look(), "remedies").contains("run doctor with the same variables"));
-    with(
-        &machine,
-        "    - {name: ALIBABA_CLOUD_ACCESS_KEY_SECRET, value: s3cret}\n    - {name: HTTPS_PROXY, value: \"http://u:s3cret@p\"}\n",
+    let flags = format!(
+        "--image-credential-provider-config={} --image-credential-provider-bin-dir={}",
+        machine.config.display(),
+        machine.bin.display()
     );
-    let station = machine.look();
-    let told = lines(&station, "details");
-    assert!(told.contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET, which"), "{told}");
-    assert!(told.contains("HTTPS_PROXY, which"), "{told}");
-    assert!(!station.to_string().contains("s3cret"), "{station:#}");
-    // The last of two counts, and what is no variable of the program's is none of its affairs.
+    let identity = |machine: &Machine| {
+        let document = machine.document(&flags, ACME);
+        assert!(!document.to_string().contains("s3cret"), "{document:#}");
+        check(&document, "identity").clone()
+    };
+    with(&machine, "    - {name: ALIBABA_CLOUD_ECS_METADATA_DISABLED, value: \"true\"}\n");
+    let failed = identity(&machine);
+    assert_eq!(failed["status"], "failed", "{failed:#}");
     with(
         &machine,
-        "    - {name: SSL_CERT_FILE, value: /x}\n    - {name: HOME, value: /x}\n    - {name: SSL_CERT_FILE, value: \"\"}\n",
+        "    - {name: HOME, value: s3cret}\n    - {name: ALIBABA_CLOUD_ECS_METADATA_DISABLED, value: \"\"}\n",
     );
     machine.is_well();
+    machine.variable = "ALIBABA_CLOUD_ECS_METADATA_DISABLED=true".to_owned();
+    assert_eq!(identity(&machine)["status"], "ok");
+    with(&machine, "    - {name: A, value: s3cret}\n");
+    assert_eq!(identity(&machine)["status"], "failed", "the kubelet's own");
+}
+
+/// The binary is started as the kubelet starts it.
+#[test]
+fn a_binary_that_cannot_be_started_is_found() {
+    let machine = Machine::new("1.34.1");
+    machine.write(&[]);
+    let binary = machine.bin.join(NAME);
+    let write = |text: &[u8]| {
+        fs::remove_file(&binary).unwrap();
+        fs::write(&binary, text).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    for (text, what, remedy) in [
+        (&b"\x7fELF of another machine"[..], "cannot be started", "the build for this machine"),
+        (b"#!/lib/ld-other.so\n", "cannot be started", "loader or interpreter is not"),
+        (b"#!/bin/sh\necho other 1.0\n", "is not aliyun-acr-credential-provider", "correct the"),
+        (b"#!/bin/sh\necho aliyun-acr-credential-provider 0.0.1\n", "0.0.1, and this is", "doctor"),
+    ] {
+        write(text);
+        machine.says(what);
+        let remedies = lines(&machine.look(), "remedies");
+        assert!(remedies.contains(remedy), "{remedies}");
+    }
 }

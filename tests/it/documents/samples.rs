@@ -5,10 +5,13 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
 use simulation::cloud::standard;
+use simulation::kubelet::Exec;
 
 use super::{all, root};
+use crate::PROGRAM;
 use crate::node::{ACME, Node};
 
 const MARK: &str = "<!-- sample: ";
@@ -28,9 +31,6 @@ fn as_on_a_node(text: &str, node: &Node) -> String {
         text = text.replace(&of_the_test, of_a_node);
         text = text.replace(&host(&of_the_test), &host(of_a_node));
     }
-    let folder = node.folder.display().to_string();
-    text = text.replace(&format!("{folder}/cache"), "/run/aliyun-acr-credential-provider");
-    text = text.replace(&folder, "/etc/aliyun-acr-credential-provider");
     // The services of the tests have one address and no names; on a node each has its own.
     for (of_the_test, of_a_node) in [
         ("metadata 127.0.0.1: ", "metadata 100.100.100.200: "),
@@ -71,13 +71,29 @@ fn steady<'t>(before: &str, word: &'t str, next: &str) -> &'t str {
     }
 }
 
+/// Runs in a mount namespace of its own, where all files are at the places that they have on a node:
+/// long lines are cut.
 fn doctor(overlay: &str) -> String {
     let node = Node::new(overlay);
-    let nothing = node.folder.join("nothing");
-    fs::create_dir_all(&nothing).unwrap();
-    let image = format!("{ACME}/team/app:v1");
-    let arguments = ["doctor", "--image", &image, "--root", nothing.to_str().unwrap()];
-    let outcome = node.exec(&arguments).run(&[]).unwrap();
+    let provider = Path::new("/etc/kubernetes/acr-credential-provider.yaml");
+    let config = Path::new("/etc/aliyun-acr-credential-provider/config.yaml");
+    let root = node.machine(provider, config);
+    let text = fs::read_to_string(node.config()).unwrap();
+    let cache = node.cache().display().to_string();
+    let text = text.replace(&cache, "/run/aliyun-acr-credential-provider");
+    fs::write(node.config(), text).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o mode=755 none /etc && mkdir /etc/kubernetes {} && cp -p {} {} && cp {}/provider.yaml {} && exec {PROGRAM} doctor --image {ACME}/team/app:v1 --root {root}",
+        config.parent().unwrap().display(),
+        node.config().display(),
+        config.display(),
+        node.folder.display(),
+        provider.display()
+    );
+    let mut exec = Exec::new("/usr/bin/unshare");
+    exec.args = ["--mount", "/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    exec.config_env = vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())];
+    let outcome = exec.run(&[]).unwrap();
     let text = String::from_utf8(outcome.stdout).unwrap();
     assert_eq!(node.cloud.leaks(&text), [], "{text}");
     as_on_a_node(&text, &node)

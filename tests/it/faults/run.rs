@@ -69,7 +69,7 @@ pub(super) fn cold<'t>(case: &Case<'_>, tables: &'t Tables) -> Ran<'t> {
             exec.run(&scene.request()).unwrap()
         });
         let stderr = outcome.stderr_text();
-        if stderr.contains("Connection refused") {
+        if stderr.contains("connection refused") {
             let told = stderr.lines().filter(|line| !line.starts_with("info: "));
             outcome.stderr = told.collect::<Vec<_>>().join("\n").into_bytes();
             return scene.end(outcome);

@@ -109,7 +109,7 @@ pub(super) struct Timeout {
 
 impl Default for Timeout {
     fn default() -> Self {
-        let usual = || "10s".to_owned();
+        let usual = || "25s".to_owned();
         Self { always: usual(), once: usual(), renewal: usual() }
     }
 }

@@ -8,8 +8,9 @@ use std::process::{Command, Output, Stdio};
 use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
 
-/// Seconds of processor time, for a debug build; each takes less than one.
-const LONGEST: u64 = 3;
+/// Seconds of processor time, for a debug build. Each takes less than one on a machine that is idle, and
+/// what has no bound takes minutes.
+const LONGEST: u64 = 15;
 
 /// Within so many KiB of address space, the program's own and its libraries' included.
 const SPACE: u64 = 96 * 1024;
@@ -116,12 +117,12 @@ fn a_mebibyte_of_something() {
     says(&many, TOO_MUCH);
 }
 
-/// Each of which hides what is behind it, so that the file is read again without it.
+/// The first of which hides what is behind it.
 #[test]
 fn many_slips_behind_much() {
     let much = (0..9_000).fold(String::new(), |text, key| text + &format!("- a{key}: v\n"));
     let slips = "- domains:\"a\"\n  regionId: x\n".repeat(1000);
-    says(&format!("acr-registry-info:\n{much}{slips}"), "9002:11: a blank is missing");
+    says(&format!("acr-registry-info:\n{much}{slips}"), "9002:11: a space is missing");
 }
 
 /// The parser takes in everything between two brackets before it gives the first of it away: a
@@ -244,11 +245,11 @@ fn many_lines_before_many_mistakes() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
     }
-    // Mistakes that hide others are mended and the file is read anew: not for each of them.
-    all_say(&after("- instanceId:\"cri-a\"\n  regionId: a\n".repeat(4_000)), "a blank is missing");
+    // Mistakes that hide what is behind them.
+    all_say(&after("- instanceId:\"cri-a\"\n  regionId: a\n".repeat(4_000)), "a space is missing");
     all_say(
         &after("- |\n  instanceId:\"cri-a\"\n  regionId: a\n".repeat(4_000)),
-        "a blank is missing",
+        "a space is missing",
     );
     // All of them on one line, of which no more is looked at than a person would write.
     let blanks = " ".repeat(900_000);

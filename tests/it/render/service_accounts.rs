@@ -140,7 +140,7 @@ fn modes_that_cannot_be_kept_apart_are_an_error() {
         let node = node(&entries.concat());
         let (code, message) = of(&node, 34).unwrap_err();
         assert_eq!(code, 2, "{message}");
-        let says = ["hit the same images", "entry 1 (line 3)", "entry 2", "`domains`"];
+        let says = ["match the same images", "entry 1 (line 3)", "entry 2", "`domains`"];
         assert!(says.iter().all(|says| message.contains(says)), "{message}");
     }
 }
@@ -297,9 +297,9 @@ fn rbac_lets_nodes_ask_for_tokens_of_this_audience() {
         assert!(!lets_nodes_ask(text, "", account), "the API server's own audience");
     }
     // Two calls, each applied, would leave the second one's names.
-    let replaces = "# Applying this replaces the service accounts that were named before";
+    let replaces = "# This manifest replaces the list of service accounts";
     assert!(named.starts_with(replaces) && !any.contains(replaces), "{named}{any}");
-    assert!(named.contains("for a team's role call `render ram-policy`"), "{named}");
+    assert!(named.contains("For one team's role call `render ram-policy`"), "{named}");
     // It needs no configuration.
     let bare = Node::new("{}");
     bare.configure_all("acr-registry-info:\n");

@@ -22,17 +22,19 @@ pub const PROVIDER: &str =
     "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a";
 
 /// What stands for the reader's own values in the samples, and what the simulated world has there.
-const PLACEHOLDERS: [(&str, &str); 4] = [
+const PLACEHOLDERS: [(&str, &str); 6] = [
+    ("LTAI5t…", "LTAI5tImagePullerOfB0001"),
+    ("Secret: …", "Secret: MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"),
     ("KubernetesWorkerRole-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", WORKER),
     ("cri-xxxxxxxxxxxxxxxx", INSTANCE),
     ("LTAI5tXXXXXXXXXXXXXXXXXX", "LTAI5tImagePullerOfB0001"),
     ("XXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"),
 ];
 
-/// A configuration is accepted without a warning.
+/// A configuration is accepted without a warning, once its placeholders are filled in.
 pub fn read_configuration(name: &str, text: &str) {
     let folder = scratch();
-    let outcome = ask(&folder, text, "docker.io/library/nginx");
+    let outcome = ask(&folder, &filled(text.to_owned()), "docker.io/library/nginx");
     assert_eq!(outcome.exit, Exit::Code(0), "{name}: {}", outcome.stderr_text());
     assert_eq!(outcome.stderr_text(), "", "{name}");
 }
@@ -61,9 +63,11 @@ pub fn value(name: &str) -> Value {
 }
 
 pub fn filled_in(name: &str) -> String {
-    PLACEHOLDERS
-        .iter()
-        .fold(sample(name), |text, (placeholder, own)| text.replace(placeholder, own))
+    filled(sample(name))
+}
+
+fn filled(text: String) -> String {
+    PLACEHOLDERS.iter().fold(text, |text, (placeholder, own)| text.replace(placeholder, own))
 }
 
 /// The accounts with nothing but the samples' rights, the registry's role open to one identity.

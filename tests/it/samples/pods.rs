@@ -56,7 +56,7 @@ fn kubelet_sample(minor: u32) -> Config {
 #[test]
 fn the_program_writes_the_same() {
     let path = scratch().join("config.yaml");
-    fs::write(&path, sample("config.pod-identity.yaml")).unwrap();
+    fs::write(&path, filled_in("config.pod-identity.yaml")).unwrap();
     let render = |arguments: &[&str]| {
         let mut exec = Exec::new(PROGRAM);
         let config = ["--config", path.to_str().unwrap(), "render"];
@@ -151,7 +151,7 @@ impl Node {
 
 fn register(mut provider: ProviderConfig, config: &Path, folder: &Path) -> Provider {
     provider.args = vec!["--config".to_owned(), config.to_str().unwrap().to_owned()];
-    Provider::register(provider, folder, Vec::new(), Duration::ZERO).unwrap()
+    Provider::register(provider, folder, Vec::new()).unwrap()
 }
 
 #[test]

@@ -37,8 +37,8 @@ fn changed(text: &str, depth: &str, changes: &BTreeMap<String, Json>) -> String 
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// Each run has a cache of its own. Where `credential-provider` comes last, as it mostly does, the
-/// setting goes behind it; other scenarios say it themselves if they get as far as the cache.
+/// Each run has a cache of its own. The setting is appended where `credential-provider` comes last.
+/// Other scenarios have it in their file if they get as far as the cache.
 pub(super) fn with_own_cache(config: &str) -> String {
     let top = |line: &&str| line.starts_with(|c: char| c.is_ascii_alphabetic());
     let last = config.lines().rfind(top);
@@ -46,7 +46,7 @@ pub(super) fn with_own_cache(config: &str) -> String {
     if config.contains("cacheDir") || !comes_last {
         return config.to_owned();
     }
-    let blanks = config.lines().last().map_or(0, |line| line.len() - line.trim_start().len());
-    let indent = " ".repeat(blanks.min(2));
+    let spaces = config.lines().last().map_or(0, |line| line.len() - line.trim_start().len());
+    let indent = " ".repeat(spaces.min(2));
     format!("{}\n{indent}cacheDir: ${{dir}}/own-cache\n", config.trim_end())
 }

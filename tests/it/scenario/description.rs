@@ -76,7 +76,7 @@ pub(super) struct Expect {
     /// `Registry` with a login, or `Image` for a host that is not ours.
     #[serde(default)]
     pub(super) cache_key_type: Option<String>,
-    /// In Go's form; up to three seconds less is right as well, for the time that the run took.
+    /// In Go's form. Less is right as well, by the time that the run took and two seconds.
     #[serde(default)]
     pub(super) cache_duration: Option<String>,
     /// The only key of `auth`; none for `auth: null`.
@@ -93,7 +93,7 @@ pub(super) struct Expect {
     /// `<account>/<region>/<repository>` that it pulls.
     #[serde(default)]
     pub(super) pulls_personal: Option<String>,
-    /// The run takes no longer than this many seconds; bounds on a busy machine, not figures.
+    /// The run takes no longer than this many seconds, and ten more on a busy machine.
     #[serde(default)]
     pub(super) within: Option<u64>,
     /// The calls are not compared, for scenarios in which their number is up to chance.

@@ -1,8 +1,8 @@
-//! `doctor --image` in every scenario: it ends as the pull does, says why, gives away nothing and
-//! leaves nothing behind.
+//! `doctor --image` in every scenario: it ends as the pull does, says why, gives away no secret and
+//! leaves no file behind.
 //!
-//! Left out are requests that are wrong in themselves, which `doctor` does not read, and the exit
-//! code where a pod's token decides, which `doctor` does not have.
+//! `doctor` does not read requests, so malformed requests are left out. It does not have a pod's
+//! token, so the exit code is not compared where the token decides.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::{Run, folders, in_parallel};
 use crate::schema;
 
-/// What a run may be told to be worth, as the contract lists them.
+/// The exit codes of the contract.
 const EXITS: [i32; 7] = [0, 1, 2, 3, 4, 5, 6];
 
 #[test]
@@ -74,7 +74,10 @@ impl Run {
         if !EXITS.contains(&exit) || (exit != expected && !elsewhere) {
             wrong.push(format!("exit {exit}, and a pull has {expected}:\n{stdout}"));
         }
-        if stderr.lines().any(|line| !line.starts_with("warning: ACR_CREDENTIAL_PROVIDER_LOG")) {
+        if stderr
+            .lines()
+            .any(|line| !line.starts_with("warning: environment: ACR_CREDENTIAL_PROVIDER_LOG"))
+        {
             wrong.push(format!("stderr: {stderr}"));
         }
         if json {
@@ -93,15 +96,15 @@ fn document(text: &str, exit: i32) -> Vec<String> {
         Err(error) => return vec![format!("no JSON: {error}\n{text}")],
     };
     let mut wrong = schema::differences(&document);
-    let stations = document["stations"].as_array().unwrap();
-    let failed = |station: &&Json| station["status"] == "failed";
-    let first = stations.iter().find(failed);
+    let checks = document["checks"].as_array().unwrap();
+    let failed = |check: &&Json| check["status"] == "failed";
+    let first = checks.iter().find(failed);
     if document["exit"] != exit || (exit == 0) != first.is_none() {
-        wrong.push(format!("exit {exit} is not that of a failed station:\n{text}"));
+        wrong.push(format!("exit {exit} is not that of a failed check:\n{text}"));
     }
     if let Some(first) = first {
         if first["exit"] != exit {
-            wrong.push(format!("exit {exit} is not that of the first failed station:\n{text}"));
+            wrong.push(format!("exit {exit} is not that of the first failed check:\n{text}"));
         }
         if first["remedies"].as_array().is_none_or(Vec::is_empty) {
             wrong.push(format!("it fails without a remedy:\n{text}"));

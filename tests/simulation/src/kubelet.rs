@@ -1,7 +1,8 @@
 //! The kubelet's side of the credential provider protocol, simulated.
 //!
 //! Written from the kubelet's behaviour alone, not from the plugin it judges: a reader that shared
-//! code or habits with the plugin would accept whatever the plugin writes. In the order of one pull:
+//! code or habits with the plugin would accept whatever the plugin writes. It has only what judges
+//! an answer or a configuration of the kubelet. In the order of one pull:
 //!
 //! - [`config`]: the `CredentialProviderConfig` a kubelet of a given release starts with.
 //! - [`image`]: the form in which the pod's image reaches the plugin.
@@ -10,7 +11,6 @@
 //! - [`request`]: the exact bytes on the plugin's stdin.
 //! - [`exec`]: the plugin as a process: arguments, environment, streams, one minute.
 //! - [`response`]: how strictly stdout is read.
-//! - [`keyring`]: which logins the pull then tries, and in which order.
 //! - [`provider`]: all of these in a row.
 //!
 //! Names in comments such as "plugin.go `ExecPlugin`" are functions of kubernetes/kubernetes,
@@ -21,7 +21,6 @@ pub mod config;
 pub mod duration;
 pub mod exec;
 pub mod image;
-pub mod keyring;
 pub mod provider;
 pub mod request;
 pub mod response;
@@ -37,7 +36,6 @@ pub use config::{Config, Kubelet, decode_config};
 pub use duration::GoDuration;
 pub use exec::{Exec, Exit, Failure, Outcome};
 pub use image::{normalise_image, registry_of};
-pub use keyring::{Keyring, credentials_for};
 pub use provider::{Provider, Provision};
 pub use request::encode_request;
 pub use response::{CacheKeyType, Credential, Refusal, Response, decode_response};

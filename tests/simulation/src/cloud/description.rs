@@ -230,6 +230,12 @@ pub enum MetadataMode {
     NoTokenApi,
     /// The token request is answered 403.
     TokenForbidden,
+    /// The token request is answered 405.
+    TokenNotAllowed,
+    /// The token request is answered 501.
+    TokenNotImplemented,
+    /// The token request is answered 200 with nothing in it.
+    TokenEmpty,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ pub enum BrokenConnection {
 pub enum Instead {
     /// 200 and a web page, as from a captive portal.
     Html,
-    /// The real answer, padded to more than 1 MiB.
+    /// The real answer, padded to more than 512 KiB.
     Huge,
     /// 302 to a place where every request is recorded as a violation.
     Redirect,

@@ -102,6 +102,9 @@ fn token(backend: &Backend, request: &Request, mode: MetadataMode) -> Response {
     match mode {
         MetadataMode::NoTokenApi => return page(404, "Not Found"),
         MetadataMode::TokenForbidden => return page(403, "Forbidden"),
+        MetadataMode::TokenNotAllowed => return page(405, "Method Not Allowed"),
+        MetadataMode::TokenNotImplemented => return page(501, "Not Implemented"),
+        MetadataMode::TokenEmpty => return Response::new(200, "text/plain", String::new()),
         MetadataMode::Both | MetadataMode::HardenedOnly => {}
     }
     if request.method != "PUT" {

@@ -15,8 +15,8 @@ use super::hop::{Hop, Service};
 use super::http::{Request, Response};
 use super::port::{Parting, Wire};
 
-/// Padding that makes an answer too large for a client that keeps a limit of 1 MiB.
-const HUGE: usize = 1024 * 1024 + 512 * 1024;
+/// Padding that makes an answer too large for a client that keeps a limit of 256 KiB.
+const HUGE: usize = 512 * 1024;
 
 /// An answer and how it is to be sent.
 pub(super) struct Delivery {

@@ -4,9 +4,6 @@
 //! with it the node. What is wrong depends on the release: decoding is strict, so a field that a
 //! release does not know is fatal there, and one that a later release asks for is fatal if absent.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use super::duration::GoDuration;
 
 mod document;
@@ -80,46 +77,6 @@ impl Kubelet {
     pub fn decode_config(self, text: &str) -> Result<Config, String> {
         let providers = document::read(text, self)?;
         validation::validate(providers, self)
-    }
-
-    /// config.go `readCredentialProviderConfig`: a file, or (since 1.34) a directory, of which all
-    /// files that end in `.json`, `.yaml` or `.yml` are read in the order of their names and joined.
-    /// A name that begins with a dot counts; what lies in subdirectories does not.
-    pub fn read_config(self, path: &Path) -> Result<Config, String> {
-        let mut providers = Vec::new();
-        for file in self.config_files(path)? {
-            let unreadable = |error| format!("unable to read file {}: {error}", file.display());
-            let text = fs::read_to_string(&file).map_err(unreadable)?;
-            let undecodable = |error| format!("error decoding config {}: {error}", file.display());
-            providers.extend(document::read(&text, self).map_err(undecodable)?);
-        }
-        validation::validate(providers, self)
-    }
-
-    fn config_files(self, path: &Path) -> Result<Vec<PathBuf>, String> {
-        let inaccessible = |error| format!("unable to access path {}: {error}", path.display());
-        if self.minor < 34 || !fs::metadata(path).map_err(inaccessible)?.is_dir() {
-            return Ok(vec![path.to_owned()]);
-        }
-        let mut files = Vec::new();
-        let unreadable = |error| format!("unable to read directory {}: {error}", path.display());
-        for entry in fs::read_dir(path).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            // Of a link the type is its own, not its target's: a dangling one is kept, and is then
-            // a file that cannot be read.
-            let is_directory = entry.file_type().map_err(unreadable)?.is_dir();
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_config = [".json", ".yaml", ".yml"].iter().any(|end| name.ends_with(end));
-            if is_config && !is_directory {
-                files.push(entry.path());
-            }
-        }
-        if files.is_empty() {
-            return Err(format!("no configuration files found in directory {}", path.display()));
-        }
-        files.sort();
-        Ok(files)
     }
 }
 

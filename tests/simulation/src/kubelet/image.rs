@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// A name that is no image reference. The pod gets `InvalidImageName`; no plugin is asked.
+/// A name that is not an image reference. The pod gets `InvalidImageName`; no plugin is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BadImageName {
     pub name: String,

@@ -1,4 +1,4 @@
-//! One provider of a kubelet, from the pod's image to the logins the pull will try.
+//! One provider of a kubelet, from the pod's image to an answer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,10 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::cache::{Cache, ServiceAccount};
+use super::cache::{AccountKey, Cache, ServiceAccount};
 use super::config::{ProviderConfig, TokenAttributes};
 use super::exec::{Exec, Failure};
-use super::keyring::Keyring;
 use super::request::encode_request;
 use super::response::Credential;
 use super::url::urls_match;
@@ -36,23 +35,11 @@ pub enum Provision {
     Cached { auth: BTreeMap<String, Credential> },
     /// The plugin ran and its answer was accepted.
     Answered { auth: BTreeMap<String, Credential> },
-    /// The plugin ran in vain, or could not be asked.
+    /// The plugin failed, its answer was refused, or it could not be started.
     Failed {
-        /// As in the kubelet's log, except that the reason for an undecodable answer is told.
+        /// As in the kubelet's log, but with the reason why an answer cannot be decoded.
         log: String,
     },
-}
-
-impl Provision {
-    /// The logins tried for `image` if no other provider has any.
-    #[must_use]
-    pub fn credentials_for(&self, image: &str) -> Vec<(String, String)> {
-        let mut keyring = Keyring::default();
-        if let Self::Cached { auth } | Self::Answered { auth } = self {
-            keyring.add(auth);
-        }
-        keyring.look_up(image)
-    }
 }
 
 impl Provider {
@@ -62,7 +49,6 @@ impl Provider {
         config: ProviderConfig,
         bin_dir: &Path,
         kubelet_env: Vec<(String, String)>,
-        now: Duration,
     ) -> Result<Self, String> {
         let program = bin_dir.join(&config.name);
         let inaccessible =
@@ -77,7 +63,7 @@ impl Provider {
             config_env: config.env.clone(),
             ..Exec::new(program)
         };
-        let cache = Cache::new(config.default_cache_duration, now);
+        let cache = Cache::new(config.default_cache_duration);
         Ok(Self { config, exec, cache })
     }
 
@@ -97,12 +83,8 @@ impl Provider {
             Ok(caller) => caller,
             Err(provision) => return provision,
         };
-        match self.cache.look_up(image, &caller.cache_key, now) {
-            Ok(Some(auth)) => return Provision::Cached { auth },
-            Ok(None) => {}
-            Err(error) => {
-                return Provision::Failed { log: error.to_string() };
-            }
+        if let Some(auth) = self.cache.look_up(image, &caller.cache_key, now) {
+            return Provision::Cached { auth };
         }
         match self.ask(image, &caller, now) {
             Ok(auth) => Provision::Answered { auth },
@@ -133,18 +115,18 @@ impl Provider {
         if let Some(token) = token {
             response.check_echo(token, cache_type).map_err(|refusal| refusal.to_string())?;
         }
-        self.cache.store(image, cache_key, &response, now).map_err(|error| error.to_string())?;
+        self.cache.store(image, cache_key, &response, now);
         Ok(response.auth.unwrap_or_default())
     }
 }
 
-/// Whom the plugin is told about, and whose cached answers are looked at. Empty outside service
+/// Whom the request names, and whose cached answers are looked at. Empty outside service
 /// account mode, and in it for pods without a service account.
 #[derive(Default)]
 struct Caller {
     token: Option<String>,
     annotations: BTreeMap<String, String>,
-    cache_key: Vec<u8>,
+    cache_key: AccountKey,
 }
 
 impl Caller {
@@ -161,9 +143,7 @@ impl Caller {
             _ => return Ok(Self::default()),
         };
         let annotations = passed_annotations(attributes, account)?;
-        let cache_key = account
-            .cache_key(&annotations, attributes.cache_type)
-            .map_err(|error| Provision::Failed { log: error.to_string() })?;
+        let cache_key = account.cache_key(&annotations, attributes.cache_type);
         Ok(Self { token: Some(account.token.clone()), annotations, cache_key })
     }
 }

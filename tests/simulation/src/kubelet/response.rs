@@ -72,7 +72,7 @@ pub enum Refusal {
     /// Any other fault of form. The kubelet logs no detail, since the answer may hold credentials;
     /// rule and place are for tests and name nothing the answer chose.
     Undecodable { rule: Rule, place: String },
-    /// Absent, or none of the three.
+    /// Absent, or not one of the three.
     CacheKeyType { given: String },
     /// The service account token, where it may not be used as a password.
     EchoedToken,

@@ -67,6 +67,8 @@ impl<'a> Call<'a> {
         let endpoints: Vec<Json> =
             [("internet", located.instance.internet), ("vpc", located.instance.vpc)]
                 .into_iter()
+                // The list is empty where neither is switched on.
+                .filter(|_| located.instance.internet || located.instance.vpc)
                 .map(|(kind, enabled)| endpoint(located, kind, enabled, with_acl))
                 .collect();
         Ok(json!({"Endpoints": endpoints}))

@@ -1,9 +1,5 @@
 //! A configuration file as written: its format, its type, and strictly its fields.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-
 use super::super::duration::GoDuration;
 use super::super::json::{self, Node};
 use super::super::strict::{Fields, Rule, Violation};
@@ -74,7 +70,7 @@ impl ConfigVersion {
 /// whatever follows would be lost without a word.
 fn parse(text: &str) -> Result<Node, String> {
     if text.trim_start().starts_with('{') {
-        return json::read(text.as_bytes()).map_err(|malformed| malformed.to_string());
+        return json::read(text.as_bytes()).map_err(|error| error.to_string());
     }
     serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }
@@ -150,62 +146,4 @@ fn describe(Violation { rule, path, key }: &Violation) -> String {
     };
     let separator = if path.is_empty() || key.is_none() { "" } else { "." };
     format!("strict decoding error: {problem} {path}{separator}{}", key.as_deref().unwrap_or(""))
-}
-
-/// YAML becomes the same nodes as JSON, as it does in the kubelet. Plain scalars get their type
-/// here, before any field is known: an unquoted `1.0` or `yes` is no string, wherever it stands.
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = entries.next_entry()? {
-            members.push(member);
-        }
-        Ok(Node::Object(members))
-    }
 }

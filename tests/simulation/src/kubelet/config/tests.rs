@@ -2,7 +2,6 @@
 
 use super::*;
 
-mod directory;
 mod token_attributes;
 
 const PLAIN: &str = r#"
@@ -163,7 +162,7 @@ fn match_images_are_urls() {
 fn the_default_cache_duration_is_required_and_not_negative() {
     refused("    defaultCacheDuration: 10m\n", "", "defaultCacheDuration: required");
     refused("10m", "", "defaultCacheDuration: required");
-    refused("10m", "-1s", "-1s: must be greater than or equal to 0");
+    refused("10m", "-1s", "must be greater than or equal to 0");
     refused("10m", "1d", "not a duration");
     refused("10m", "\"600\"", "not a duration");
     assert!(decode_config(&PLAIN.replace("10m", "0s"), 34).is_ok());

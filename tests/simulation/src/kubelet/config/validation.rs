@@ -90,9 +90,9 @@ fn check_api_version(api_version: &str, kubelet: Kubelet, problems: &mut Problem
 fn check_duration(duration: Option<GoDuration>, problems: &mut Problems) -> Option<GoDuration> {
     match duration {
         None => problems.add("providers.defaultCacheDuration: required"),
-        Some(duration) if duration < GoDuration::ZERO => problems.add(format!(
-            "providers.defaultCacheDuration: {duration}: must be greater than or equal to 0"
-        )),
+        Some(duration) if duration < GoDuration::ZERO => {
+            problems.add("providers.defaultCacheDuration: must be greater than or equal to 0");
+        }
         Some(_) => {}
     }
     duration

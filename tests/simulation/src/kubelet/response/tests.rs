@@ -42,7 +42,7 @@ fn a_full_answer_is_accepted_in_every_version() {
 }
 
 #[test]
-fn good_answers_are_accepted() {
+fn valid_answers_are_accepted() {
     for rest in [
         r#""cacheKeyType":"Image""#,
         r#""cacheKeyType":"Registry""#,
@@ -97,26 +97,26 @@ fn durations_are_read_as_go_reads_them() {
 
 #[test]
 fn what_is_not_one_json_object_has_no_type() {
-    let good = answer(r#""cacheKeyType":"Image""#);
+    let valid = answer(r#""cacheKeyType":"Image""#);
     let refused = [
         String::new(),
         "\n".to_owned(),
         "error: no credentials".to_owned(),
         format!("apiVersion: {V1}\nkind: CredentialProviderResponse\ncacheKeyType: Image\n"),
-        format!("level=info msg=asking\n{good}"),
-        format!("{good}\ndone"),
-        format!("{good}{good}"),
-        format!("{good}\n{good}\n"),
-        format!("\u{feff}{good}"),
-        format!("{good}\0"),
-        format!("[{good}]"),
-        format!("\"{}\"", good.replace('"', "\\\"")),
-        good.replace('}', ""),
-        good.replace('}', ",}"),
-        good.replace('"', "'"),
-        good.replace(&format!("\"{V1}\""), "1"),
-        good.replace(V1, "a/b/c"),
-        good.replace("\"CredentialProviderResponse\"", "{}"),
+        format!("level=info msg=asking\n{valid}"),
+        format!("{valid}\ndone"),
+        format!("{valid}{valid}"),
+        format!("{valid}\n{valid}\n"),
+        format!("\u{feff}{valid}"),
+        format!("{valid}\0"),
+        format!("[{valid}]"),
+        format!("\"{}\"", valid.replace('"', "\\\"")),
+        valid.replace('}', ""),
+        valid.replace('}', ",}"),
+        valid.replace('"', "'"),
+        valid.replace(&format!("\"{V1}\""), "1"),
+        valid.replace(V1, "a/b/c"),
+        valid.replace("\"CredentialProviderResponse\"", "{}"),
     ];
     for text in &refused {
         let refusal = decode(text);
@@ -165,15 +165,15 @@ fn the_version_is_judged_before_the_rest() {
 
 #[test]
 fn kind_and_group_are_checked() {
-    let good = answer(r#""cacheKeyType":"Image""#);
+    let valid = answer(r#""cacheKeyType":"Image""#);
     let kind = r#""kind":"CredentialProviderResponse","#;
-    assert_eq!(rule(&good.replace(kind, "")), Rule::MissingKind);
-    assert_eq!(rule(&good.replace(kind, r#""kind":null,"#)), Rule::MissingKind);
+    assert_eq!(rule(&valid.replace(kind, "")), Rule::MissingKind);
+    assert_eq!(rule(&valid.replace(kind, r#""kind":null,"#)), Rule::MissingKind);
     for other in ["CredentialProviderRequest", "credentialProviderResponse", "ExecCredential"] {
-        assert_eq!(rule(&good.replace("CredentialProviderResponse", other)), Rule::OtherKind);
+        assert_eq!(rule(&valid.replace("CredentialProviderResponse", other)), Rule::OtherKind);
     }
     let group = "example.com/v1";
-    let refusal = decode_response(good.replace(V1, group).as_bytes(), group).unwrap_err();
+    let refusal = decode_response(valid.replace(V1, group).as_bytes(), group).unwrap_err();
     let place = String::new();
     assert_eq!(refusal, Refusal::Undecodable { rule: Rule::UnknownVersion, place });
 }
@@ -262,7 +262,7 @@ fn the_token_may_come_back_only_where_the_cache_dies_with_it() {
     assert_eq!(check("other", Some(CacheType::ServiceAccount)), Ok(()));
     // Release 1.33 has no cacheType and no such check.
     assert_eq!(check("tok", None), Ok(()));
-    // A pod without a service account: an empty password is no echo of the token there is not.
+    // A pod without a service account: an empty password does not echo the missing token.
     let empty = decode(&answer(r#""cacheKeyType":"Image","auth":{"a":{}}"#)).unwrap();
     assert_eq!(empty.check_echo("", Some(CacheType::ServiceAccount)), Ok(()));
 }
@@ -299,7 +299,7 @@ fn refusals_read_as_in_the_log() {
     );
     assert_eq!(
         decode("{} x").unwrap_err().to_string(),
-        "error reading GVK from response: byte 3: text after the value"
+        "error reading GVK from response: trailing characters at line 1 column 4"
     );
     assert_eq!(
         decode("{}").unwrap_err().to_string(),

@@ -1,0 +1,87 @@
+//! Looks at everything that a pull would meet, as the kubelet runs the program; changes nothing.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use crate::app::arguments::{self, Command, DoctorOptions};
+use crate::app::session::{Process, Session, is_root};
+use crate::cache::{Access, Cache};
+use crate::config::{Config, Scope, variables};
+use crate::doctor::kubelet::Look;
+use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::{self, configuration, pull};
+use crate::system::log::Journal;
+
+/// The report as text, and the exit code that a pull would have.
+#[must_use]
+pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions) -> (String, u8) {
+    let root = options.root.as_deref().unwrap_or(Path::new("/"));
+    let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
+    let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
+    let colour = io::stdout().is_terminal() && variables::allows_colour(process.environment);
+    // What would be a warning of a pull is in the report.
+    let journal = &Journal::default();
+    let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);
+    let process = Process { environment, journal, ..process };
+    let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
+    let session = Session::open(process, asked.as_deref(), Access::Look);
+    let config = session.as_ref().map(|session| &session.config);
+    let mut report = Report::default();
+    let hosts: Vec<String> = config.map_or_else(|_| Vec::new(), named_hosts);
+    let asked: Vec<String> = options.image.clone().into_iter().collect();
+    if let Some(look) = &look {
+        report.add(look.check(&[asked.as_slice(), &hosts].concat(), config.ok()));
+    }
+    report.add(configuration::check(config, environment));
+    if let (Some(look), Ok(session)) = (&look, &session) {
+        let pulls = if asked.is_empty() { hosts } else { asked };
+        follow(&pulls, look, session, journal, options, &mut report);
+        report.images = pulls;
+    }
+    let text = if options.json { report.json() } else { report.text(colour, options.verbose) };
+    (text, report.exit())
+}
+
+/// Adds what a pull of each image would meet, and what the node keeps.
+fn follow(
+    images: &[String],
+    look: &Look,
+    session: &Session<'_>,
+    journal: &Journal,
+    options: &DoctorOptions,
+    report: &mut Report,
+) {
+    let Session { config, cache, directory, .. } = session;
+    for image in images {
+        let deadline = session.deadline_from_now();
+        let node = session.node(&deadline, &Cache::off(journal));
+        let sends_tokens = look.sends_tokens(image);
+        pull::image(image, options.oss.as_deref(), sends_tokens, config, &node, report);
+    }
+    if images.is_empty() {
+        report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
+    }
+    let is_on = config.settings.cache_dir.is_some();
+    let place = doctor::cache::place(is_on, directory.as_deref(), is_root());
+    report.add(doctor::cache::check(place, Some(cache)));
+    report.add(doctor::run_history::check(place, Some(cache)));
+}
+
+/// The configuration that a provider's arguments name, or why there is no answer with them.
+fn provider_arguments(arguments: &[String]) -> Result<Option<PathBuf>, String> {
+    match arguments::parse(arguments.iter().map(OsString::from)) {
+        Ok(Command::Provide { config }) => Ok(config),
+        Ok(_) => Err("the program answers no request with these".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The hosts that entries name.
+fn named_hosts(config: &Config) -> Vec<String> {
+    let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
+        Scope::Domains(domains) => domains.clone(),
+        _ => Vec::new(),
+    });
+    hosts.collect()
+}

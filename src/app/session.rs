@@ -1,0 +1,180 @@
+//! What every command works with: configuration, environment, cache and clients, opened once.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::process::geteuid;
+
+use crate::aliyun::call::Network;
+use crate::cache::{Access, Cache, Scope};
+use crate::config::{Config, ConfigError, Source};
+use crate::kubelet::exec_api::Request;
+use crate::net::http::{Http, Routes};
+use crate::net::tls::Trust;
+use crate::pull::fast_path;
+use crate::pull::known::learnt;
+use crate::pull::node::Node;
+use crate::secret::Secret;
+use crate::system::clock::{self, Clock, Deadline};
+use crate::system::environment::Environment;
+use crate::system::firmware::{self, Machine};
+use crate::system::log::Journal;
+
+/// Warnings about the configuration that a run reports; each goes into the kubelet's log every time.
+const MAX_WARNINGS: usize = 10;
+
+/// What `main` knows of the process.
+#[derive(Clone, Copy)]
+pub struct Process<'p> {
+    pub start: Instant,
+    pub environment: &'p Environment,
+    pub journal: &'p Journal,
+}
+
+/// The configuration file, or that there is none, before anything in it is understood.
+pub struct Found<'p> {
+    process: Process<'p>,
+    source: Option<Source>,
+    /// None where the kernel does not say which start of the machine this is.
+    scope: Option<Scope>,
+}
+
+/// Everything that a command works with.
+pub struct Session<'p> {
+    process: Process<'p>,
+    pub config: Config,
+    /// Where the cache is; none where it is off or nothing names a directory.
+    pub directory: Option<PathBuf>,
+    pub cache: Cache<'p>,
+    http: Http,
+    clock: Clock,
+}
+
+impl<'p> Found<'p> {
+    /// Looks for the configuration file.
+    ///
+    /// # Errors
+    ///
+    /// When there is one and it cannot be read or trusted.
+    pub fn find(process: Process<'p>, config: Option<&Path>) -> Result<Self, ConfigError> {
+        let source = Source::find(config, process.environment, user_file)?;
+        let boot_id = firmware::boot_id();
+        let scope = boot_id.map(|id| fast_path::scope(source.as_ref(), process.environment, &id));
+        Ok(Self { process, source, scope })
+    }
+
+    /// The answer from the node's cache, if it has a fresh one.
+    #[must_use]
+    pub fn cached_answer(&self, request: &Request) -> Option<Secret> {
+        let (source, environment) = (self.source.as_ref(), self.process.environment);
+        fast_path::answer(request, source, environment, is_root(), self.scope.as_ref()?)
+    }
+
+    /// Understands the configuration and opens what it names.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the configuration.
+    pub fn open(self, access: Access) -> Result<Session<'p>, ConfigError> {
+        let Self { process, source, scope } = self;
+        let config = Config::of(source, process.environment)?;
+        warn(&config, process.journal);
+        let configured = config.settings.cache_dir.as_ref();
+        let directory =
+            configured.and_then(|dir| fast_path::directory(dir, process.environment, is_root()));
+        let cache = match (&directory, scope) {
+            (Some(directory), Some(scope)) => {
+                Cache::new(directory.clone(), scope, access, process.journal)
+            }
+            (None, _) if configured.is_some() => {
+                process
+                    .journal
+                    .info("no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory");
+                Cache::off(process.journal)
+            }
+            (Some(_), None) => {
+                process
+                    .journal
+                    .warn("no cache: the kernel does not say which start of this machine this is");
+                Cache::off(process.journal)
+            }
+            _ => Cache::off(process.journal),
+        };
+        let http = Http::new(routes(&config));
+        Ok(Session { process, config, directory, cache, http, clock: Clock::default() })
+    }
+}
+
+impl<'p> Session<'p> {
+    /// Finds and opens everything.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be used.
+    pub fn open(
+        process: Process<'p>,
+        config: Option<&Path>,
+        access: Access,
+    ) -> Result<Self, ConfigError> {
+        Found::find(process, config)?.open(access)
+    }
+
+    /// The deadline of a pull that began at this instant.
+    #[must_use]
+    pub fn deadline(&self, start: Instant) -> Deadline {
+        Deadline::new(start, self.config.settings.timeout)
+    }
+
+    /// The deadline of a pull that begins now.
+    #[must_use]
+    pub fn deadline_from_now(&self) -> Deadline {
+        self.deadline(clock::instant())
+    }
+
+    /// The machine, for one pull, with what earlier runs learnt of it.
+    pub fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
+        let Self { http, clock, process, .. } = self;
+        let network = Network { http, clock, deadline, journal: process.journal };
+        let machine = Machine::read();
+        let Config { settings, variables, .. } = &self.config;
+        Node::new(network, settings, variables, machine, learnt(cache))
+    }
+}
+
+#[must_use]
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
+/// The file of a user who is not root.
+fn user_file() -> Option<PathBuf> {
+    if is_root() {
+        return None;
+    }
+    let directories = directories::BaseDirs::new()?;
+    Some(directories.config_dir().join("aliyun-acr-credential-provider/config.yaml"))
+}
+
+fn warn(config: &Config, journal: &Journal) {
+    let path = config.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    journal.debug(format!("configuration: {path}"));
+    for warning in config.warnings.iter().take(MAX_WARNINGS) {
+        journal.warn(warning.clone());
+    }
+    let more = config.warnings.len().saturating_sub(MAX_WARNINGS) + config.more_warnings;
+    if more > 0 {
+        journal.warn(format!("{path}: {more} more; see aliyun-acr-credential-provider doctor"));
+    }
+}
+
+fn routes(config: &Config) -> Routes {
+    let variables = &config.variables;
+    Routes {
+        https_proxy: variables.https_proxy.clone(),
+        no_proxy: variables.no_proxy.clone(),
+        trust: Trust {
+            instead: variables.certificates.clone(),
+            also: config.settings.ca_file.clone(),
+        },
+    }
+}

@@ -1,0 +1,112 @@
+//! `domains`: the hosts that an entry names, each of the form and the edition that the entry is for.
+
+use crate::aliyun::ids::Region;
+use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, without_port};
+use crate::config::diagnostics::notes::{Note, Notes, quotable};
+use crate::config::file::{Section, Written};
+
+/// The vendor's domain, and most edits by which a mistyped one is still taken for it.
+const DOMAIN: &str = "aliyuncs.com";
+const MOST_EDITS: usize = 2;
+
+/// Reads the hosts of an entry, which has an `instanceId` unless it is for Personal Edition.
+pub(super) fn read(section: &Section, is_personal: bool, notes: &mut Notes) -> Vec<String> {
+    let mut domains = Vec::new();
+    for written in section.list("domains", notes) {
+        let parse = |text: &str| is_host_and_port(text).then(|| text.to_owned());
+        let Some(host) = section.parsed("domains", &written, notes, parse) else { continue };
+        let wrong = wrong(&host, is_personal);
+        if let Some(wrong) = wrong {
+            let message = format!("`domains` has `{}`{wrong}", quotable(&host));
+            notes.problem_of(|| Note { at: written.at, message });
+            continue;
+        }
+        warn_of_slip(&host, &written, notes);
+        domains.push(host);
+    }
+    domains
+}
+
+/// What is wrong with a host in this entry, to be put behind it.
+fn wrong(host: &str, is_personal: bool) -> Option<String> {
+    if host.bytes().any(|b| b.is_ascii_uppercase()) {
+        let lower = host.to_ascii_lowercase();
+        return Some(format!("; images name hosts in lower case: write `{}`", quotable(&lower)));
+    }
+    let name = without_port(host);
+    let of_personal = match RegistryHost::parse(name) {
+        Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }) => true,
+        Some(_) => false,
+        // The host without a region is of Personal Edition, too.
+        None => name == "registry.aliyuncs.com",
+    };
+    match (of_personal, is_personal) {
+        (false, true) => {
+            Some(", which is not a Personal Edition host, but `instanceId` is left out".to_owned())
+        }
+        (true, false) => Some(
+            ", a Personal Edition host, in an entry with `instanceId`: put it into an entry without"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// A host that is nearly of the vendor's form answers nothing as it is written.
+fn warn_of_slip(host: &str, written: &Written, notes: &mut Notes) {
+    if let Some(nearest) = nearest(without_port(host)) {
+        let message = format!(
+            "`domains` has `{}`, which is not a host of Container Registry; did you mean `{nearest}`?",
+            quotable(host)
+        );
+        notes.warning(written.at, message);
+    }
+}
+
+/// The host of a known form that was most likely meant, if this one has none and resembles one.
+fn nearest(host: &str) -> Option<String> {
+    if RegistryHost::parse(host).is_some() || host == "registry.aliyuncs.com" {
+        return None;
+    }
+    let labels: Vec<&str> = host.split('.').collect();
+    let [first, .., domain, top] = labels.as_slice() else { return None };
+    let domain = format!("{domain}.{top}");
+    if strsim::osa_distance(&domain, DOMAIN) > MOST_EDITS {
+        return None;
+    }
+    let region = labels.iter().find_map(|label| Region::parse(label))?;
+    let is_slip = |word: &str| strsim::osa_distance(word, "registry") <= MOST_EDITS;
+    let meant = |word| if is_slip(word) { "registry" } else { word };
+    let first = first.split('-').map(meant).collect::<Vec<_>>().join("-");
+    let candidates = [
+        format!("{first}.{region}.cr.{DOMAIN}"),
+        format!("{first}.{region}.{DOMAIN}"),
+        format!("{first}-registry.{region}.cr.{DOMAIN}"),
+    ];
+    candidates.into_iter().find(|candidate| RegistryHost::parse(candidate).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn mistyped_hosts_have_a_nearest_form() {
+        let host = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
+        for mistyped in [
+            "acme-registry.cn-hangzhou.aliyuncs.com",
+            "acme-registy.cn-hangzhou.cr.aliyuncs.com",
+            "acme-registry.cn-hangzhou.cr.aliyun.com",
+            "acme-registry.cn-hangzhou.cr.aliyunc.com",
+            "acme.cn-hangzhou.cr.aliyuncs.com",
+            "acme-registry.cr.cn-hangzhou.aliyuncs.com",
+        ] {
+            assert_eq!(nearest(mistyped).as_deref(), Some(host), "{mistyped}");
+        }
+        let personal = nearest("registry-vpc.cn-hangzhou.cr.aliyuncs.com");
+        assert_eq!(personal.as_deref(), Some("registry-vpc.cn-hangzhou.aliyuncs.com"));
+        for host in [host, "registry.aliyuncs.com", "img.example.com", "img.cn-hangzhou.example"] {
+            assert_eq!(nearest(host), None, "{host}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the configuration file is found, and whether it may be believed.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::config::error::ConfigError;
+use crate::config::variables::CONFIG_FILE;
+use crate::system::environment::Environment;
+use crate::system::trusted_file;
+
+/// Where the file is on a node.
+pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
+
+/// Largest file that is read, in KiB: what a `ConfigMap` can hold.
+pub const MAX_FILE: u64 = 1024;
+
+/// A configuration file as it was found.
+#[derive(Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+    /// Its group or others can read or write it.
+    pub open_to_others: bool,
+}
+
+impl Source {
+    /// Reads the file that was asked for, or else the first that is there; none if none is.
+    ///
+    /// # Errors
+    ///
+    /// A file that was named and is not there, and one that cannot or must not be read.
+    pub fn find(
+        asked: Option<&Path>,
+        environment: &Environment,
+        user_file: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let named =
+            asked.map(Path::to_owned).or_else(|| environment.get(CONFIG_FILE).map(PathBuf::from));
+        // What cannot be looked at, or is a link to nowhere, is there, and an error: without a file other
+        // hosts are answered, by another identity.
+        let there = |path: &PathBuf| {
+            let absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+            !fs::symlink_metadata(path).is_err_and(|error| absent.contains(&error.kind()))
+        };
+        let found = named
+            .or_else(|| Some(PathBuf::from(SYSTEM_PATH)).filter(there))
+            .or_else(|| user_file().filter(there));
+        let Some(path) = found else { return Ok(None) };
+        if asked.is_none() && !environment.is_text(CONFIG_FILE) {
+            let detail = format!("{CONFIG_FILE} is not UTF-8 text");
+            return Err(ConfigError::Unreadable { path, detail });
+        }
+        let contents = match trusted_file::read(&path, MAX_FILE) {
+            Ok(contents) => contents,
+            Err(why) if why.is_distrust() => {
+                return Err(ConfigError::Distrusted { path, detail: why.to_string() });
+            }
+            Err(why) => {
+                let near = near_name(&path).filter(|_| !there(&path));
+                let near =
+                    near.map_or(String::new(), |near| format!("; {} is there", near.display()));
+                return Err(ConfigError::Unreadable { path, detail: format!("{why}{near}") });
+            }
+        };
+        let open_to_others = contents.mode & 0o066 != 0;
+        match String::from_utf8(contents.bytes) {
+            Ok(text) => Ok(Some(Self { path, text, open_to_others })),
+            Err(_) => Err(ConfigError::Unreadable { path, detail: "not UTF-8 text".to_owned() }),
+        }
+    }
+}
+
+/// Says that a file of a near name is where the one that is looked for is not.
+pub(super) fn overlooked() -> Option<String> {
+    let near = near_name(Path::new(SYSTEM_PATH))?;
+    Some(format!(
+        "{} is not read: its name is not that of the configuration, {SYSTEM_PATH}, which is not there",
+        near.display()
+    ))
+}
+
+/// A file beside the one that was looked for, with another ending or in another letter case.
+fn near_name(path: &Path) -> Option<PathBuf> {
+    let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_ascii_lowercase());
+    let is_near = |other: &PathBuf| {
+        let ending = other.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = ending.to_ascii_lowercase();
+        stem(other) == stem(path) && ["", "yaml", "yml", "json"].contains(&ending.as_str())
+    };
+    let beside = fs::read_dir(path.parent()?).ok()?.filter_map(Result::ok);
+    let mut near: Vec<PathBuf> =
+        beside.map(|entry| entry.path()).filter(|other| other != path && is_near(other)).collect();
+    near.sort();
+    near.into_iter().next()
+}

@@ -1,0 +1,96 @@
+//! The file that the kubelet starts for a provider.
+
+use std::fs;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use crate::doctor::report::Check;
+use crate::kubelet::process::{Kubelet, version_of};
+use crate::kubelet::provider_config::Provider;
+use crate::program::PROGRAM;
+
+/// Starts the binary of ours as the kubelet would, where root alone can have put it there. What other
+/// programs do with `--version` is not known.
+pub(super) fn check(
+    bin_dir: &str,
+    provider: &Provider,
+    is_ours: bool,
+    kubelet: &Kubelet,
+    check: &mut Check,
+) {
+    let shown = format!("{bin_dir}/{}", provider.name);
+    let path = kubelet.path(&shown);
+    let metadata = match fs::metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let remedy = near(&kubelet.path(bin_dir), &provider.name)
+                .map(|near| format!("ln -s {near} {shown}"));
+            let remedy = remedy.unwrap_or_else(|| format!("put the binary at {shown}"));
+            return check.refuse(format!("{shown} does not exist. {NO_START}"), remedy);
+        }
+        Err(error) => return check.warn(format!("{shown}: {error}"), "run doctor as root"),
+    };
+    let mode = metadata.permissions().mode();
+    if !metadata.is_file() {
+        check.refuse(
+            format!("{shown} is not a file. {NO_START}"),
+            format!("put the binary at {shown}"),
+        );
+    } else if mode & 0o111 == 0 {
+        check.refuse(
+            format!("{shown} is not executable. {NO_START}"),
+            format!("chmod 0755 {shown}"),
+        );
+    } else if mode & 0o022 != 0 {
+        check.warn(
+            format!("{shown} can be changed by other users than its owner, and the kubelet runs it as root"),
+            format!("chown root:root {shown}; chmod 0755 {shown}"),
+        );
+    } else if is_ours && metadata.uid() == 0 && kubelet.shares_mounts {
+        started(&path, &shown, check);
+    }
+}
+
+const NO_START: &str = "The kubelet does not start again";
+
+fn started(path: &Path, shown: &str, check: &mut Check) {
+    let version = match version_of(path) {
+        Ok(version) => version,
+        Err(error) => {
+            return check.refuse(format!("{shown} cannot be started: {error}"), remedy(&error));
+        }
+    };
+    if !version.starts_with(PROGRAM) {
+        check.refuse(
+            format!("{shown} is not {PROGRAM}"),
+            format!("put {PROGRAM} at {shown}, or correct the provider's name"),
+        );
+    } else if version != crate::program::VERSION {
+        check.warn(
+            format!("{shown} is {version}, and this is {}", crate::program::VERSION),
+            format!("use the doctor of that version: {shown} doctor"),
+        );
+    }
+}
+
+/// What keeps a file from being started, by what the kernel says of it.
+fn remedy(error: &Error) -> String {
+    let (machine, errno) =
+        (std::env::consts::ARCH, error.raw_os_error().map(Errno::from_raw_os_error));
+    match errno {
+        Some(Errno::NOEXEC) => format!("install the build for this machine ({machine}): the file is not a program for it"),
+        Some(Errno::NOENT) => "install the static build: the file's loader or interpreter is not on this machine".to_owned(),
+        Some(Errno::ACCESS | Errno::PERM) => "move the bin-dir to a file system without noexec (see findmnt -T), and look for a denial of SELinux or AppArmor (journalctl -k)".to_owned(),
+        _ => "start the file by hand with --version".to_owned(),
+    }
+}
+
+/// A file that the name was probably meant for.
+fn near(folder: &Path, name: &str) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names.find(|other| other.starts_with(name) || strsim::levenshtein(other, name) <= 4)
+}

@@ -1,0 +1,74 @@
+//! Whether the kubelet asks the program for an image.
+
+use std::borrow::Cow;
+
+use crate::doctor::report::Check;
+use crate::kubelet::match_images::matches;
+use crate::kubelet::provider_config::Provider;
+use crate::pull::image::{DOCKER_HUB, registry_host};
+
+/// The providers that the kubelet runs for an image.
+pub(super) fn providers<'p>(ours: &'p [Provider], image: &str) -> Vec<&'p Provider> {
+    let repository = repository(image);
+    let fits = |pattern: &String| match repository.split_once('/') {
+        Some(_) => matches(pattern, &repository),
+        // For a host alone any path will do.
+        None => matches(pattern.split('/').next().unwrap_or(pattern), &repository),
+    };
+    let hits = |provider: &&Provider| provider.match_images.iter().any(fits);
+    ours.iter().filter(hits).collect()
+}
+
+pub(super) fn check(ours: &[Provider], image: &str, check: &mut Check) {
+    let repository = repository(image);
+    if let Some(provider) = providers(ours, image).first() {
+        return check.detail(format!("matchImages of {} has {repository}", provider.name));
+    }
+    let host = repository.split('/').next().unwrap_or_default();
+    let places: Vec<&str> = ours.iter().map(|provider| provider.file.as_str()).collect();
+    check.refuse(
+        format!("matchImages has no pattern for {repository}, so the kubelet never asks for a login"),
+        format!(
+            "add `{host}` to matchImages in {} and restart the kubelet (`*` stands for a label or a part of one; a port must be the same)",
+            places.join(" or ")
+        ),
+    );
+}
+
+/// The image as the kubelet names it: with its host, without tag and digest.
+fn repository(image: &str) -> Cow<'_, str> {
+    let image = image.split('@').next().unwrap_or(image);
+    let tag = image.rfind(':').filter(|at| {
+        let behind = image.get(at + 1..).unwrap_or_default();
+        // Behind a host alone stands a port.
+        !behind.contains('/')
+            && (image.contains('/') || !behind.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let name = tag.and_then(|at| image.get(..at)).unwrap_or(image);
+    let host = registry_host(name).unwrap_or(name);
+    match name.strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        Some(_) => name.into(),
+        None if name.contains('/') => format!("{DOCKER_HUB}/{name}").into(),
+        None => format!("{DOCKER_HUB}/library/{name}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repository;
+
+    #[test]
+    fn repositories() {
+        for (image, expected) in [
+            ("r.x.com/a/b:v1@sha256:00", "r.x.com/a/b"),
+            ("r.x.com:5000/a", "r.x.com:5000/a"),
+            ("r.x.com:5000", "r.x.com:5000"),
+            ("r.x.com", "r.x.com"),
+            ("localhost/a", "localhost/a"),
+            ("nginx:1.29", "docker.io/library/nginx"),
+            ("team/nginx", "docker.io/team/nginx"),
+        ] {
+            assert_eq!(repository(image), expected, "{image}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! A call that gave nothing, in words.
+
+use crate::aliyun::Hop;
+use crate::aliyun::call::{CallError, Last, Stranger, Tries, also};
+use crate::aliyun::refusal::{PolicyType, Refusal};
+use crate::aliyun::registry_host::without_port;
+use crate::failure::facts::Facts;
+use crate::failure::service_codes::{self, Remedy};
+use crate::failure::{Denied, Exit, Failure};
+use crate::net::error::{HttpError, NoConnection, SetupError};
+use crate::net::tls::Untrusted;
+
+const IN_PLACE_OF_METADATA: &str =
+    "see what answers in place of the metadata service, such as a proxy or a filter";
+const IN_PLACE_OF_THE_SERVICE: &str = "see what answers in place of the service: a proxy, a captive portal, or a wrong address (DNS, /etc/hosts)";
+
+impl From<Hop> for Exit {
+    fn from(hop: Hop) -> Self {
+        match hop {
+            Hop::MetadataToken
+            | Hop::MetadataRoleName
+            | Hop::MetadataRoleDocument
+            | Hop::MetadataRegion
+            | Hop::MetadataAccount
+            | Hop::AssumeRoleWithOidc => Self::Identity,
+            Hop::AssumeRole => Self::AssumeRole,
+            Hop::GetAuthorizationToken
+            | Hop::ListInstance
+            | Hop::ListInstanceEndpoint
+            | Hop::PersonalTokens
+            | Hop::RegistryChallenge => Self::RegistryToken,
+        }
+    }
+}
+
+impl Failure {
+    /// A call that gave nothing.
+    #[must_use]
+    pub fn of_call(facts: &Facts, error: &CallError) -> Self {
+        let failure = |text: String| Self::new(Exit::from(facts.hop), text);
+        let call = facts.call();
+        let failure = match error {
+            CallError::Refused { host, refusal } => {
+                failure(refused(refusal, &call, host)).of_refusal(facts, refusal)
+            }
+            CallError::Unreachable { host, why, given_up, tries } => {
+                let text = no_answer(why, &call, host, *tries);
+                failure(format!("{text}{}", also(given_up))).hint(no_answer_hint(facts, host, why))
+            }
+            CallError::NotTheService { host, what } => {
+                failure(format!("{host}: {what}, in {call}")).hint(stranger_hint(facts.hop, what))
+            }
+            CallError::OutOfTime { host, last, tries } => {
+                Self::out_of_time(facts, host, last.as_ref(), *tries)
+            }
+            CallError::Setup(error) => {
+                Self::new(Exit::Usage, format!("{error}, in {call}")).hint(setup_hint(error))
+            }
+        };
+        Self { may_pass: error.may_pass(), ..failure }
+    }
+
+    fn out_of_time(facts: &Facts, host: &str, last: Option<&Last>, tries: Tries) -> Self {
+        let (hop, call) = (facts.hop, facts.call());
+        let failure = |text: String| Self::new(Exit::OutOfTime, format!("out of time: {text}"));
+        match last {
+            Some(Last::Refused(refusal)) => {
+                let failure = failure(format!("{}, after {tries}", refused(refusal, &call, host)));
+                if refusal.is_throttling() {
+                    failure.hint(throttling_hint(hop))
+                } else {
+                    failure.explained(facts, refusal)
+                }
+            }
+            Some(Last::Failed(why)) => {
+                failure(no_answer(why, &call, host, tries)).hint(no_answer_hint(facts, host, why))
+            }
+            None if tries.0 == 0 => failure(format!("{call} at {host} was not begun")).hint(
+                "see what took the time before; a higher `timeout` in the configuration gives more",
+            ),
+            None => failure(format!("{host}: no answer, in {call} (after {tries})"))
+                .hint(unreachable_hint(host)),
+        }
+    }
+
+    /// Why the service refuses, what to do about it, and what of it decides which remedy is exact.
+    fn of_refusal(self, facts: &Facts, refusal: &Refusal) -> Self {
+        let key = service_codes::find(facts, refusal).and_then(|found| found.key);
+        let denied = refusal.is_denial().then_some(match refusal.policy_type {
+            Some(PolicyType::Trust) => Denied::ByTrust,
+            Some(PolicyType::Permission) => Denied::ByPermission,
+            Some(PolicyType::Other(_)) | None => Denied::Unknown,
+        });
+        Self { key: key.map(str::to_owned), denied, ..self.explained(facts, refusal) }
+    }
+
+    fn explained(self, facts: &Facts, refusal: &Refusal) -> Self {
+        let by_key = facts.by_access_key();
+        match (service_codes::find(facts, refusal), refusal.same_string_to_sign) {
+            (_, Some(true)) if by_key => self
+                .caused_by("the AccessKey secret is wrong: the service signed the same text and got another signature")
+                .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET) with the secret of the AccessKey"),
+            (_, Some(true)) => self
+                .caused_by("the temporary credentials do not belong together: the service signed the same text and got another signature")
+                .hint(service_codes::CREDENTIALS),
+            (_, Some(false)) => self
+                .caused_by("the request was changed on its way: the service signed another text than this program sent")
+                .hint(service_codes::CHANGED),
+            (Some(Remedy { cause, or_for_a_key, remedy, .. }), None) => {
+                let failure = self.caused_by(facts.fill(cause));
+                let failure = match or_for_a_key.filter(|_| by_key) {
+                    Some(cause) => failure.caused_by(cause),
+                    None => failure,
+                };
+                failure.hint(facts.fill(remedy))
+            }
+            (None, None) => self.hint(unknown_code_hint(facts.hop, refusal)),
+        }
+    }
+}
+
+/// The code comes first: it is to be seen where a log line is cut.
+fn refused(refusal: &Refusal, call: &str, host: &str) -> String {
+    format!("{} from {call} at {host}{}", refusal.named(), refusal.details())
+}
+
+fn no_answer(why: &HttpError, call: &str, host: &str, tries: Tries) -> String {
+    format!("{host}: {why}, in {call} (after {tries})")
+}
+
+fn no_answer_hint(facts: &Facts, host: &str, why: &HttpError) -> String {
+    match why {
+        HttpError::NoConnection { why, proxy: Some(proxy) } => proxy_hint(host, why, proxy),
+        _ if facts.hop.is_metadata() => metadata_hint(facts).to_owned(),
+        HttpError::NoConnection { why, proxy: None } => match why {
+            NoConnection::Name(_) => format!(
+                "see that this node resolves {host} (/etc/resolv.conf, PrivateZone, /etc/hosts); names with `-vpc` resolve only inside a VPC of their region"
+            ),
+            NoConnection::Refused => format!(
+                "see where {host} leads (DNS, /etc/hosts), and whether a firewall rejects the connection"
+            ),
+            NoConnection::Handshake(_) => {
+                "large packets may be lost on the way: compare the MTU of this node with that of its tunnel or VPN, and look for a filter".to_owned()
+            }
+            NoConnection::Silent(_) | NoConnection::ProxyLogin | NoConnection::Other(_) => {
+                unreachable_hint(host)
+            }
+        },
+        HttpError::Silent(_) => format!(
+            "see what delays or drops packets between this node and {host}: route, security group, proxy, and the MTU if connections succeed"
+        ),
+        HttpError::Broken(_) => {
+            "something on the way breaks connections: a proxy, a filter, a wrong address".to_owned()
+        }
+        HttpError::Certificate(_) | HttpError::TooLarge(_) | HttpError::Setup(_) => {
+            unreachable_hint(host)
+        }
+    }
+}
+
+fn proxy_hint(host: &str, why: &NoConnection, proxy: &str) -> String {
+    let name = without_port(host);
+    match why {
+        NoConnection::ProxyLogin => {
+            format!("put user name and password into HTTPS_PROXY, or add {name} to NO_PROXY")
+        }
+        _ => format!(
+            "see that this node reaches the proxy {proxy} and that the proxy allows {name}, or add {name} to NO_PROXY"
+        ),
+    }
+}
+
+fn metadata_hint(facts: &Facts) -> &'static str {
+    match (facts.hop, facts.on_cloud_node) {
+        (Hop::MetadataToken, false) => {
+            "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
+        }
+        (Hop::MetadataToken, true) => {
+            "see that nothing on this instance filters 100.100.100.200, and that its metadata service is enabled"
+        }
+        _ => {
+            "the metadata service has answered before in this run: try again, and if that fails see what filters or overloads the service"
+        }
+    }
+}
+
+fn unreachable_hint(host: &str) -> String {
+    format!(
+        "see that this node reaches {host} (route, security group, firewall, proxy), or set `network` or `endpoints` in the configuration"
+    )
+}
+
+fn stranger_hint(hop: Hop, what: &Stranger) -> &'static str {
+    match what {
+        Stranger::Untrusted(Untrusted::NotYetValid { .. } | Untrusted::Expired { .. }) => {
+            "if this machine's clock is wrong, synchronise it (chrony or ntpd); if it is right, see where the name leads (DNS, /etc/hosts)"
+        }
+        Stranger::Untrusted(Untrusted::Other(_)) => {
+            "see where the name leads (DNS, /etc/hosts); behind a proxy that inspects TLS, set caFile to the proxy's CA"
+        }
+        _ if hop.is_metadata() => IN_PLACE_OF_METADATA,
+        Stranger::Unreadable { request_id: Some(_), .. } => {
+            "see that the configured endpoint belongs to the right service; if it does, give the request id to the vendor's support"
+        }
+        Stranger::Redirect(_) | Stranger::TooLarge(_) | Stranger::Unreadable { .. } => {
+            IN_PLACE_OF_THE_SERVICE
+        }
+    }
+}
+
+fn setup_hint(error: &SetupError) -> String {
+    match error {
+        SetupError::Trust(error) => {
+            format!("set {} to a readable file of certificates in PEM form", error.setting)
+        }
+        SetupError::Proxy(_) => {
+            "set HTTPS_PROXY to http://HOST:PORT, or add the host to NO_PROXY".to_owned()
+        }
+        SetupError::Client(_) => "please report this".to_owned(),
+    }
+}
+
+fn throttling_hint(hop: Hop) -> &'static str {
+    if hop.is_metadata() {
+        "the metadata service gets too many requests: see what on this node calls it so often"
+    } else {
+        "the account's call limit is used up; if this lasts, ask the vendor for a higher quota"
+    }
+}
+
+fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
+    match refusal.status {
+        407 => "put user name and password into HTTPS_PROXY, or add the host to NO_PROXY",
+        500.. => "the service failed: try again later",
+        _ if hop.is_metadata() => IN_PLACE_OF_METADATA,
+        _ if !refusal.of_service => IN_PLACE_OF_THE_SERVICE,
+        _ if refusal.code.is_empty() => {
+            "go by the service's message; if this lasts, give the request id to the vendor's support"
+        }
+        _ if matches!(hop, Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint) => {
+            "see that instanceId exists in regionId and belongs to the account whose role is assumed"
+        }
+        _ => {
+            "look the code up in the vendor's error center, or give the request id to the vendor's support"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aliyun::ids::RoleArn;
+    use crate::aliyun::owner::Owner;
+
+    fn refusal(code: &str) -> Refusal {
+        Refusal {
+            status: 400,
+            code: code.to_owned(),
+            message: None,
+            request_id: None,
+            of_service: true,
+            is_success: None,
+            policy_type: None,
+            same_string_to_sign: Some(true),
+        }
+    }
+
+    fn facts(caller: &Owner) -> Facts {
+        Facts::assume_role(&RoleArn::of("1", "puller").unwrap(), caller)
+    }
+
+    #[test]
+    fn a_wrong_secret_is_reported_to_who_has_configured_one() {
+        let refusal = refusal("SignatureDoesNotMatch");
+        let error = CallError::Refused { host: "sts".to_owned(), refusal };
+        let failure = |caller: Owner| Failure::of_call(&facts(&caller), &error);
+        let by_key = failure(Owner::of_access_key("LTAI0001"));
+        assert!(by_key.hint.unwrap().contains("customAccessKeySecret"));
+        assert_eq!(by_key.key.as_deref(), Some("customAccessKeySecret"));
+        for role in [Owner::WorkerRole("AccessKeyRole".to_owned()), Owner::Role("a".to_owned())] {
+            let by_role = failure(role);
+            assert_eq!(by_role.hint.as_deref(), Some(service_codes::CREDENTIALS));
+            assert_eq!(by_role.key, None);
+        }
+    }
+
+    /// A log line may be cut at 120 columns.
+    #[test]
+    fn the_code_is_at_the_beginning_of_the_line() {
+        let host = "a-long-instance-name-1-registry-vpc.cn-hangzhou.cr.aliyuncs.com";
+        let caller = Owner::WorkerRole("KubernetesWorkerRole".repeat(3));
+        for code in ["NoPermission", "InvalidParameter.DurationSeconds"] {
+            let last = Some(Last::Refused(refusal(code)));
+            let sts = "sts-vpc.cn-hangzhou.aliyuncs.com".to_owned();
+            for (error, within) in [
+                (CallError::Refused { host: sts.clone(), refusal: refusal(code) }, 120),
+                (CallError::OutOfTime { host: sts, last, tries: Tries(12) }, 133),
+            ] {
+                let failure = Failure::of_call(&facts(&caller), &error).for_host(host);
+                let text = failure.to_string();
+                assert!(text.find(code).unwrap() + code.len() <= within, "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The kubelet's arguments, and the feature gates that they and its own configuration file set.
+
+use std::collections::HashMap;
+
+use crate::config::yaml::{self, Value};
+use crate::kubelet::versions::{Gate, Release};
+
+pub const CONFIG: &str = "--image-credential-provider-config";
+pub const BIN_DIR: &str = "--image-credential-provider-bin-dir";
+/// The kubelet's own configuration file.
+pub const OWN_CONFIG: &str = "--config";
+const FEATURE_GATES: &str = "--feature-gates";
+
+/// The arguments of a running kubelet.
+pub struct Flags(Vec<String>);
+
+impl Flags {
+    /// As `/proc/PID/cmdline` has them.
+    #[must_use]
+    pub fn new(line: &[u8]) -> Self {
+        let line = line.strip_suffix(b"\0").unwrap_or(line);
+        let arguments = line.split(|b| *b == 0);
+        Self(arguments.map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+    }
+
+    /// Of a command line that somebody put together, the program's name first.
+    #[must_use]
+    pub fn of(arguments: Vec<String>) -> Self {
+        Self(arguments)
+    }
+
+    /// All arguments behind the program's name.
+    #[must_use]
+    pub fn arguments(&self) -> &[String] {
+        self.0.get(1..).unwrap_or_default()
+    }
+
+    /// The value of `--name=value` or `--name value`; the last one counts.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.values(name).pop().filter(|value| !value.is_empty())
+    }
+
+    /// Every value of a flag, in their order.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut arguments = self.0.iter();
+        while let Some(argument) = arguments.next() {
+            if argument == name {
+                found.extend(arguments.next().cloned());
+            } else if let Some(value) =
+                argument.strip_prefix(name).and_then(|value| value.strip_prefix('='))
+            {
+                found.push(value.to_owned());
+            }
+        }
+        found
+    }
+}
+
+/// The feature gates that somebody has set.
+#[derive(Default)]
+pub struct FeatureGates(HashMap<String, bool>);
+
+impl FeatureGates {
+    /// `file` is the text of the kubelet's own configuration; a flag counts more.
+    #[must_use]
+    pub fn new(file: Option<&str>, flags: &Flags) -> Self {
+        let mut set = HashMap::new();
+        let document = file.and_then(|text| yaml::parse(text).ok().flatten());
+        let gates = document.as_ref().and_then(|document| document.get("featureGates"));
+        for (key, node) in gates.map(yaml::Node::pairs).unwrap_or_default() {
+            if let Value::Scalar(scalar) = &node.value {
+                set.insert(key.name.clone(), scalar.text == "true");
+            }
+        }
+        // The flag may be given more than once.
+        let given = flags.values(FEATURE_GATES).join(",");
+        for (name, value) in given.split(',').filter_map(|pair| pair.split_once('=')) {
+            let is_on = ["1", "t", "T", "true", "True", "TRUE"].contains(&value.trim());
+            set.insert(name.trim().to_owned(), is_on);
+        }
+        Self(set)
+    }
+
+    #[must_use]
+    pub fn is_on(&self, gate: &Gate, release: Release) -> bool {
+        let Some((all, by_default)) = gate.by_default(release) else { return true };
+        *self.0.get(gate.name).or_else(|| self.0.get(all)).unwrap_or(&by_default)
+    }
+}

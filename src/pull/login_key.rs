@@ -1,0 +1,123 @@
+//! What distinguishes one login, and one session, from another.
+//!
+//! Everything is taken apart field by field: a new field does not compile until somebody says here
+//! whether it distinguishes logins or sessions. No secret is in a key: keys are written to files.
+
+use crate::aliyun::ids::{InstanceId, Region};
+use crate::aliyun::sts::SessionRequest;
+use crate::cache::{Key, Kind};
+use crate::config::{AssumedRole, Entry, IdentitySource};
+use crate::pull::identity::{self, FirstSession};
+
+/// Who asks, through which role, for which registry. `region` is the entry's, or the one that the
+/// host names.
+#[must_use]
+pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Region>) -> Key {
+    let Entry {
+        identity,
+        role,
+        expire_duration,
+        session_name,
+        pull_only,
+        // The same login, whatever the entry is called and however a host led to it.
+        name: _,
+        scope: _,
+        instances: _,
+        written: _,
+        // What counts is `region`.
+        region: _,
+    } = entry;
+    let (role, external_id) = match role {
+        Some(AssumedRole { arn, external_id }) => (arn.as_str(), external_id.as_deref()),
+        None => ("", None),
+    };
+    Key::new(
+        Kind::Login,
+        &[
+            &identity::key(identity),
+            role,
+            external_id.unwrap_or_default(),
+            session_name,
+            &expire_duration.to_string(),
+            if *pull_only { "pull-only" } else { "" },
+            instance.map_or("", |instance| instance.as_str()),
+            region.map_or("", |region| region.as_str()),
+        ],
+    )
+}
+
+/// The session of a role that an identity assumes.
+#[must_use]
+pub fn assumed_session(identity: &IdentitySource, request: &SessionRequest<'_>) -> Key {
+    let SessionRequest { role, session_name, duration, policy, external_id } = request;
+    Key::new(
+        Kind::Session,
+        &[
+            &identity::key(identity),
+            session_name,
+            &duration.to_string(),
+            policy.unwrap_or_default(),
+            role.as_str(),
+            external_id.unwrap_or_default(),
+        ],
+    )
+}
+
+/// The first session, or the credentials that are there without one.
+#[must_use]
+pub fn first_session(source: &IdentitySource, first: &FirstSession<'_>) -> Key {
+    let identity = identity::key(source);
+    if !identity::is_session(source) {
+        return Key::new(Kind::Session, &[&identity]);
+    }
+    let FirstSession { name, duration, policy } = first;
+    let duration = duration.to_string();
+    Key::new(Kind::Session, &[&identity, name, &duration, policy.unwrap_or_default()])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::system::environment::Environment;
+
+    /// Whatever distinguishes one login from another is in its key, and a secret is not.
+    #[test]
+    fn logins_that_differ_in_anything_have_keys_of_their_own() {
+        let plain = "instanceId: cri-a, assumeRoleARN: \"acs:ram::1:role/a\"";
+        let others = [
+            plain.to_owned(),
+            plain.replace("cri-a", "cri-b"),
+            plain.replace("role/a", "role/b"),
+            plain.replace("ram::1", "ram::2"),
+            format!("{plain}, externalId: x1"),
+            format!("{plain}, roleSessionName: other"),
+            format!("{plain}, expireDuration: 7200"),
+            format!("{plain}, sessionPolicy: pull-only"),
+            format!("{plain}, regionId: us-east-1"),
+            format!("{plain}, customAccessKey: LTAI1, customAccessKeySecret: hunter2"),
+            format!("{plain}, customAccessKey: LTAI2, customAccessKeySecret: hunter2"),
+            format!("{plain}, rrsaRoleARN: \"acs:ram::1:role/r\""),
+            "assumeRoleARN: \"acs:ram::1:role/a\"".to_owned(),
+            "instanceId: cri-a".to_owned(),
+        ];
+        let mut keys = BTreeSet::new();
+        for entry in &others {
+            keys.insert(key(entry));
+            assert_eq!(key(entry), key(entry));
+        }
+        assert_eq!(keys.len(), others.len(), "{keys:#?}");
+        assert!(!format!("{keys:?}").contains("hunter2"));
+    }
+
+    fn key(entry: &str) -> String {
+        let text = format!(
+            "rrsa: {{enable: true}}\ncredential-provider: {{clusterId: c1}}\nacr-registry-info: [{{{entry}}}]"
+        );
+        let config = Config::resolve(None, &text, false, &Environment::default()).unwrap();
+        let entry = &config.entries[0];
+        format!("{:?}", login(entry, entry.instances.first(), entry.region.as_ref()))
+    }
+}

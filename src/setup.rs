@@ -1,0 +1,52 @@
+//! The files of a node, changed so that its kubelet runs this program, and put back.
+//!
+//! [`install`] (by its [`plan`]) and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
+//! kubelet's arguments stand ([`unit`], [`env_file`]), [`provider_file`] puts our providers beside
+//! those of others, [`kubelet`] says what the kubelet would make of it, and [`steps`] changes all files or none,
+//! by the record of [`undo`].
+
+pub mod arguments_text;
+pub mod diff;
+pub mod env_file;
+pub mod install;
+pub mod kubelet;
+pub mod kubelet_arguments;
+pub mod options;
+pub mod outcome;
+pub mod plan;
+pub mod provider_file;
+pub mod refresh_timer;
+pub mod restart;
+pub mod spans;
+pub mod status;
+pub mod steps;
+pub mod systemd;
+pub mod tree;
+pub mod undo;
+pub mod uninstall;
+pub mod unit;
+
+use std::path::Path;
+
+use rustix::process::geteuid;
+
+use crate::failure::{Exit, Failure};
+use crate::setup::options::Options;
+use crate::setup::systemd::Systemd;
+use crate::setup::tree::Tree;
+
+/// Opens the tree, if this user may change it and its kubelet.
+fn begin(options: &Options) -> Result<Tree, Failure> {
+    if options.root.is_none() && !geteuid().is_root() {
+        return Err(Failure::new(Exit::Usage, "only root can change the files of this machine")
+            .hint("run this as root, or on a tree with --root"));
+    }
+    if options.is_live() && !Systemd::is_there() {
+        return Err(Failure::new(Exit::Usage, "systemctl does not run here")
+            .hint("--root / changes the files and leaves the restart of the kubelet to you"));
+    }
+    let root = options.root.as_deref().unwrap_or(Path::new("/"));
+    Tree::new(root).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{} is not a folder: {error}", root.display()))
+    })
+}

@@ -1,0 +1,52 @@
+//! What a setup is asked for.
+
+use std::path::PathBuf;
+
+use crate::kubelet::versions::Release;
+
+/// The folder for the program, unless the kubelet has one already.
+pub const BIN_DIR: &str = concat!("/opt/", env!("CARGO_PKG_NAME"), "/bin");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Install,
+    Uninstall,
+    Status,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct Options {
+    /// The tree to work on; this machine without it.
+    pub root: Option<PathBuf>,
+    /// The tree is that of the running system: its kubelet is restarted.
+    pub restart: bool,
+    pub dry_run: bool,
+    pub json: bool,
+    /// The configuration to install.
+    pub config: Option<PathBuf>,
+    /// The program to install; the running one without it.
+    pub binary: Option<PathBuf>,
+    /// What the program must have.
+    pub sha256: Option<String>,
+    pub match_images: Option<Vec<String>>,
+    pub bin_dir: Option<String>,
+    pub release: Option<Release>,
+    pub refresh_timer: bool,
+    pub service_accounts: bool,
+    /// How long the kubelet is watched after its restart, in seconds.
+    pub watch: Option<u32>,
+}
+
+impl Options {
+    /// Whether the kubelet of the running system is this tree's.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.root.is_none() || self.restart
+    }
+
+    #[must_use]
+    pub fn watch(&self) -> u32 {
+        self.watch.unwrap_or(10)
+    }
+}
