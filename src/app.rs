@@ -2,13 +2,15 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod docker_helper;
 pub mod doctor;
 pub mod refresh;
 pub mod render;
 pub mod session;
 pub mod setup;
+pub mod stdin;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
@@ -22,11 +24,33 @@ use crate::system::log::{Journal, Level};
 pub struct Done {
     pub text: Secret,
     pub exit: u8,
+    /// A program reads the answer. Some programs drop an answer that comes with text on stderr.
+    pub is_for_program: bool,
 }
 
 impl Done {
-    fn answered(text: Secret) -> Self {
-        Self { text, exit: 0 }
+    fn for_person(text: Secret) -> Self {
+        Self { text, exit: 0, is_for_program: false }
+    }
+
+    fn for_program(text: Secret) -> Self {
+        Self { text, exit: 0, is_for_program: true }
+    }
+}
+
+/// Who runs the program: the name that it was called by says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The kubelet, a program that does what the kubelet does, or a person.
+    Any,
+    /// A client that speaks docker's protocol of credential helpers.
+    Docker,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn of(program: Option<&OsStr>) -> Self {
+        if docker_helper::is_name(program) { Self::Docker } else { Self::Any }
     }
 }
 
@@ -37,26 +61,34 @@ impl Done {
 /// When there is no answer; the failure has the exit code.
 pub fn run(
     process: Process<'_>,
+    caller: Caller,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if caller == Caller::Docker {
+        return docker_helper::run(process, &arguments);
+    }
     if let Some(asked) = setup::arguments::parse(&arguments) {
         let (action, options) = asked?;
         return setup::run(action, &options);
     }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
-        Command::Help => Ok(Done::answered(Secret::new(arguments::HELP))),
+        Command::Help => Ok(Done::for_person(Secret::new(arguments::HELP))),
         Command::Version => {
-            Ok(Done::answered(Secret::new(format!("{}\n", crate::program::VERSION))))
+            Ok(Done::for_person(Secret::new(format!("{}\n", crate::program::VERSION))))
         }
-        Command::Provide { config } => answer::run(process, config.as_deref()).map(Done::answered),
-        Command::Refresh { config } => refresh::run(process, config.as_deref()).map(Done::answered),
+        Command::Provide { config } => {
+            answer::run(process, config.as_deref()).map(Done::for_program)
+        }
+        Command::Refresh { config } => {
+            refresh::run(process, config.as_deref()).map(Done::for_person)
+        }
         Command::Render { config, what, options, pods } => {
-            render::run(process, config.as_deref(), what, &options, &pods).map(Done::answered)
+            render::run(process, config.as_deref(), what, &options, &pods).map(Done::for_person)
         }
         Command::Doctor { config, options } => {
             let (text, exit) = doctor::run(process, config.as_deref(), &options);
-            Ok(Done { text: Secret::new(text), exit })
+            Ok(Done { text: Secret::new(text), exit, is_for_program: false })
         }
     }
 }
@@ -80,11 +112,11 @@ fn usage(error: &UsageError) -> Failure {
     Failure::new(Exit::Usage, error.to_string()).hint(error.hint.clone())
 }
 
-/// How much goes to stderr.
+/// How much goes to stderr, if the environment says so.
 #[must_use]
-pub fn log_level(environment: &Environment, journal: &Journal) -> Level {
+pub fn log_level(environment: &Environment, journal: &Journal) -> Option<Level> {
     variables::log_level(environment).unwrap_or_else(|wrong| {
         journal.warn(format!("{wrong}; warn is used"));
-        Level::Warn
+        Some(Level::Warn)
     })
 }

@@ -3,7 +3,8 @@
 //! The modules in the order in which a request meets them:
 //!
 //! 1. [`app`]: the commands. Each opens configuration, environment, cache and clients in one call.
-//! 2. [`kubelet`]: what is asked, and how it is answered. [`config`]: what is configured.
+//! 2. [`kubelet`]: what is asked, and how it is answered. [`docker`]: the same for docker and its like.
+//!    [`config`]: what is configured.
 //! 3. [`pull`]: from one image to one login. [`doctor`] follows the same stages and reports what it
 //!    finds, [`render`] writes files for others.
 //! 4. [`cache`]: what a node keeps. [`aliyun`]: the cloud. [`net`]: the wire.
@@ -20,6 +21,7 @@ pub mod setup;
 pub mod pull;
 
 pub mod config;
+pub mod docker;
 pub mod kubelet;
 
 pub mod aliyun;

@@ -6,17 +6,17 @@
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::process::exit;
 
 use aliyun_acr_credential_provider::app::session::Process;
-use aliyun_acr_credential_provider::app::{self, Done};
+use aliyun_acr_credential_provider::app::{self, Caller, Done};
 use aliyun_acr_credential_provider::failure::{Exit, Failure};
 use aliyun_acr_credential_provider::secret::Secret;
 use aliyun_acr_credential_provider::system::clock;
 use aliyun_acr_credential_provider::system::environment::Environment;
-use aliyun_acr_credential_provider::system::log::Journal;
+use aliyun_acr_credential_provider::system::log::{Journal, Level};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getegid, geteuid, getgid, getuid, set_dumpable_behavior,
     setrlimit,
@@ -38,24 +38,28 @@ fn main() {
     #[expect(clippy::disallowed_methods, reason = "the one reading of the environment")]
     let environment = Environment::new(std::env::vars_os());
     #[expect(clippy::disallowed_methods, reason = "the one reading of the arguments")]
-    let arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os();
+    let caller = Caller::of(arguments.next().as_deref());
     let journal = Journal::default();
     let level = app::log_level(&environment, &journal);
     let process = Process { start, environment: &environment, journal: &journal };
     let outcome = if has_foreign_rights() {
         Err(app::foreign_rights())
     } else {
-        app::run(process, arguments)
+        app::run(process, caller, arguments)
     };
-    let code = finish(outcome);
-    say(&journal.text(level));
+    let is_quiet = outcome.as_ref().is_ok_and(|done| done.is_for_program);
+    let code = finish(outcome, caller);
+    let by_default =
+        if is_quiet && !io::stderr().is_terminal() { Level::Error } else { Level::Warn };
+    say(&journal.text(level.unwrap_or(by_default)));
     exit(code);
 }
 
 /// Writes the answer or the failure. The result is the exit code.
-fn finish(outcome: Result<Done, Failure>) -> i32 {
+fn finish(outcome: Result<Done, Failure>, caller: Caller) -> i32 {
     let failure = match outcome {
-        Ok(Done { text, exit }) => match write_answer(&text) {
+        Ok(Done { text, exit, .. }) => match write_answer(&text) {
             Ok(()) => return i32::from(exit),
             Err(error) => Failure::new(
                 Exit::Unexpected,
@@ -64,7 +68,12 @@ fn finish(outcome: Result<Done, Failure>) -> i32 {
         },
         Err(failure) => failure,
     };
-    say(&format!("{failure}\n"));
+    let text = format!("{failure}\n");
+    if caller == Caller::Docker {
+        // docker shows stderr alone, the other clients quote stdout alone.
+        let _ = write_answer(&Secret::new(text.as_str()));
+    }
+    say(&text);
     failure.exit as i32
 }
 

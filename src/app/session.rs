@@ -9,13 +9,12 @@ use crate::aliyun::call::Network;
 use crate::cache::{Access, Cache, Scope};
 use crate::config::variables::Variables;
 use crate::config::{Config, ConfigError, Source};
-use crate::kubelet::exec_api::Request;
+use crate::kubelet::exec_api::{Login, Pod};
 use crate::net::http::{Http, Routes};
 use crate::net::tls::Trust;
 use crate::pull::fast_path;
 use crate::pull::known::learnt;
 use crate::pull::node::Node;
-use crate::secret::Secret;
 use crate::system::clock::{self, Clock, Deadline};
 use crate::system::environment::Environment;
 use crate::system::firmware::{self, Machine};
@@ -64,11 +63,11 @@ impl<'p> Found<'p> {
         Ok(Self { process, source, scope })
     }
 
-    /// The answer from the node's cache, if it has a fresh one.
+    /// The login of a host from the node's cache, if that has a fresh one.
     #[must_use]
-    pub fn cached_answer(&self, request: &Request) -> Option<Secret> {
+    pub fn cached_login(&self, host: &str, pod: Pod<'_>) -> Option<Login> {
         let (source, environment) = (self.source.as_ref(), self.process.environment);
-        fast_path::answer(request, source, environment, is_root(), self.scope.as_ref()?)
+        fast_path::login(host, pod, source, environment, is_root(), self.scope.as_ref()?)
     }
 
     /// Understands the configuration and opens what it names.

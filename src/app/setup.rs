@@ -21,9 +21,9 @@ pub fn run(action: Action, options: &Options) -> Result<Done, Failure> {
             let status = status::run(options)?;
             let text = if options.json { status.json() } else { status.text() };
             let exit = u8::from(status.state != status::State::Installed);
-            return Ok(Done { text: Secret::new(text), exit });
+            return Ok(Done { text: Secret::new(text), exit, is_for_program: false });
         }
     };
     let text = if options.json { outcome.json() } else { outcome.text(options.dry_run) };
-    Ok(Done { text: Secret::new(text), exit: 0 })
+    Ok(Done::for_person(Secret::new(text)))
 }

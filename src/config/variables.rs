@@ -81,7 +81,7 @@ use Counts::{Always, Unless, WithProxy, WithoutEntries};
 #[rustfmt::skip]
 pub static VARIABLES: [Variable; 22] = [
     public(CONFIG_FILE, Unless("--config"), "a path", "path of the configuration"),
-    public(LOG, Always, "error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`"),
+    public(LOG, Always, "error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"),
     hidden(ACCESS_KEY_ID, WithoutEntries, "the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"),
     hidden(ACCESS_KEY_SECRET, WithoutEntries, "the secret of an AccessKey", "its secret"),
     hidden(SECURITY_TOKEN, WithoutEntries, "the token of a temporary AccessKey", "makes that AccessKey a temporary one"),
@@ -245,15 +245,17 @@ impl<'e> Reader<'e> {
     }
 }
 
-/// How much the log says. A level that does not exist must not stop a pull: callers warn of it and
-/// take `warn`.
+/// How much the log says, if the environment says so. A level that does not exist must not stop a
+/// pull: callers warn of it and take `warn`.
 ///
 /// # Errors
 ///
 /// If the level does not exist.
-pub fn log_level(environment: &Environment) -> Result<Level, VariableError> {
-    let Some(text) = environment.get(LOG) else { return Ok(Level::Warn) };
-    Level::parse(text).ok_or_else(|| VariableError::Form { name: LOG, value: text.to_owned() })
+pub fn log_level(environment: &Environment) -> Result<Option<Level>, VariableError> {
+    let Some(text) = environment.get(LOG) else { return Ok(None) };
+    let level = Level::parse(text);
+    let wrong = || VariableError::Form { name: LOG, value: text.to_owned() };
+    level.map(Some).ok_or_else(wrong)
 }
 
 /// The folder of a user's session, in which the cache is.

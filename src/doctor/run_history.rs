@@ -25,6 +25,9 @@ pub fn check(place: Result<&Path, &str>, cache: Option<&Cache<'_>>) -> Check {
     let mut check = Check::new(Name::LastRuns);
     for run in runs.iter().rev().take(MOST) {
         check.detail(line(run));
+        for warning in &run.warnings {
+            check.detail(format!("{} {}: warning: {warning}", run.time, run.host));
+        }
     }
     if runs.last().is_some_and(|run| run.outcome == Outcome::Failed) {
         check.warn("the last run failed", "see the checks above: they make the same calls");

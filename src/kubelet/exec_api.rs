@@ -71,8 +71,6 @@ impl Request {
 pub enum RequestError {
     #[error("nothing on stdin; expected a {KIND} in JSON")]
     Empty,
-    #[error("the request on stdin is larger than 1 MiB")]
-    TooLarge,
     #[error("the text on stdin is not a {KIND} in JSON: {0}")]
     Json(String),
     #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]

@@ -1,4 +1,4 @@
-//! The answer that costs next to nothing: a fresh login in the node's cache, found by the bytes
+//! The login that costs next to nothing: a fresh login in the node's cache, found by the bytes
 //! of the configuration before anything in them is understood.
 //!
 //! Whatever is uncertain here is left to the pipeline, which reads the configuration.
@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{Access, Cache, Scope, place};
 use crate::config::{CacheDir, Source, variables};
-use crate::kubelet::exec_api::{self, Request};
-use crate::pull::image;
+use crate::kubelet::exec_api::{self, Pod};
 use crate::pull::known::KnownHost;
 use crate::pull::registry_token::Login;
-use crate::secret::Secret;
 use crate::system::environment::Environment;
 use crate::system::log::Journal;
 
@@ -31,34 +29,34 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
     )
 }
 
-/// The whole answer, if the cache has a fresh login for the host.
+/// The login of a host, if the cache has a fresh one.
 #[must_use]
-pub fn answer(
-    request: &Request,
+pub fn login(
+    host: &str,
+    pod: Pod<'_>,
     source: Option<&Source>,
     environment: &Environment,
     is_root: bool,
     scope: &Scope,
-) -> Option<Secret> {
+) -> Option<exec_api::Login> {
     // The pipeline reports what is wrong with the cache.
     let journal = Journal::default();
     let directory =
         directory(&guess(source.map_or("", |source| &source.text))?, environment, is_root)?;
     let cache = Cache::new(directory, scope.clone(), Access::Glance, &journal);
-    from_cache(request, &cache)
+    from_cache(host, pod, &cache)
 }
 
-/// The answer from what a cache has, if that is fresh.
+/// The login of a host from what a cache has, if that is fresh.
 #[must_use]
-pub fn from_cache(request: &Request, cache: &Cache<'_>) -> Option<Secret> {
-    if request.pod().token.is_some() {
+pub fn from_cache(host: &str, pod: Pod<'_>, cache: &Cache<'_>) -> Option<exec_api::Login> {
+    if pod.token.is_some() {
         return None;
     }
-    let host = image::registry_host(&request.image).ok()?;
     let known = cache.get_fresh::<Option<KnownHost>>(&KnownHost::key(host))?.value?;
     let kept = cache.get_fresh::<Login>(&known.login)?;
     let left = kept.left();
-    Some(exec_api::response(request, Some((host, &kept.value.answer(left)))))
+    Some(kept.value.answer(left))
 }
 
 /// The directory that the configuration means.

@@ -9,7 +9,7 @@ use crate::cache::freshness::Rules;
 use crate::cache::{Cache, Key, Made};
 use crate::config::{Config, Entry};
 use crate::failure::{Exit, Failure};
-use crate::kubelet::exec_api::{self, Pod, Request};
+use crate::kubelet::exec_api::{self, Pod};
 use crate::pull::identity::{self, Requester};
 use crate::pull::known::{KnownHost, keep_learnt};
 use crate::pull::node::Node;
@@ -17,31 +17,29 @@ use crate::pull::registry_instance::{Lookup, Target};
 use crate::pull::registry_token::{self, Served};
 use crate::pull::role_chain::{Purpose, Reached, Sessions};
 use crate::pull::selection::{self, Claim};
-use crate::pull::{image, login_key, run_history, shared};
-use crate::secret::Secret;
+use crate::pull::{login_key, run_history, shared};
 use crate::system::{clock, random};
 
-/// Answers a request: the whole text for stdout.
+/// The login of a registry host, as it is handed out; none if the host is not ours.
 ///
 /// # Errors
 ///
-/// When the host is ours and there is no login for it.
+/// When there is none though the host is ours.
 pub fn provide(
-    request: &Request,
+    host: &str,
+    pod: Pod<'_>,
     config: &Config,
     node: &Node<'_>,
     cache: &Cache<'_>,
-) -> Result<Secret, Failure> {
-    let host = image::registry_host(&request.image)
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let served = login(host, request.pod(), config, node, cache)?;
+) -> Result<Option<exec_api::Login>, Failure> {
+    let served = login(host, pod, config, node, cache)?;
     if let Some(failure) = served.as_ref().and_then(|served| served.stale.as_ref()) {
         node.network.journal.warn(format!(
             "the login of {host} was not renewed and the old one answers for now: {}",
             failure.message
         ));
     }
-    Ok(exec_api::response(request, served.as_ref().map(|served| (host, &served.login))))
+    Ok(served.map(|served| served.login))
 }
 
 /// The login of a registry host, and a note of the run; none if the host is not ours.

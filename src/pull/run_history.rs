@@ -16,6 +16,9 @@ use crate::system::log::Journal;
 /// Runs that are remembered.
 const MOST: usize = 50;
 
+/// Warnings of one run that are remembered.
+const MOST_WARNINGS: usize = 3;
+
 const NAME: &str = "trace";
 
 /// One run. No secret is in it: a failure's texts never hold one.
@@ -28,6 +31,9 @@ pub struct Run {
     /// What a reader of the kubelet's log would have seen first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// An answer that a program reads comes without them on stderr.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     pub hops: Vec<Hop>,
 }
 
@@ -67,7 +73,8 @@ impl Run {
             request_ids,
         });
         let message = failure.map(|failure| failure.message.clone());
-        Self { time, host: host.to_owned(), outcome, message, hops: hops.collect() }
+        let (host, hops) = (host.to_owned(), hops.collect());
+        Self { time, host, outcome, message, warnings: Vec::new(), hops }
     }
 }
 
@@ -92,7 +99,12 @@ pub fn note(
     };
     let time = clock.local().to_string();
     let failure = failure.filter(|_| pod.token.is_none());
-    add(cache, Run::new(time, host, outcome, failure, journal));
+    let mut run = Run::new(time, host, outcome, failure, journal);
+    if pod.token.is_none() {
+        run.warnings = journal.warnings();
+        run.warnings.truncate(MOST_WARNINGS);
+    }
+    add(cache, run);
 }
 
 /// Adds a run, if that can be done at once.

@@ -91,6 +91,14 @@ impl Journal {
         self.spent.take().into_iter().map(|(hop, time)| (hop, time, ids(hop))).collect()
     }
 
+    /// The warnings so far.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let lines = self.lines.borrow();
+        let warnings = lines.iter().filter(|(level, _)| *level == Level::Warn);
+        warnings.map(|(_, line)| line.clone()).collect()
+    }
+
     /// The hop that took longest, and how long.
     #[must_use]
     pub fn longest(&self) -> Option<(&'static str, Duration)> {

@@ -50,6 +50,11 @@ const RULES: &[Rule] = &[
         reason: "the kubelet's side is a protocol and files, not our pull",
     },
     Rule {
+        folder: "docker",
+        may_know: &["secret"],
+        reason: "docker's protocol is texts in and out, not our pull",
+    },
+    Rule {
         folder: "failure",
         may_know: &["secret", "system", "net", "aliyun", "config"],
         reason: "failures put the errors of the layers below into words",
@@ -89,8 +94,8 @@ const RULES: &[Rule] = &[
     Rule {
         folder: "app",
         may_know: &[
-            "secret", "system", "net", "cache", "aliyun", "config", "kubelet", "failure", "pull",
-            "render", "doctor", "setup",
+            "secret", "system", "net", "cache", "aliyun", "config", "kubelet", "docker", "failure",
+            "pull", "render", "doctor", "setup",
         ],
         reason: "commands know everything; nothing knows them",
     },

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use simulation::kubelet::{Exec, Exit, Outcome, encode_request};
 
 use crate::scenario::{Run, in_parallel};
-use crate::{PROGRAM, TESTS};
+use crate::{PROGRAM, TESTS, with_warnings};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +78,7 @@ fn written(name: &str, number: usize, config: &str, mode: Option<&str>) -> Strin
 /// A pull from a foreign registry, for which the configuration is read and nothing else is done.
 fn pull(path: &str, env: &BTreeMap<String, String>) -> Outcome {
     let mut exec = Exec::new(PROGRAM);
+    exec.kubelet_env = with_warnings();
     exec.args = ["--config", path].map(str::to_owned).to_vec();
     exec.config_env = env.clone().into_iter().collect();
     let version = "credentialprovider.kubelet.k8s.io/v1";

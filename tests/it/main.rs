@@ -5,6 +5,7 @@
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
+//! - [`docker_helper`]: each answer of the program to docker, podman and their like.
 //! - [`documents`]: README and docs: links, commands, samples, translations.
 //! - [`doctor`]: what it finds, and that what it says to do helps.
 //! - [`faults`]: every fault at every hop, and what must come of it.
@@ -48,6 +49,7 @@ mod boot_time;
 mod cache;
 mod configuration;
 mod corpus;
+mod docker_helper;
 mod doctor;
 mod documents;
 mod faults;
@@ -82,6 +84,11 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_aliyun-acr-credential-provider");
+
+/// The log level at which an answer comes with its warnings on stderr; without one it has none there.
+fn with_warnings() -> Vec<(String, String)> {
+    vec![("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "warn".to_owned())]
+}
 
 /// A copy of a program to run. It is made by another process: whoever starts one here while a file is
 /// open for writing hands that on for a moment, and what is open for writing cannot be run.

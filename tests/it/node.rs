@@ -11,7 +11,7 @@ use std::thread;
 use simulation::cloud::{Call, Cloud, Hop, SecretKind, standard};
 use simulation::kubelet::{Exec, Exit, Outcome, encode_request};
 
-use crate::{PROGRAM, copied};
+use crate::{PROGRAM, copied, with_warnings};
 
 pub const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 pub const ACME: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com";
@@ -160,6 +160,7 @@ impl Node {
         let clock = ["--time", "--boottime", &later, PROGRAM];
         let clock = clock.into_iter().filter(|_| self.later != 0);
         exec.args = clock.chain(ours).map(str::to_owned).collect();
+        exec.kubelet_env = with_warnings();
         exec.config_env.clone_from(&self.environment);
         exec
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod callers;
 mod identities;
 mod kubelet;
 mod manifests;
@@ -16,6 +17,9 @@ type Reader = fn(&str, &str);
 
 /// Every file and its reader; the tests in the modules use them by the same names.
 const SAMPLES: &[(&str, Reader)] = &[
+    ("callers/credential-provider-config.json", callers::read_configuration),
+    ("callers/docker-config.json", callers::read_docker_configuration),
+    ("callers/kruise-config-map.yaml", callers::read_config_map),
     ("config.access-key.yaml", identities::read_configuration),
     ("config.personal.yaml", identities::read_configuration),
     ("config.pod-identity.yaml", identities::read_configuration),

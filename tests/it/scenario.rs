@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use simulation::cloud::{Cloud, Description};
 use simulation::kubelet::{Exec, encode_request};
 
-use crate::{PROGRAM, TESTS};
+use crate::{PROGRAM, TESTS, with_warnings};
 use description::{Scenario, Token};
 
 /// What the kubelet asks for where a scenario names no other image.
@@ -169,6 +169,7 @@ impl Run {
             fs::write(self.dir.join("ca.pem"), pem).unwrap();
         }
         let mut exec = Exec::new(PROGRAM);
+        exec.kubelet_env = with_warnings();
         exec.args = self.arguments();
         exec.config_env = self
             .scenario

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::json;
 use simulation::kubelet::Exec;
 
-use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
+use crate::{PROGRAM, with_warnings};
 
 /// Somebody else on the machine.
 const NOBODY: Option<u32> = Some(65_534);
@@ -217,6 +217,7 @@ fn mounted(options: &str, says: &str, warnings: usize) {
         node.config().display()
     );
     exec.args = ["--mount", "/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    exec.kubelet_env = with_warnings();
     exec.config_env = vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())];
     let outcome = exec.run(&request(ACME)).unwrap();
     let pulled = node.pulled(ACME, &outcome);

@@ -14,8 +14,8 @@ use simulation::kubelet::{Exec, GoDuration, Outcome, encode_request};
 
 use super::case::{Case, When};
 use super::table::{Fault, Journey, Tables};
-use crate::PROGRAM;
 use crate::boot_time::BootTime;
+use crate::{PROGRAM, with_warnings};
 
 pub(super) const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 
@@ -155,6 +155,7 @@ impl<'t> Scene<'t> {
         fs::write(&path, config.to_string()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let mut exec = Exec::new(PROGRAM);
+        exec.kubelet_env = with_warnings();
         exec.args = vec!["--config".to_owned(), path.to_string_lossy().into_owned()];
         exec
     }

@@ -140,10 +140,7 @@ fn fed(stdin: Stdio) -> (Option<i32>, String) {
 #[test]
 fn a_request_without_end() {
     let (code, first) = fed(File::open("/dev/zero").unwrap().into());
-    assert_eq!(
-        (code, first.as_str()),
-        (Some(2), "error: the request on stdin is larger than 1 MiB")
-    );
+    assert_eq!((code, first.as_str()), (Some(2), "error: the text on stdin is larger than 1 MiB"));
 }
 
 /// Whether a process waits: this one for its request.

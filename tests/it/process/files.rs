@@ -20,7 +20,7 @@ use simulation::cloud::standard;
 use simulation::kubelet::{Exec, Exit, Outcome};
 
 use crate::node::{ACME, Node, request};
-use crate::{PROGRAM, copied};
+use crate::{PROGRAM, copied, with_warnings};
 
 const NOBODY: Option<u32> = Some(65_534);
 
@@ -158,6 +158,7 @@ fn a_configuration_that_is_a_link_to_nowhere() {
         exec.args = ["--mount", "/bin/sh", "-c", &script.replace("FOLDER", folder)]
             .map(str::to_owned)
             .to_vec();
+        exec.kubelet_env = with_warnings();
         exec.config_env = vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())];
         exec.run(&request("quay.io")).unwrap()
     };

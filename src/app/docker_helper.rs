@@ -1,0 +1,82 @@
+//! A registry's login for docker, podman and their like: what runs as `docker-credential-acr`.
+//!
+//! Nothing is ever stored: each login comes from the configuration, as the kubelet's do.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::app::answer::login;
+use crate::app::session::Process;
+use crate::app::{Done, stdin};
+use crate::docker::{self, NOT_FOUND, Server, ServerError, Stored, Verb};
+use crate::failure::{Exit, Failure};
+use crate::kubelet::exec_api::{Login, Pod};
+use crate::secret::Secret;
+
+/// How the name of a credential helper begins. What comes behind it is what clients' files say.
+const PREFIX: &str = "docker-credential-";
+
+/// Whether a name that the program was called by is a credential helper's.
+#[must_use]
+pub fn is_name(program: Option<&OsStr>) -> bool {
+    let name = program.and_then(|program| Path::new(program).file_name());
+    name.is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+}
+
+/// Does what the one argument says.
+///
+/// # Errors
+///
+/// When the argument, stdin or the configuration cannot be used, or a host of ours gets no login.
+pub fn run(process: Process<'_>, arguments: &[OsString]) -> Result<Done, Failure> {
+    match verb(arguments)? {
+        Verb::Get => get(process),
+        Verb::Store => store(process),
+        // Whatever else it says, the logout fails.
+        Verb::Erase => Ok(Done::for_program(Secret::new(""))),
+        // docker's old builder asks for each host that is listed, whatever it builds.
+        Verb::List => Ok(Done::for_program(Secret::new("{}\n"))),
+    }
+}
+
+fn verb(arguments: &[OsString]) -> Result<Verb, Failure> {
+    let verb = match arguments {
+        [one] => one.to_str().and_then(Verb::parse),
+        _ => None,
+    };
+    verb.ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "a credential helper takes one argument: get, store, erase or list",
+        )
+        .hint("docker and its like run it; by hand: echo HOST | docker-credential-acr get")
+    })
+}
+
+fn get(process: Process<'_>) -> Result<Done, Failure> {
+    let text = stdin::read(process.start)?;
+    let server = Server::read(&text).map_err(unusable)?;
+    Ok(match login(process, None, server.host, Pod::default())? {
+        Some(Login { user_name, password, .. }) => {
+            Done::for_program(docker::credentials(&server, &user_name, &password))
+        }
+        None => Done { exit: 1, ..Done::for_program(Secret::new(format!("{NOT_FOUND}\n"))) },
+    })
+}
+
+/// docker stores even the login that it was given by `get`, and takes a refusal for a failed login.
+fn store(process: Process<'_>) -> Result<Done, Failure> {
+    let text = stdin::read(process.start)?;
+    let stored = Stored::read(&text).map_err(unusable)?;
+    let host = stored.server().map_err(unusable)?.host;
+    if login(process, None, host, Pod::default())?.is_some() {
+        process.journal.warn(format!("nothing is stored: the configuration answers for {host}"));
+        return Ok(Done::for_program(Secret::new("")));
+    }
+    Err(Failure::new(Exit::Usage, format!("{host} is not configured, and no login is stored here"))
+        .hint("name this helper under credHelpers for hosts of the configuration alone"))
+}
+
+fn unusable(error: ServerError) -> Failure {
+    Failure::new(Exit::Usage, error.to_string())
+}
