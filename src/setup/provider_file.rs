@@ -85,6 +85,11 @@ pub fn merged(
     // A list must not be without patterns in between.
     file = File { text: taken_out(&file.text, &gone)? };
     check_others(text, &file.text, wanted, ours)?;
+    // What cannot be taken out again is not put in.
+    let back = taken_out(&file.text, &added)?;
+    if ours.providers.is_empty() && ours.patterns.is_empty() && back != text {
+        return Err(Unsure::Form);
+    }
     Ok((file.text, added))
 }
 

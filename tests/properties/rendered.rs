@@ -18,7 +18,8 @@ fn arn(kind: &str, name: &str) -> String {
 }
 
 fn role() -> impl Strategy<Value = String> {
-    "[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,20}".prop_map(|name| arn("role", &name))
+    // Several dots in a row are taken for a placeholder.
+    "[A-Za-z0-9_@-](\\.?[A-Za-z0-9_@-]){0,10}".prop_map(|name| arn("role", &name))
 }
 
 /// Keys of an entry, as somebody may write them.

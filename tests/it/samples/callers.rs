@@ -1,11 +1,13 @@
 //! For programs other than the kubelet: docs/docker.md and docs/other-callers.md.
 
+use std::path::Path;
+
 use serde_json::Value as Json;
 use simulation::kubelet::Kubelet;
 
 /// JSON, since one of these programs reads nothing else; and what each kubelet takes as well.
 pub fn read_configuration(name: &str, text: &str) {
-    if name.ends_with(".json") {
+    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         serde_json::from_str::<Json>(text).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
     }
     for minor in 26..=37 {
