@@ -68,7 +68,7 @@ main() {
     count 'cold: worker role' --config "$work/worker.yaml" <"$work/request.json"
     count 'cold: RRSA' --config "$work/rrsa.yaml" <"$work/request.json"
     count 'from the cache' --config "$work/worker.yaml" <"$work/request.json"
-    # No caFile: the system's store is looked through for the issuer, in vain.
+    # No caFile: the system's store is searched for the issuer and does not have it.
     expect=5 count 'unknown CA' --config "$work/unknown.yaml" <"$work/request.json"
     # Ends when nobody can write to it any more.
     exec 3>&-

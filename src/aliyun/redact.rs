@@ -123,13 +123,13 @@ fn has_part_of(text: &str, secrets: &[&Secret]) -> bool {
         return false;
     }
     let pieces = Pieces::of(texts.iter().map(Vec::as_slice));
-    let told = |form: &Vec<u8>| {
+    let is_shown = |form: &Vec<u8>| {
         pieces.may_have(TELLING_LETTERS, form)
             && form.windows(TELLING_LETTERS).any(|part| parts.contains(part))
     };
     // Few texts have so many decimal digits one after another.
     let in_numbers = parts.iter().any(|part| part.iter().all(u8::is_ascii_digit));
-    secrets.iter().any(|secret| forms(secret, in_numbers).iter().any(told))
+    secrets.iter().any(|secret| forms(secret, in_numbers).iter().any(is_shown))
 }
 
 /// The letters and digits of a secret: as it is, in hexadecimal and if need be in decimal numbers, and
