@@ -123,36 +123,35 @@ fn has_part_of(text: &str, secrets: &[&Secret]) -> bool {
         return false;
     }
     let pieces = Pieces::of(texts.iter().map(Vec::as_slice));
-    let found = |form: &Vec<u8>| {
+    let is_shown = |form: &Vec<u8>| {
         pieces.may_have(TELLING_LETTERS, form)
             && form.windows(TELLING_LETTERS).any(|part| parts.contains(part))
     };
-    secrets.iter().any(|secret| forms(secret).iter().any(found))
+    // Few texts have so many decimal digits one after another.
+    let in_numbers = parts.iter().any(|part| part.iter().all(u8::is_ascii_digit));
+    secrets.iter().any(|secret| forms(secret, in_numbers).iter().any(is_shown))
 }
 
-/// The letters and digits of a secret: as it is, in hexadecimal and in decimal numbers, and in
-/// Base64 from each of the three places in which it can begin there.
-fn forms(secret: &Secret) -> Zeroizing<Vec<Vec<u8>>> {
+/// The letters and digits of a secret: as it is, in hexadecimal and if need be in decimal numbers, and
+/// in Base64 from each of the three places in which it can begin there.
+fn forms(secret: &Secret, in_numbers: bool) -> Zeroizing<Vec<Vec<u8>>> {
     let text = secret.expose().as_bytes();
-    let mut hexadecimal = Vec::with_capacity(2 * text.len());
-    let mut decimal = Vec::with_capacity(3 * text.len());
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
-    for &byte in text {
-        hexadecimal.extend([digit(byte >> 4), digit(byte & 15)]);
-        let digits = [byte / 100, byte / 10 % 10, byte % 10].map(digit);
-        let zeros = usize::from(byte < 100) + usize::from(byte < 10);
-        decimal.extend(digits.get(zeros..).unwrap_or_default());
-    }
     let base64 = |skipped| text.get(skipped..).map(|rest| BASE64_STANDARD.encode(rest));
-    let base64 = (0..3).filter_map(base64).map(|form| letters(form.as_bytes()));
-    Zeroizing::new([letters(text), hexadecimal, decimal].into_iter().chain(base64).collect())
+    let mut forms: Vec<Vec<u8>> = (0..3).filter_map(base64).map(letters).collect();
+    forms.push(letters(text));
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    forms.push(text.iter().flat_map(|byte| [byte >> 4, byte & 15].map(digit)).collect());
+    if in_numbers {
+        forms.push(text.iter().flat_map(|byte| byte.to_string().into_bytes()).collect());
+    }
+    Zeroizing::new(forms)
 }
 
-fn letters(text: &[u8]) -> Vec<u8> {
-    let mut letters = Vec::with_capacity(text.len());
-    letters.extend(text.iter().filter(|byte| byte.is_ascii_alphanumeric()));
-    letters.make_ascii_lowercase();
-    letters
+fn letters(text: impl Into<Vec<u8>>) -> Vec<u8> {
+    let mut text = text.into();
+    text.retain(u8::is_ascii_alphanumeric);
+    text.make_ascii_lowercase();
+    text
 }
 
 /// Length of a piece, in bytes.
