@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes one script for the User Data field of a node pool, from a configuration.
+# Makes a script for the User Data field of a node pool, from a configuration.
 set -eu
 
-# What the vendor's documents promise for the field, before base64; ACK's own part is not in it.
+# The limit in the vendor's documents, before base64. ACK's own part does not count.
 LIMIT=16384
 
 usage() {
@@ -13,14 +13,14 @@ Writes a script that holds install.sh, configure-hosts.sh and the configuration,
 and installs all of it on the node that runs it. At most 16384 bytes.
 
   --url URL              where nodes fetch the binary
-  --sha256 HEX           its checksum; what differs from it is not installed
+  --sha256 HEX           its checksum; another binary is not installed
   --config FILE          the configuration. One with an AccessKey is refused: any pod that reaches
                          the metadata service can read user data
-  --hosts-args 'ARGS'    also keep hosts in /etc/hosts: the arguments of configure-hosts.sh
+  --hosts-args 'ARGS'    also writes hosts to /etc/hosts: the arguments of configure-hosts.sh
   --refresh-timer, --match-images LIST, --bin-dir DIR, --kubelet-version VERSION
                          as for install.sh
-  --base64               encoded in one line, as the API takes it
-  --out FILE             in place of stdout
+  --base64               writes it encoded in one line, as the API needs it
+  --out FILE             writes it to a file instead of stdout
 EOT
 }
 
@@ -34,7 +34,7 @@ misuse() {
     exit 2
 }
 
-# A word as the shell reads it back. Nothing that it is used for has a quote or a newline in it.
+# Quotes a word for the shell. No valid word has a quote or a newline in it.
 quoted() {
     case $1 in
     *\'* | *"$newline"*) misuse "'$1' has a quote or a newline in it" ;;
@@ -45,7 +45,7 @@ quoted() {
 
 check_url() {
     case $1 in
-    *[[:space:]]*) misuse "--url has a blank in it" ;;
+    *[[:space:]]*) misuse "--url has a space in it" ;;
     http://?* | https://?*) ;;
     *) misuse "--url takes an address with http or https" ;;
     esac
@@ -53,30 +53,29 @@ check_url() {
     case ${authority%%/*} in *@*) misuse '--url has a password in it, which any pod could read' ;; esac
     case $(printf '%s' "${1#*\?}" | tr '[:upper:]' '[:lower:]') in
     *signature=* | *accesskeyid=* | *token=* | *credential=*)
-        misuse '--url is signed or has a token in it: any pod could read that, and when it ends, new nodes get nothing'
+        misuse '--url is signed or has a token in it: any pod could read that, and when it expires, new nodes get nothing'
         ;;
     esac
 }
 
-# Refuses what looks like an AccessKey anywhere in file $1, comments included. It is a search for
-# text, so that it holds in every form of the file; what hides text from it is refused as well:
-# letters written as numbers, and names that go on in the next line. Two bytes for a letter hide nothing.
+# Refuses an AccessKey anywhere in file $1, comments included. It searches for text, so the form of the
+# file does not matter. It also refuses what hides text from the search: letters written as numbers, and
+# names that continue in the next line. UTF-16 hides nothing.
 refuse_access_key() {
     for pattern in 'customAccessKey' '(ALIBABA_?CLOUD|ALICLOUD|ALIYUN)_(ACCESS_?KEY|SECRET|SECURITY_TOKEN)' \
         'access[-_ ]?key[-_ ]?(id|secret)' \
         '(LTAI|STS\.)[0-9A-Za-z]{12}' '\\(u00|U000000|x)[4-7][0-9A-Fa-f]' "\\\\$cr?\$"; do
-        # The line's number alone: the line may hold the secret.
+        # Only the number of the line: the line may have the secret in it.
         line=$(LC_ALL=C tr -d '\000' <"$1" | LC_ALL=C grep -aniE -m 1 -e "$pattern" | cut -d: -f1)
         [ -n "$line" ] || continue
         case $pattern in
         \\*) fail "line $line of $2 hides text behind a backslash, so that it cannot be searched for an AccessKey; write it plainly" ;;
-        *) fail "line $line of $2 has an AccessKey or speaks of one, and any pod that reaches the metadata service can read user data; use the worker role or RRSA" ;;
+        *) fail "line $line of $2 has an AccessKey or mentions one, and any pod that reaches the metadata service can read user data; use the worker role or RRSA" ;;
         esac
     done
 }
 
-# A script without what only a reader needs: comments, empty lines and indentation, but for those of
-# texts that it writes (here-documents).
+# A script without comments, empty lines and indentation. Here-documents stay the same.
 stripped() {
     awk '
         text != "" { print; if ($0 == text) text = ""; next }
@@ -87,19 +86,19 @@ stripped() {
     sh -n "$work/$1" || fail "$1 cannot be made smaller"
 }
 
-# The script that is made, without configure-hosts.sh if $1 is false, and with the configuration in file $2.
+# Prints the script, without configure-hosts.sh if $1 is false, and with the configuration in file $2.
 script() {
     : >"$work/all"
     parts=
     if "$1"; then embed configure-hosts.sh "$work/configure-hosts.sh"; fi
     embed install.sh "$work/install.sh"
     if [ -n "$2" ]; then embed config.yaml "$2"; fi
-    # A subshell, since this may be a part of a longer script: its settings and functions stay. It is
-    # read to its end before any of it runs. Arguments are for trials: a node gives none.
+    # A subshell, because this may be a part of a longer script: that keeps its settings and functions.
+    # The shell reads it to its end before it runs. Arguments are for tests: a node gives none.
     cat <<'EOT'
 #!/bin/sh
 # Installs aliyun-acr-credential-provider on a node. Made by build-user-data.sh; to change anything,
-# make it anew. There is no secret in it, and none may be added: pods can read user data.
+# make it again. It has no secrets. Do not add any: pods can read user data.
 
 (
     set -eu
@@ -124,13 +123,13 @@ EOT
     printf ')\n'
 }
 
-# Adds file $2 to what is packed, under name $1.
+# Adds file $2 to the packed files, under name $1.
 embed() {
     cat "$2" >>"$work/all"
     parts="$parts    part $1 $(($(wc -c <"$work/all"))) $(($(wc -c <"$2")))$newline"
 }
 
-# Says what is too much, by making it without the things that can be left out.
+# Makes the script without each optional part, and says how much that saves.
 too_large() {
     said="$1 bytes are $(($1 - LIMIT)) more than the $LIMIT that user data may have"
     if "$hosts"; then
@@ -193,7 +192,7 @@ main() {
     printf '%s\n' "$@" >"$work/arguments"
     refuse_access_key "$work/arguments" 'the arguments'
     if [ -n "$config" ]; then
-        [ -f "$config" ] || fail "$config is no file"
+        [ -f "$config" ] || fail "$config is not a file"
         [ -s "$config" ] || fail "$config is empty"
         cat "$config" >"$work/config.yaml" || fail "$config cannot be read"
         config=$work/config.yaml
@@ -203,10 +202,10 @@ main() {
     if "$hosts"; then
         set -f
         for word in $hosts_args; do
-            case $word in --root | --dry-run | --help | -h) misuse "--hosts-args: $word is nothing for a node" ;; esac
+            case $word in --root | --dry-run | --help | -h) misuse "--hosts-args: $word is not for a node" ;; esac
             hosts_words="$hosts_words$(quoted "$word")"
         done
-        # The node should not be the first to find a mistake in them.
+        # A mistake in them is found here, not on a node.
         mkdir -p "$work/root/etc"
         # shellcheck disable=SC2086 # several words
         sh "$here/configure-hosts.sh" $hosts_args --dry-run --root "$work/root" >/dev/null || exit 2
@@ -218,7 +217,7 @@ main() {
     script "$hosts" "$config" >"$work/user-data"
     size=$(($(wc -c <"$work/user-data")))
     [ "$size" -le "$LIMIT" ] || too_large "$size"
-    # In one line: it goes into a string of JSON.
+    # In one line, for a string of JSON.
     if "$encode"; then base64 <"$work/user-data" | tr -d '\n' >"$work/result"; else mv "$work/user-data" "$work/result"; fi
     if [ -n "$out" ]; then cat "$work/result" >"$out"; else cat "$work/result"; fi
     echo "$size of $LIMIT bytes" >&2

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lets a node reach a registry in another VPC: keeps a block of hosts in /etc/hosts.
+# Lets a node reach a registry in another VPC: writes a block of hosts to /etc/hosts.
 set -eu
 
 BEGIN='# BEGIN aliyun-acr-credential-provider'
@@ -10,20 +10,20 @@ usage() {
 usage: configure-hosts.sh OPTION HOST=ADDRESS ... [--root DIR] [--dry-run]
        configure-hosts.sh --remove [--root DIR] [--dry-run]
 
-Writes a marked block into /etc/hosts; the rest of the file stays as it is. The options given are
-the whole block: what an earlier run wrote is replaced. Each may be given more than once.
+Writes a marked block into /etc/hosts; the rest of the file stays the same. The options are the whole
+block: they replace what an earlier run wrote. Each option may be given more than once.
 
   --registry HOST=ADDRESS   the registry's VPC host and the address of its VPC endpoint
   --auth HOST=ADDRESS       the authentication service; not needed if the instance took it over
   --oss HOST=ADDRESS        the bucket of the registry's layers, by its internal host
   --cr-vpc HOST=ADDRESS     cr-vpc.<region>.aliyuncs.com, for a registry in another region
-  --sts-vpc HOST=ADDRESS    sts-vpc.<region>.aliyuncs.com, if it is asked in another region
-  --remove                  takes the block out
+  --sts-vpc HOST=ADDRESS    sts-vpc.<region>.aliyuncs.com, if STS is in another region
+  --remove                  removes the block
   --root DIR                works on DIR/etc/hosts
-  --dry-run                 says what would be done
+  --dry-run                 only says what would be done
 
-An address is IPv4 or IPv6. A host that the file maps to another address, or that is given two
-addresses, is refused. Exit codes: 0 done or nothing to do, 1 failed or refused, 2 usage.
+An address is IPv4 or IPv6. An error is a host that the file maps to another address, and a host
+with two addresses. Exit codes: 0 done or nothing to do, 1 failed or refused, 2 usage.
 EOT
 }
 
@@ -37,7 +37,7 @@ misuse() {
     exit 2
 }
 
-# Lower-case labels with at least one dot, and no number last: that would be an address.
+# Lower-case labels with at least one dot. The last label is not a number: that would be an address.
 is_host() {
     case $1 in
     *[!a-z0-9.-]* | .* | *. | *..* | -* | *- | *.-* | *-.*) return 1 ;;
@@ -100,17 +100,17 @@ add() {
     case $2 in *=*) ;; *) misuse "$1 takes HOST=ADDRESS, not '$2'" ;; esac
     host=${2%%=*}
     address=${2#*=}
-    is_host "$host" || misuse "$1: '$host' is no host name in lower case"
-    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is no address of a host"
+    is_host "$host" || misuse "$1: '$host' is not a host name in lower case"
+    is_ipv4 "$address" || is_ipv6 "$address" || misuse "$1 $host: '$address' is not the address of a host"
     case $1:$host in
     --*-vpc:*-vpc.*.*.aliyuncs.com) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     --cr-vpc:cr-vpc.*.aliyuncs.com | --sts-vpc:sts-vpc.*.aliyuncs.com) ;;
     --cr-vpc:* | --sts-vpc:*) misuse "$1: '$host' is not ${1#--}.<region>.aliyuncs.com" ;;
     esac
-    # Entries are lines `address host`, so a host stands between a blank and the end of its line.
+    # Entries are lines `address host`, so a host stands between a space and the end of its line.
     case "$entries" in
     *"$newline$address $host$newline"*) return ;;
-    *" $host$newline"*) misuse "$host is given two addresses" ;;
+    *" $host$newline"*) misuse "$host has two addresses" ;;
     esac
     entries="$entries$address $host$newline"
 }
@@ -127,7 +127,7 @@ find_block() {
         }' "$1"
 }
 
-# Tells every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
+# Prints every line outside of the block (lines $1 to $2 of $3) that maps a host of ours elsewhere.
 conflicts() {
     printf '%s' "$entries" | awk -v first="$1" -v last="$2" '
         NR == FNR { if (NF) ours[$2] = $1; next }
@@ -150,8 +150,8 @@ block() {
     echo "$END"
 }
 
-# The file $1 with its block, lines $2 to $3, replaced, or with a new one on top. Nothing else is
-# touched, not even a last line without a newline; that is why a new block is not put at the end.
+# Prints file $1 with its block, lines $2 to $3, replaced, or with a new one on top. Nothing else
+# changes, not even a last line without a newline. So a new block cannot be put at the end.
 rewritten() {
     [ "$2" -eq 0 ] || head -n "$(($2 - 1))" "$1"
     "$remove" || block
@@ -161,12 +161,12 @@ rewritten() {
 # Puts $new in place of $hosts, whole or not at all.
 install_new() {
     if [ -e "$hosts" ] || [ -s "$old" ]; then
-        cmp -s "$hosts" "$old" || fail "$hosts was changed by somebody else meanwhile; run this again"
+        cmp -s "$hosts" "$old" || fail "$hosts was changed by another program during this run; run this again"
     fi
     # A crash after the renaming must not leave an empty file; an old `sync` takes no argument.
     sync "$new" 2>/dev/null || :
-    mv -f "$new" "$hosts" || fail "$hosts cannot be replaced; if it is a mount of its own, as in" \
-        "containers, run this on the node itself. Nothing was changed."
+    mv -f "$new" "$hosts" || fail "$hosts cannot be replaced; if it is a mount, as in containers," \
+        "run this on the node itself. Nothing was changed."
 }
 
 parse() {
@@ -193,12 +193,12 @@ parse() {
     if "$remove"; then
         [ "$entries" = "$newline" ] || misuse "--remove takes no hosts: it removes all of them"
     else
-        [ "$entries" != "$newline" ] || misuse "no host is given"
+        [ "$entries" != "$newline" ] || misuse "at least one host is needed"
     fi
 }
 
 main() {
-    # Letters and digits are those of ASCII, and bytes that are no text pass through.
+    # Letters and digits are those of ASCII, and bytes that are not text pass through.
     LC_ALL=C
     export LC_ALL
     newline='
@@ -214,7 +214,7 @@ main() {
         "$remove" && echo "$hosts: nothing to remove" && return
         [ -d "$root/etc" ] || fail "there is no folder $root/etc"
     elif [ ! -f "$hosts" ]; then
-        fail "$hosts is no file"
+        fail "$hosts is not a file"
     fi
 
     old='' new=''
@@ -222,7 +222,7 @@ main() {
     trap 'exit 1' HUP INT TERM
     # Beside the file, so that the new one can take its place by renaming.
     folder=$root/etc
-    # What a run that was killed left is swept away.
+    # Removes files of a run that was killed.
     if "$dry_run"; then folder=${TMPDIR:-/tmp}; else rm -f "$folder"/.hosts.old.?????? "$folder"/.hosts.new.??????; fi
     old=$(mktemp "$folder/.hosts.old.XXXXXX") || fail "cannot write into $folder"
     new=$(mktemp "$folder/.hosts.new.XXXXXX") || fail "cannot write into $folder"
@@ -236,12 +236,12 @@ main() {
 
     lines=$(find_block "$old")
     case $lines in
-    odd*) fail "$hosts: the block's marks do not pair, see line ${lines#odd }; mend it by hand" ;;
+    odd*) fail "$hosts: the block's marks do not pair, see line ${lines#odd }; correct them by hand" ;;
     '') lines='0 0' ;;
     esac
     first=${lines% *} last=${lines#* }
     found=$(conflicts "$first" "$last" "$old")
-    [ -z "$found" ] || fail "$hosts maps hosts elsewhere; remove these lines or correct the address:$newline$found"
+    [ -z "$found" ] || fail "$hosts has other addresses for these hosts; remove its lines or correct the address:$newline$found"
     rewritten "$old" "$first" "$last" >"$new"
 
     if cmp -s "$old" "$new"; then

@@ -2,16 +2,16 @@
 # Installs aliyun-acr-credential-provider on a node and makes its kubelet use it. Run it as root.
 #
 #   install.sh (--binary FILE | --url URL) --sha256 HEX [option...]
-#     --config FILE         the program's configuration; else what is there, or none
-#     --match-images LIST   comma-separated; else the forms of ACR and the configuration's domains
-#     --bin-dir DIR         for the binary, unless the kubelet has such a folder already
-#     --kubelet-version V   such as 1.30, where the kubelet cannot be asked
+#     --config FILE         the program's configuration; default: the one that is there, if any
+#     --match-images LIST   comma-separated; default: ACR's hosts and the configuration's domains
+#     --bin-dir DIR         for the binary, if the kubelet does not have such a folder yet
+#     --kubelet-version V   such as 1.30, if the kubelet cannot be asked
 #     --refresh-timer       a systemd timer that renews logins before they end
-#     --dry-run             only show what would change
-#     --root DIR            work on a tree and restart nothing, except with
-#     --restart             the tree is that of the running system
+#     --dry-run             only shows what would change
+#     --root DIR            works on the tree in DIR and restarts nothing
+#     --restart             with --root: the tree is that of the running system, so restart
 #
-# A second run changes nothing. After a run that was killed, run it again.
+# A second run changes nothing. If a run was killed, run it again.
 set -eu
 umask 077
 
@@ -30,7 +30,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
 is_json() { case $(tr -d '[:space:]' <"$1") in '{'*) ;; *) return 1 ;; esac; }
 mode() { stat -c %a "$1" 2>/dev/null; }
-# fetch SECONDS URL [FILE]: a file, for what is tried again must not follow what came before.
+# fetch SECONDS URL [FILE]: into a file, so that a second try does not follow the rest of the first.
 fetch() { if has curl; then curl -fsSL --retry 3 -m "$1" -o "${3:--}" "$2"; else wget -q -T "$1" -O "${3:--}" "$2"; fi; }
 
 parse() {
@@ -64,12 +64,12 @@ parse() {
     live=1
     [ "$(id -u)" = 0 ] || die 'run this as root'
   fi
-  # Nobody else may be at it; the lock ends with this process.
+  # Only one run at a time. The lock ends with this process.
   d=$R/var/lib
   [ -d "$d" ] || d=$R/
   exec 9<"$d"
-  ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
-  [ -z "$live" ] || has systemctl || die 'no systemctl; --root / writes the files and leaves the restart to you'
+  ! has flock || flock -n 9 || die 'another run is in progress; wait for it'
+  [ -z "$live" ] || has systemctl || die 'systemctl is not installed; --root / writes the files and leaves the restart to you'
   U=$R$STATE/undo
   [ ! -f "$R$STATE/undo.json" ] || die "$NAME setup install has set this node up; use that again"
 }
@@ -87,8 +87,8 @@ unit_files() {
   done | awk '!seen[$1]++' | sort | cut -d' ' -f2-
 }
 
-# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
-# only root's counts, or that of who asks, and none of a container or a pod.
+# Any process can have this name, and its arguments decide which files root runs and writes. So it must
+# belong to root or to this user, and must not run in a container or a pod.
 is_kubelet() {
   [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
   case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
@@ -101,29 +101,29 @@ running_args() {
   done
 }
 
-# The program's configuration without comments, which can end in a text within it.
+# The program's configuration without comments. A comment can also end in a quoted text.
 settings() { [ ! -f "$conf" ] || sed '/^ *#/d; s/[[:space:]]#[^\\]*//g' "$conf"; }
 
 values() { f=$1; shift; grep -ohE -e "${f}[= ]+[^ \"']+" "$@" | sed 's/^[^= ]*[= ]*//' | sort -u; }
 
-# What the kubelet has for a flag, or nothing.
+# The kubelet's value of a flag, or nothing.
 flag_value() {
   v=$(values "$1" "$tmp/written" "$tmp/pinned")
   now=$(values "$1" "$tmp/running" | tail -n 1)
   case $v in
   *"
 "*) v=$now; [ -n "$v" ] || die "$1 is set to several values; leave one" ;;
-  # Set in a place that is not known here, unless it was us and something rewrote our place.
+  # Set in an unknown place, unless this script set it and something rewrote the file.
   '') grep -qsxF "flag $1=$now" "$R$STATE/record" || v=$now ;;
   esac
   echo "${v%/}"
 }
 
-# A flag that nothing sets, or that our drop-in alone does.
+# A flag that nothing sets, or that only our drop-in sets.
 unset_elsewhere() { [ -z "$v" ] || { grep -q -e "$1" "$tmp/pinned" && ! grep -q -e "$1" "$tmp/written"; }; }
 
 look() {
-  # Our own drop-in may hold a copy of the command line, which has got other arguments since.
+  # Our drop-in may hold an old copy of the command line.
   pinned=$(grep -s '^ExecStart=.' "$R$DROPIN") || :
   echo "$pinned" >"$tmp/pinned"
   unit_files | grep -vxF "${pinned:+$DROPIN}" >"$tmp/units" || :
@@ -137,7 +137,7 @@ look() {
   } >"$tmp/written"
   running_args >"$tmp/running"
 
-  # The kubelet of this machine is not that of a tree for another.
+  # A tree for another machine has another kubelet than this one.
   for k in ${exec_start:+"$R${exec_start%% *}"} ${live:+kubelet}; do
     [ -n "$kubelet_version" ] || ! has "$k" || kubelet_version=$("$k" --version) || :
   done
@@ -158,18 +158,18 @@ look() {
     bin_dir=$v
   fi
   ! unset_elsewhere $FLAG-bin-dir || add="$add $FLAG-bin-dir=$bin_dir"
-  # From 1.26 on there is no such gate. Given twice, the flag adds up.
+  # The gate ended with 1.25. The kubelet adds up flags that are given twice.
   case $api,$(cat "$tmp/written") in
   v1,* | *KubeletCredentialProviders=[1tT]*) ;;
-  *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; take that away' ;;
+  *KubeletCredentialProviders=*) die 'the feature gate KubeletCredentialProviders is set to false; remove that' ;;
   v1alpha1,*) add="$add $GATE" ;;
   esac
-  # Kubelets without the gate do not start with it: one that we set goes.
+  # A kubelet that does not know the gate does not start: a gate that we set is removed.
   gone=''
   [ "$minor" -lt 24 ] || ! grep -qsxF "flag $GATE" "$R$STATE/record" || ! grep -qE -e "$GATE([ \"']|\$)" "$tmp/written" || gone=$GATE
   add=${add# }
   case $kconf,$bin_dir in /*,/*) ;; *) die "not an absolute path: $kconf or $bin_dir" ;; esac
-  case $kconf$bin_dir in *[!A-Za-z0-9._/+@:-]*) die "$kconf or $bin_dir has characters that the kubelet's arguments cannot hold" ;; esac
+  case $kconf$bin_dir in *[!A-Za-z0-9._/+@:-]*) die "$kconf or $bin_dir has characters that the kubelet's arguments cannot have" ;; esac
   grep -rhsv '^ *#' "$R$kconf" >"$tmp/there" || :
   if [ -d "$R$kconf" ]; then
     v=$(grep -lsE "name[\"']? *: *[\"']?$NAME([\"', }]|\$)" "$R$kconf"/*.yaml "$R$kconf"/*.yml "$R$kconf"/*.json | head -n 1)
@@ -178,7 +178,7 @@ look() {
   fi
 }
 
-# --- what it is to have ---
+# --- the new files ---
 
 record() {
   echo "$1 $2" >>"$tmp/record"
@@ -186,7 +186,7 @@ record() {
   while [ ! -d "$R$p/" ]; do echo "dir $p"; p=${p%/*}; done >>"$tmp/record"
 }
 
-# want KIND PATH [MODE]: stdin is to be its content.
+# want KIND PATH [MODE]: plans a file with stdin as its content.
 want() {
   [ ! -L "$R$2" ] || die "$2 is a symbolic link; put a file in its place"
   mkdir -p "$tmp/new${2%/*}"
@@ -206,7 +206,7 @@ images() {
     own_hosts | awk '!seen[$0]++' || :
 }
 
-# Those that the patterns above leave out.
+# Hosts that the patterns above do not cover.
 own_hosts() { grep -vE '^([^.:]+(\.distributed)?\.[^.:]+\.cr|registry[^.:]*\.[^.:]+)\.aliyuncs\.com$'; }
 
 entry() {
@@ -215,8 +215,8 @@ entry() {
   echo 'defaultCacheDuration: 0s'
 }
 
-# A CredentialProviderConfig in JSON with the provider $2 in it, or without $2 without ours; its
-# place, its other settings and all else stay as they are. uninstall.sh has the same.
+# A CredentialProviderConfig in JSON with $2 as our provider, or without ours if $2 is empty. Its place,
+# its other settings and everything else stay the same. uninstall.sh has the same function.
 json() {
   awk -v name="\"$NAME\"" -v entry="$2" '
   function no(why) { print why; exit failed = 1 }
@@ -225,7 +225,7 @@ json() {
     for (i = 1; i <= length(s); i += len) {
       rest = substr(s, i)
       if (match(rest, /^[ \t\r\n]+/)) { len = RLENGTH; continue }
-      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("no JSON: " substr(rest, 1, 20))
+      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("not JSON: " substr(rest, 1, 20))
       len = RLENGTH; t = substr(s, i, len)
       if (t ~ /^[]}]/) { if (d == 3 && list) { member[n] = member[n] more(); to[n] = i } if (d-- == 2) list = 0 }
       else if (t == "," && d == 3 && list) member[n] = member[n] more()
@@ -245,13 +245,13 @@ json() {
     else { a = to[n]; b = a + 1; if (entry != "") entry = "," gap[n] entry }
     printf "%s", substr(s, 1, a) entry substr(s, b)
   }
-  # The member of a provider that ends here, if it is not one that is made.
+  # The member of a provider that ends here, if this script does not write it.
   function more() { if (key[3] ~ /^"(name|apiVersion|matchImages|defaultCacheDuration)"$/ || before == "{") return ""; return ", " substr(s, at, end - at) }
   ' "$1"
 }
 
-# Puts our entry into a CredentialProviderConfig in block YAML, in the place of one of that name,
-# of which it keeps the settings that are not made here. Refuses what it does not surely know.
+# Puts our entry into a CredentialProviderConfig in block YAML. It replaces an entry of that name, but
+# keeps the settings that this script does not write. Refuses every other form.
 merge() {
   awk -v name=$NAME -v entry="$tmp/entry" '
   function no(why) { print "line " NR ": " why; exit failed = 1 }
@@ -290,13 +290,13 @@ merge() {
   }' "$1"
 }
 
-# Where flags go on this node, and what to write there so that all else stays as it is.
+# Finds the place of flags on this node, and changes nothing else there.
 flags() {
   var=''
   for v in EXTRA CUSTOMIZED; do ! echo "$exec_start" | grep -qE "KUBELET_${v}_ARGS([^A-Z_]|\$)" || var=KUBELET_${v}_ARGS; done
   [ -s "$tmp/units" ] || [ ! -f "$R$ACK" ] || var=KUBELET_CUSTOMIZED_ARGS
   place=''
-  # What is set last wins, an environment file over all drop-ins.
+  # The last setting wins. An environment file wins over all drop-ins.
   [ -z "$var" ] || {
     while read -r f; do ! grep -qE "^ *Environment *=(.*[ \"'])?$var=" "$R$f" || place=$f; done <"$tmp/units"
     while read -r f; do ! grep -qsE "^[[:space:]]*$var=" "$R$f" || place=$f; done <"$tmp/envfiles"
@@ -384,26 +384,26 @@ plan() {
   fi
   images >"$tmp/images"
   ! grep -nvE '^[A-Za-z0-9.*_-]([A-Za-z0-9.*_-]|\[[A-Za-z0-9-]+])*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$' "$tmp/images" ||
-    die 'that is no pattern for an image, which is a host with * in it, a port, the beginning of a path'
+    die 'that is not a pattern for an image, which is a host with * in it, a port, the beginning of a path'
   entry >"$tmp/entry"
-  # What was rendered for pods' tokens: wider patterns would open their images to the node's own login.
+  # A file for pods' tokens: with wider patterns the node's login would pull the pods' images.
   if [ -z "$match_images" ] && grep -q tokenAttributes "$tmp/there" && grep -q $NAME "$tmp/there"; then
-    echo "$kconf is for tokens of pods and stays as it is; for other hosts render it anew"
+    echo "$kconf is for tokens of pods and stays the same; for other hosts, render it again"
   else
     providers
   fi
   if ! grep -q tokenAttributes "$tmp/there" && settings | grep -qE "podIdentity[\"'\\]*: *[\"'\\]*required"; then
     cat >&2 <<END
-warning: podIdentity is required, but by $kconf the kubelet sends no tokens: pulls will fail. Put there what
+warning: podIdentity is required, but with $kconf the kubelet sends no tokens: pulls will fail. Replace it by the output of
   $bin_dir/$NAME render kubelet-config --service-accounts --kubelet-version 1.$minor
-says, run ln -s $NAME $bin_dir/$NAME-pods and restart the kubelet
+run ln -s $NAME $bin_dir/$NAME-pods and restart the kubelet
 END
   fi
   [ -z "$timer" ] || timer
   [ -z "$add$pinned$gone" ] || flags
 }
 
-# The kubelet's file with our entry.
+# Plans the kubelet's file with our entry.
 providers() {
   if [ -f "$R$kconf" ]; then
     if is_json "$R$kconf"; then
@@ -414,7 +414,7 @@ providers() {
     else
       merge "$R$kconf" >"$tmp/kconf"
     fi || {
-      tail -n 1 "$tmp/kconf" | sed 's/\(no JSON\).*/\1/' >&2
+      tail -n 1 "$tmp/kconf" | sed 's/\(not JSON\).*/\1/' >&2
       cat "$tmp/entry" >&2
       die "cannot merge into $kconf safely; add the provider above to it by hand and run this again"
     }
@@ -425,7 +425,7 @@ providers() {
   want providers "$kconf" <"$tmp/kconf"
 }
 
-# Without secrets, and without what hangs below their keys or starts in the next line.
+# Prints a file without secrets. A secret may also be below its key or start in the next line.
 mask() {
   awk '/^[ \t]*$/ { print; next } { gsub(/\/\/[^\/ ]*@/, "//***@"); match($0, /[^ -]|$/) } next_line || hide && RSTART > hide { next_line = 0; print "***"; next } { hide = 0; at = RSTART }
     match(tolower($0), /customaccesskey(secret)?|((access[-_ ]?key|secret|passw)[a-z0-9_]*|token|value)["\047\\]* *[:=]/) {
@@ -437,7 +437,7 @@ mask() {
 }
 
 show() {
-  [ ! -f "$U/list" ] || echo 'would end what a run that was killed has begun'
+  [ ! -f "$U/list" ] || echo 'would complete a run that was killed'
   [ -z "$swap" ] || echo "would install $bin_dir/$NAME (SHA-256 $sha256)"
   while read -r m path; do
     echo "would write $path (mode $m)"
@@ -445,16 +445,16 @@ show() {
     [ -f "$f" ] || f=/dev/null
     mask "$f" >"$tmp/a"
     mask "$tmp/new$path" >"$tmp/b"
-    if ! has diff; then cat "$tmp/b"; elif diff -u -L "$path" -L "$path" "$tmp/a" "$tmp/b"; then echo '(only what is masked differs)'; fi
+    if ! has diff; then cat "$tmp/b"; elif diff -u -L "$path" -L "$path" "$tmp/a" "$tmp/b"; then echo '(only masked values differ)'; fi
   done <"$tmp/plan"
 }
 
-# --- making it so ---
+# --- the changes ---
 
-# For files that are only ever replaced by rename, a link is a copy that needs no space.
+# These files are only replaced by rename, so a link is a copy that needs no space.
 twin() { rm -f "$2"; ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
 
-# Keeps what is at a path until this run, or the one after it was killed, has ended well.
+# Keeps the file at a path until this run, or the one after a killed run, has succeeded.
 save() {
   ! grep -qxF "file $1" "$U/list" || return 0
   if [ -f "$R$1" ]; then
@@ -477,7 +477,7 @@ put() {
   label "$2"
 }
 
-# The binary beside its target, and proof that it runs here and takes the configuration.
+# Puts the binary beside its target, and checks that it runs here and accepts the configuration.
 stage() {
   new=$R$bin_dir/$NAME
   if [ -n "$swap" ]; then
@@ -493,8 +493,8 @@ stage() {
     chmod 755 "$new"
   fi
   "$new" --version || die "the binary does not run in $bin_dir; is that mounted noexec?"
-  [ ! -f "$conf" ] || "$new" --config "$conf" doctor --config-only || die 'the configuration is not good; nothing was changed'
-  # Hosts in a form that only the program can read, for which the kubelet would never call it.
+  [ ! -f "$conf" ] || "$new" --config "$conf" doctor --config-only || die 'the configuration is not valid; nothing was changed'
+  # Hosts in a form that only the program reads. The kubelet would never call it for them.
   v=''
   [ ! -f "$conf" ] || [ -n "$match_images" ] ||
     v=$("$new" --config "$conf" render kubelet-config | sed -n 's/^ *- "\(.*\)"$/\1/p' | own_hosts | grep -vxF -f "$tmp/images") || :
@@ -503,7 +503,7 @@ stage() {
 
 healthz() { [ "$(fetch 2 http://127.0.0.1:10248/healthz 2>/dev/null)" = ok ]; }
 
-# Healthy; or up for ten seconds, where it did not tell its health before either.
+# Healthy; or up for ten seconds, if its health could not be read before either.
 up() {
   i=0 n=0
   while [ $i -lt 60 ]; do
@@ -552,7 +552,7 @@ apply() {
     case $path in "$kconf" | "${place:-}") true >"$U/restart" ;; esac
     put "$tmp/new$path" "$path" "$m"
   done <"$tmp/plan"
-  # Its folder may have been there, and open to others.
+  # Its folder may be older, and others may write to it.
   [ ! -f "$R$CONF" ] || v=$("$R$bin_dir/$NAME" --config "$R$CONF" doctor --config-only 2>&1) || die "$v"
   if [ -n "$timer" ] && [ ! -L "$R$LINK" ]; then
     save $LINK
@@ -610,12 +610,12 @@ main() {
   trap 'exit 1' HUP INT TERM
   look
   plan
-  # Of a run that was killed when all was done.
+  # Left by a run that was killed at its end.
   [ -n "$dry" ] || [ -f "$U/list" ] || rm -rf "$U"
   if [ ! -s "$tmp/record" ] && [ ! -f "$U/list" ]; then
     v=$(cat "$tmp/running")
     [ -z "$live" ] || case $v in '' | *$FLAG-config*) ;; *)
-      die 'the kubelet runs without the flags that are written; restart it, and see what its unit reads' ;;
+      die 'the kubelet runs without the flags in its files; restart it, and see which files its unit reads' ;;
     esac
     echo 'all is in place; nothing to do'
   elif [ -n "$dry" ]; then

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Takes back what install.sh recorded in /var/lib/aliyun-acr-credential-provider: first the kubelet's
-# flags, with a restart, then the configuration, the binary last. Run it as root.
+# Undoes what install.sh recorded in /var/lib/aliyun-acr-credential-provider: first the kubelet's flags,
+# with a restart, then the configuration, and the binary last. Run it as root.
 #
 #   uninstall.sh [--root DIR [--restart]]
-#     --root DIR   work on a tree and restart nothing, except with
-#     --restart    the tree is that of the running system
+#     --root DIR   works on the tree in DIR and restarts nothing
+#     --restart    with --root: the tree is that of the running system, so restart
 #
-# What others have written since stays; the program's configuration, if it was edited, as
-# config.yaml.edited. Where a kubelet would miss what goes, it stays, and so does all else. After a
-# run that was killed, run it again.
+# What others have written since then stays. An edited configuration of the program stays as
+# config.yaml.edited. If the kubelet would not start without a file, nothing is removed. If a run was
+# killed, run it again.
 set -eu
 umask 077
 
@@ -44,24 +44,24 @@ parse() {
     shift
   done
   live=$live$restart
-  # Nobody else may be at it; the lock ends with this process.
+  # Only one run at a time. The lock ends with this process.
   d=$R/var/lib
   [ -d "$d" ] || d=$R/
   exec 9<"$d"
-  ! has flock || flock -n 9 || die 'another run is at work here; wait for it'
+  ! has flock || flock -n 9 || die 'another run is in progress; wait for it'
   [ -z "$live" ] || [ "$(id -u)" = 0 ] || die 'run this as root'
-  [ -z "$live" ] || has systemctl || die 'no systemctl; --root / changes the files and leaves the restart to you'
+  [ -z "$live" ] || has systemctl || die 'systemctl is not installed; --root / changes the files and leaves the restart to you'
   [ ! -f "$R$STATE/undo.json" ] || die "$NAME setup install has set this node up; run $NAME setup uninstall"
   if [ ! -f "$R$STATE/record" ]; then
     rm -rf "$R$STATE"
-    die "nothing is recorded in $STATE; install.sh has done nothing here, or it is undone"
+    die "nothing is recorded in $STATE; install.sh has done nothing here, or this was done before"
   fi
 }
 
-# --- how files look without us ---
+# --- the files without our parts ---
 
-# A CredentialProviderConfig in JSON with the provider $2 in it, or without $2 without ours; its
-# place, its other settings and all else stay as they are. install.sh has the same.
+# A CredentialProviderConfig in JSON with $2 as our provider, or without ours if $2 is empty. Its place,
+# its other settings and everything else stay the same. install.sh has the same function.
 json() {
   awk -v name="\"$NAME\"" -v entry="$2" '
   function no(why) { print why; exit failed = 1 }
@@ -70,7 +70,7 @@ json() {
     for (i = 1; i <= length(s); i += len) {
       rest = substr(s, i)
       if (match(rest, /^[ \t\r\n]+/)) { len = RLENGTH; continue }
-      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("no JSON: " substr(rest, 1, 20))
+      if (!match(rest, /^"([^"\\]|\\.)*"/) && !match(rest, /^[][{}:,]/) && !match(rest, /^[-+.A-Za-z0-9]+/)) no("not JSON: " substr(rest, 1, 20))
       len = RLENGTH; t = substr(s, i, len)
       if (t ~ /^[]}]/) { if (d == 3 && list) { member[n] = member[n] more(); to[n] = i } if (d-- == 2) list = 0 }
       else if (t == "," && d == 3 && list) member[n] = member[n] more()
@@ -90,12 +90,12 @@ json() {
     else { a = to[n]; b = a + 1; if (entry != "") entry = "," gap[n] entry }
     printf "%s", substr(s, 1, a) entry substr(s, b)
   }
-  # The member of a provider that ends here, if it is not one that is made.
+  # The member of a provider that ends here, if this script does not write it.
   function more() { if (key[3] ~ /^"(name|apiVersion|matchImages|defaultCacheDuration)"$/ || before == "{") return ""; return ", " substr(s, at, end - at) }
   ' "$1"
 }
 
-# A CredentialProviderConfig without our entry, if that is in a form that is known here.
+# A CredentialProviderConfig without our entry, if it has a form that is known here.
 without_entry() {
   [ -f "$1" ] || return 0
   if is_json "$1"; then json "$1" ''; return; fi
@@ -116,7 +116,7 @@ without_entry() {
   END { for (i = 1; i <= NR; i++) if (!mine || i < first[mine] || i > last[mine]) print line[i] }' "$1"
 }
 
-# A file of flags without ours.
+# A file of flags without our flags.
 without_flags() {
   [ -f "$1" ] || return 0
   recorded flag >"$tmp/flags"
@@ -136,12 +136,12 @@ without_flags() {
   { print }' "$1"
 }
 
-# For "is that what was there before?": quotes and empty variables do not count.
+# For comparing with the file that was there before: without quotes and empty variables.
 meaning() { sed '/^\(KUBELET_[A-Z_]*=\)\{0,1\}["'\'']*$/d; s/["'\'']//g'; }
 
 label() { [ -n "$R" ] || ! has restorecon || restorecon "$1" || :; }
 
-# replace PATH with standard input, or with nothing there if that is empty
+# replace PATH: with stdin, or removes it if stdin is empty
 replace() {
   cat >"$tmp/replacement"
   if [ -s "$tmp/replacement" ]; then
@@ -156,8 +156,8 @@ replace() {
 
 # --- the kubelet ---
 
-# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
-# only root's counts, or that of who asks, and none of a container or a pod.
+# Any process can have this name, and its arguments decide which files root runs and writes. So it must
+# belong to root or to this user, and must not run in a container or a pod.
 is_kubelet() {
   [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
   case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
@@ -175,7 +175,7 @@ unit_files() {
   done | awk '!seen[$1]++' | sort | cut -d' ' -f2-
 }
 
-# Both flags, wherever install.sh looks; a line for each, with its value.
+# Both flags in all files that install.sh reads. One line each, with the value.
 written() {
   unit_files | while read -r f; do sed '/^[[:space:]]*[#;]/d' "$R$f"; done >"$tmp/unit"
   {
@@ -184,7 +184,7 @@ written() {
   } | values
 }
 
-# The same of the kubelet that runs.
+# The same for the running kubelet.
 given() {
   for p in "$R"/proc/[0-9]*; do
     if is_kubelet "$p"; then tr '\0' ' ' <"$p/cmdline"; fi
@@ -193,16 +193,16 @@ given() {
 
 values() { tr -d "\"'\\r" | grep -oE -e "$FLAG-(config|bin-dir)[=[:space:]]+[^[:space:]]+" | sed 's/[=[:space:]]\{1,\}/ /; s,/*$,,' || :; }
 
-# What a configuration of the kubelet says, without comments.
+# A configuration of the kubelet without comments.
 content() { if is_json "$1"; then cat "$1"; else sed -E 's/(^|[[:space:]])#.*//' "$1"; fi | tr -d '\r'; }
 
-# Does such a text name a provider? A path does not.
+# Whether such a text names a provider. A path does not.
 names() { grep -qE -e "(^|[^A-Za-z0-9/._-])$1([^A-Za-z0-9/._-]|\$)" "$2"; }
 
-# Is there any in the configuration that is left?
+# Whether any is left in the configuration.
 has_provider() { content "$tmp/kconf" | grep -qE "(^|[^A-Za-z])name[\"']? *:"; }
 
-# What a kubelet with these flags would not find when we are gone.
+# What a kubelet with these flags would not find after the removal.
 missed() {
   sort -ru >"$tmp/left"
   configs='' bins=''
@@ -227,9 +227,9 @@ missed() {
       ;;
     *)
       bins=1
-      # A link to the program is lost with it.
+      # A link to the program breaks when it is removed.
       for f in "$R$v"/*; do
-        # busybox's grep finds everything in an empty list.
+        # With an empty list, busybox's grep finds every line.
         if [ -s "$tmp/going" ] && readlink -f "$f" | grep -qxF -f "$tmp/going" && names "${f##*/}" "$tmp/named"; then echo "${f#"$R"}"; fi
       done
       ;;
@@ -238,10 +238,10 @@ missed() {
   case $configs,$bins in 1,) echo "any $FLAG-bin-dir" ;; ,1) echo "any $FLAG-config" ;; esac
 }
 
-# Decides what the kubelet's configuration is to be: $tmp/kconf, and whether the flags stay.
+# Decides the kubelet's new configuration, $tmp/kconf, and whether the flags stay.
 decide() {
   kconf=$(recorded providers | tail -n 1) keep_flags=''
-  # Of several that of the kubelet.
+  # If there are several, the one that the kubelet has.
   for f in $(recorded providers); do
     if { written; given; } | grep -qxF -e "$FLAG-config $f" -e "$FLAG-config ${f%/*}"; then kconf=$f; fi
   done
@@ -249,29 +249,30 @@ decide() {
   [ -n "$kconf" ] && [ -f "$R$kconf" ] || return 0
   before=$R$STATE/original$kconf
   if ! without_entry "$R$kconf" >"$tmp/kconf" || { content "$tmp/kconf" >"$tmp/named" && names $NAME "$tmp/named"; }; then
-    die "$kconf is no longer in a form that can be edited safely; take $NAME out of it by hand and run this again"
+    die "$kconf cannot be edited safely any more; remove $NAME from it by hand and run this again"
   fi
   if [ -f "$before" ] && [ "$(without_entry "$before" | tr -d '\r')" = "$(tr -d '\r' <"$tmp/kconf")" ]; then
-    # An entry of ours that was there already comes back, if its binary stays or does so, too, or nobody will look.
+    # An entry of ours that was there before comes back if its binary stays or comes back, too, or if no
+    # kubelet will read it.
     if ! grep -q "$NAME" "$before" || ! recorded file | grep -q "/$NAME\$" ||
       [ -n "$(find "$R$STATE/original" -name $NAME ! -type d)" ] || recorded flag | grep -q -e -config=; then
       cat "$before" >"$tmp/kconf"
     fi
   elif has_provider; then
     keep_flags=1
-    echo "$kconf has got other providers since; the kubelet's flags stay for them"
+    echo "$kconf now has other providers; the kubelet's flags stay for them"
   else
     true >"$tmp/kconf"
   fi
   if [ -n "$(recorded flag)" ]; then return; fi
-  # The flags are somebody else's: while it has them the kubelet must find a provider, or it does not start.
+  # Others have set the flags. With them, a kubelet that finds no provider does not start.
   [ -n "$(written; given)" ] || return 0
   if has_provider; then keep_flags=1; return; fi
   for f in "$R${kconf%/*}"/*.yaml "$R${kconf%/*}"/*.yml "$R${kconf%/*}"/*.json; do
     if [ "${kconf##*/}" = $NAME.yaml ] && [ -f "$f" ] && [ "$f" != "$R$kconf" ]; then keep_flags=1; fi
   done
   [ -n "$keep_flags" ] ||
-    die "the kubelet has flags that install.sh did not set, and $kconf would be left without a provider; take the flags --image-credential-provider-* away, restart the kubelet and run this again"
+    die "the kubelet has flags that install.sh did not set, and $kconf would be left without a provider; remove the flags --image-credential-provider-*, restart the kubelet and run this again"
 }
 
 take_flags() {
@@ -295,7 +296,7 @@ healthz() {
   [ "$(if has curl; then curl -fsS --noproxy '*' -m 2 $url; else wget -q -T 2 -O - $url; fi 2>/dev/null)" = ok ]
 }
 
-# Healthy; or up for ten seconds, where it did not tell its health before either.
+# Healthy; or up for ten seconds, if its health could not be read before either.
 up() {
   i=0 n=0
   while [ $i -lt 60 ]; do
@@ -347,16 +348,16 @@ put_back() {
 
 still_flagged() {
   die "the kubelet would not start again without $(sort -u "$tmp/missed" | paste -sd ' ' -); its settings were put back." \
-    "Who else has set its flags or providers has to change them first: $(paste -sd ' ' "$tmp/left")"
+    "Change the flags or providers that others have set first: $(paste -sd ' ' "$tmp/left")"
 }
 
-# --- all the rest ---
+# --- everything else ---
 
 remove() {
   rm -f "$R$1.new"
   if was "$1"; then
     cp -pP "$R$STATE/original$1" "$R$1.new"
-    # What root runs nobody else may write, whatever was recorded.
+    # Root runs it, so no other user may write it, whatever was recorded.
     case $1 in */$NAME) [ -L "$R$1.new" ] || chmod go-w "$R$1.new" ;; esac
     mv -f "$R$1.new" "$R$1"
     label "$1"
@@ -366,7 +367,7 @@ remove() {
   rm -f "$R$1.new"
 }
 
-# Our entry in a configuration that the kubelet had once.
+# Removes our entry from configurations that the kubelet had before.
 leave_others() {
   recorded providers | grep -vxF "$kconf" | while read -r path; do
     if [ ! -f "$R$path" ] || ! without_entry "$R$path" >"$tmp/kconf"; then continue; fi
@@ -380,7 +381,7 @@ leave_others() {
   done
 }
 
-# A configuration that somebody has changed since stays, under another name.
+# A configuration that was edited stays, under another name.
 keep_edited() {
   [ -f "$R$CONF" ] && recorded written | grep -q . || return 0
   if was $CONF && cmp -s "$R$CONF" "$R$STATE/original$CONF"; then return; fi

@@ -36,20 +36,20 @@ parse() {
     case $1 in
     --image) image=$2 ;;
     --oss) oss=$2 ;;
-    --root) R=$(cd "$2" && pwd -P) || misuse "--root $2 is no folder"; R=${R%/} ;;
+    --root) R=$(cd "$2" && pwd -P) || misuse "--root $2 is not a folder"; R=${R%/} ;;
     *) misuse "unknown option '$1'" ;;
     esac
     shift 2
   done
-  case $image in *[!A-Za-z0-9._:/@-]*) misuse "'$image' is no image" ;; esac
+  case $image in *[!A-Za-z0-9._:/@-]*) misuse "'$image' is not an image" ;; esac
 }
 
 recorded() { sed -n "s/^$1 //p" "$R$STATE/record" 2>/dev/null || :; }
 
 # --- the kubelet ---
 
-# Anybody can call a process so, and what it says of itself decides which files root runs and writes:
-# only root's counts, or that of who asks, and none of a container or a pod.
+# Any process can have this name, and its arguments decide which files root runs and writes. So it must
+# belong to root or to this user, and must not run in a container or a pod.
 is_kubelet() {
   [ "$(cat "$1/comm" 2>/dev/null)" = kubelet ] || return 1
   case $(stat -c %u "$1" 2>/dev/null) in 0 | "$(id -u)") ;; *) return 1 ;; esac
@@ -65,8 +65,8 @@ flag() {
     END { print value }'
 }
 
-# What the kubelet's configuration says of our provider: api, arg and env lines, and `unread` for
-# what is in a form that is not read here.
+# Our provider in the kubelet's configuration: lines with api, arg and env, and `unread` for a form that
+# is not read here.
 entry() {
   if is_json "$1"; then entry_of_json "$1"; else tr -d '\r' <"$1" | entry_of_yaml; fi >"$tmp/entry"
   if [ -s "$tmp/entry" ]; then cat "$tmp/entry"; elif grep -v '^ *#' "$1" | grep -qE "name.*$NAME([^A-Za-z0-9-]|\$)"; then echo unread; fi
@@ -140,17 +140,17 @@ kubelet() {
   fi
   kconf=$(flag $FLAG-config) bin_dir=$(flag $FLAG-bin-dir)
   if [ -z "$running" ]; then
-    failed flags 'no kubelet runs here, or it is not to be seen' 'systemctl start kubelet; why it ends is in journalctl -u kubelet'
+    failed flags 'this user sees no kubelet process' 'systemctl start kubelet; why it ends is in journalctl -u kubelet'
   elif [ -z "$kconf" ] || [ -z "$bin_dir" ]; then
-    failed flags "the running kubelet has not both $FLAG-config and $FLAG-bin-dir: it never runs this program" \
+    failed flags "the running kubelet is missing $FLAG-config or $FLAG-bin-dir: it never runs this program" \
       'add both, by install.sh or as README says, and restart the kubelet'
   else
     ok flags "the running kubelet has $FLAG-config=$kconf and $FLAG-bin-dir=$bin_dir"
   fi
   if [ -n "$kconf" ] && [ ! -e "$R$kconf" ]; then
-    failed flags "$kconf is not there: a kubelet that restarts now does not start" 'run install.sh again, or take the flags away'
+    failed flags "$kconf is not there: a kubelet that restarts now does not start" 'run install.sh again, or remove the flags'
   elif [ -n "$bin_dir" ] && [ ! -d "$R$bin_dir" ]; then
-    failed flags "$bin_dir is not there: a kubelet that restarts now does not start" 'run install.sh again, or take the flags away'
+    failed flags "$bin_dir is not there: a kubelet that restarts now does not start" 'run install.sh again, or remove the flags'
   fi
   [ -n "$kconf" ] || kconf=$(recorded providers | tail -n 1)
   set -- "$R$kconf"
@@ -180,32 +180,32 @@ binary() {
     failed binary "$program is not there" 'run install.sh again'
     return 1
   elif [ ! -f "$R$program" ] || [ ! -x "$R$program" ]; then
-    failed binary "$program is no executable file" "chmod 0755 $program"
+    failed binary "$program is not an executable file" "chmod 0755 $program"
     return 1
   elif ! version=$("$R$program" --version 2>&1); then
     failed binary "$program does not run here: $(echo "$version" | tail -n 1)" \
-      "see that it is for this machine ($(uname -m)) and its folder not mounted noexec; run install.sh again"
+      "it must be for this machine ($(uname -m)), and its folder must not be mounted noexec; run install.sh again"
     return 1
   fi
   sum=$(recorded sha256 | tail -n 1)
   if [ -n "$v" ] && [ "$v" != "$program" ]; then
-    failed binary "the kubelet runs $program, and install.sh has put $v" 'run install.sh again'
+    failed binary "the kubelet runs $program, but install.sh installed $v" 'run install.sh again'
   elif [ -z "$sum" ]; then
     ok binary "$program is $version; install.sh has recorded no checksum of it"
   elif [ "$(sha256sum <"$R$program" | cut -d' ' -f1)" = "$sum" ]; then
     ok binary "$program is $version, as it was installed"
   else
-    failed binary "$program ($version) is not what install.sh has put there" 'see who replaced it, and run install.sh again'
+    failed binary "$program ($version) is not the binary that install.sh installed" 'find out who replaced it, and run install.sh again'
   fi
 }
 
 installation() {
-  [ ! -f "$R$STATE/undo/list" ] || failed installation 'install.sh was ended half-way' 'run it again'
+  [ ! -f "$R$STATE/undo/list" ] || failed installation 'install.sh was killed' 'run it again'
   if [ -e "$R$config" ]; then
     v=$(stat -c %a "$R$config")
     case $v in
     *00) ok configuration "$config has mode $v" ;;
-    *) failed configuration "$config has mode $v, and is not root's alone" "chmod 600 $config" ;;
+    *) failed configuration "$config has mode $v: other users can read it" "chmod 600 $config" ;;
     esac
   fi
 }
@@ -213,9 +213,9 @@ installation() {
 timer() {
   [ -n "$(recorded file | grep -F $LINK || :)" ] || [ -L "$R$LINK" ] || return 0
   if [ ! -L "$R$LINK" ] || [ ! -f "$R$UNITS/$NAME-refresh.timer" ] || [ ! -f "$R$UNITS/$NAME-refresh.service" ]; then
-    failed timer "$NAME-refresh.timer was installed and is gone" 'run install.sh --refresh-timer again'
+    failed timer "$NAME-refresh.timer was installed, but its files are missing" 'run install.sh --refresh-timer again'
   elif ! has systemctl; then
-    failed timer 'there is no systemctl to ask' 'run this on the node itself'
+    failed timer 'systemctl is not installed' 'run this on the node itself'
   elif ! systemctl is-active --quiet $NAME-refresh.timer; then
     failed timer "$NAME-refresh.timer is not active" "systemctl start $NAME-refresh.timer"
   elif systemctl is-failed --quiet $NAME-refresh.service; then
@@ -225,9 +225,9 @@ timer() {
   fi
 }
 
-# --- what the program says ---
+# --- the program's own checks ---
 
-# The program with the kubelet's environment and arguments, and nothing of this shell's.
+# Runs the program with the kubelet's environment and arguments, without those of this shell.
 as_kubelet() (
   if [ -n "$R" ]; then
     set -- --config "$R$config" "$@"
@@ -264,7 +264,7 @@ findings() {
       for (i = 1; i <= problems; i++) out(level, what[i], remedy[what[i]])
       return
     }
-    # Of an entry only which it is: the rest is why it is no other.
+    # Of an entry only which it is: the rest is why it is not another.
     for (i = 1; i <= details && !(i > 1 && name == "entry"); i++) {
       if (detail[i] in remedy) out(level, detail[i], remedy[detail[i]])
       else if (status == "ok" || problems) out("ok", detail[i])
@@ -302,8 +302,8 @@ doctor() {
       warn "$check" "$what" "$remedy"
       case $what in 'static pods get no login: '*) tokenless="$tokenless
 ${what#static pods get no login: };" ;; esac ;;
-    # Told above already.
-    FAILED) case $check,$what in kubelet,*'runs without '*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
+    # Reported above already.
+    FAILED) case $check,$what in kubelet,*'runs without '* | kubelet,*'sees no kubelet process'*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
 $(printf '%s\n' "$report" | findings | awk '!seen[$0]++')
@@ -311,7 +311,7 @@ END
   images=${images:-$image}
 }
 
-# The login stays in this shell: no other process gets it, and no line.
+# The login stays in this shell. It is not printed, and no other process gets it.
 answer() {
   host=${1%%/*}
   asked=$1
@@ -326,7 +326,7 @@ answer() {
   user=${login%%\"*}
   if [ $code != 0 ]; then
     why=$(head -n 1 "$tmp/stderr")
-    # That the kubelet sends one is seen to above.
+    # Whether the kubelet sends one is checked above.
     case $why in
     *'has no service account token'*)
       warn answer "$host is for pods with a token of their own: not asked" 'try one by hand, see README, RRSA, pod identity'
@@ -344,16 +344,16 @@ ${why#"error: no login for $host: "};"*)
   case $answer in
   *"
 "* | '' | [!\{]* | *[!\}])
-    failed answer 'the program prints something else than one line of JSON' "see that $program is this program"
+    failed answer 'the answer of the program is not one line of JSON' "check that $program is this program"
     return ;;
   *'"auth":null'*)
-    failed answer "the program says that $host is not its own (auth is null): the kubelet pulls without a login" \
+    failed answer "the program has no login for $host (auth is null): the kubelet pulls without one" \
       "name $host in the domains of an entry in $config"
     return ;;
   esac
   case $answer,$login in
   *"\"apiVersion\":\"$api\""*,"$user"'","password":"'[!\"]*) ok answer "a login for $host as user $user, kept by the kubelet for $life" ;;
-  *) failed answer "the program's answer has no login for $host in the form of $api" "see that $program is this program" ;;
+  *) failed answer "the program's answer has no login for $host in the form of $api" "check that $program is this program" ;;
   esac
 }
 
@@ -364,20 +364,20 @@ main() {
   trap 'rm -rf "$tmp"' EXIT
   trap 'exit 1' HUP INT TERM
   [ "$(id -u)" = 0 ] ||
-    failed user "this is not root, who alone can read $CONF, what install.sh recorded and the kubelet's environment" 'run this as root'
+    failed user "this user is not root; only root can read $CONF, the record of install.sh and the kubelet's environment" 'run this as root'
   kubelet
   if binary; then
     installation
     timer
     api=${api:-$API/v1}
     doctor
-    # shellcheck disable=SC2086 # none has blanks
+    # shellcheck disable=SC2086 # none has spaces
     for i in $images; do answer "$i"; done
-    [ -n "$images" ] || failed answer 'no image was asked for, since the configuration names no host' 'run this with --image IMAGE'
+    [ -n "$images" ] || failed answer 'no image to try: the configuration has no host' 'run this with --image IMAGE'
   else
     installation
     timer
-    failed answer 'there is nobody to ask' 'see to the binary first'
+    failed answer 'the program cannot be run' 'repair the binary first'
   fi
   [ -z "$bad" ]
 }

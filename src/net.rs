@@ -1,5 +1,6 @@
 //! The wire: the only files that know reqwest and rustls, and when to try again.
 
+pub mod ahead;
 pub mod error;
 pub mod http;
 pub mod origin;

@@ -1,14 +1,8 @@
 //! A cold answer when STS and ACR are far away: no more than the round trips that must be.
 //!
-//! Round trips, each needing what the one before has brought:
-//!
-//! - TCP's handshake and TLS 1.3's, for each of the two hosts. A process that has just begun has no
-//!   session to resume, so TLS needs its one, and the address of a host is connected to once.
-//! - Each request, since it is signed with what the last answer held.
-//!
-//! The metadata service is asked too, but is on the machine itself: no distance is put in front of
-//! it. Connecting to ACR while STS still answers would hide two of the round trips of the longer
-//! ways; no HTTP client of ours connects without a request to send, so they are counted as needed.
+//! [`Identity::round_trips`] says which these are. A process that has just begun has no session to resume,
+//! so TLS needs its round trip. The metadata service is asked too, but is on the machine itself: no
+//! distance is put in front of it.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -51,7 +45,7 @@ pub fn measure(report: &mut Report, subject: &Subject) -> Result<(), Box<dyn Err
             }
         }
         let seen = subject.seen().since(before);
-        let trips = identity.calls().round_trips();
+        let trips = identity.round_trips();
         let alone = round_trip * u32::try_from(trips)?;
         let (near, far) = (median(walls_near.into_iter()), median(walls_far.into_iter()));
         let beyond = far.as_secs_f64() / alone.as_secs_f64() - 1.0;

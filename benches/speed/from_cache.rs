@@ -1,6 +1,7 @@
 //! An answer from the node's cache: what nearly every pull meets.
 
 use std::error::Error;
+use std::path::Path;
 
 use crate::ecr::Ecr;
 use crate::process::{Contestant, Program, compare};
@@ -9,6 +10,10 @@ use crate::subject::{Identity, Subject};
 
 const ROUNDS: usize = 300;
 
+/// Page faults of an answer, on amd64.
+const FAULTS: u64 = 66;
+/// Wall time of the best tenth, at most so many times that of the build of an earlier commit.
+const OVER_EARLIER: f64 = 1.05;
 /// Wall time, at most so many times `/bin/true`.
 const OVER_TRUE: f64 = 2.0;
 /// At least so many times faster than the helper.
@@ -18,6 +23,8 @@ pub fn measure(
     report: &mut Report,
     subject: &Subject,
     ecr: Option<&Ecr>,
+    noop: &Path,
+    earlier: Option<&Path>,
 ) -> Result<(), Box<dyn Error>> {
     report::section(
         "an answer from the node's cache",
@@ -41,10 +48,19 @@ pub fn measure(
     }
     let asked = ecr.map(|ecr| ecr.service.calls());
 
-    let nothing = Program::new("/bin/true");
-    let (mut nothing, mut ours) = (|| nothing.cost(), || program.cost());
-    let mut contestants: Vec<Contestant<'_>> =
-        vec![("/bin/true", &mut nothing), ("from the cache", &mut ours)];
+    let (noop, nothing) = (Program::new(noop), Program::new("/bin/true"));
+    let before = earlier.map(|path| Program { path: path.to_owned(), ..program.clone() });
+    let (mut noop, mut nothing) = (|| noop.cost(), || nothing.cost());
+    let mut ours = || program.cost();
+    let mut contestants: Vec<Contestant<'_>> = vec![
+        ("a static program that only exits", &mut noop),
+        ("/bin/true", &mut nothing),
+        ("from the cache", &mut ours),
+    ];
+    let mut before_that = || before.as_ref().ok_or("no earlier build")?.cost();
+    if earlier.is_some() {
+        contestants.push(("from the cache, by the earlier commit", &mut before_that));
+    }
     let mut helper = || ecr.ok_or("not installed")?.cost();
     if ecr.is_some() {
         contestants.push(("docker-credential-ecr-login, from its cache", &mut helper));
@@ -57,13 +73,18 @@ pub fn measure(
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
         report.calls("nor does docker-credential-ecr-login", ecr.service.calls() - asked, 0);
     }
-    let what = "wall time of /bin/true";
-    if let [nothing, ours, ..] = &costs[..] {
-        report.at_most(what, ratio(ours.median.wall, nothing.median.wall), OVER_TRUE, " ×");
+    let [_, nothing, ours, others @ ..] = &costs[..] else { return Err("a run is missing".into()) };
+    let faults = ours.median.faults;
+    report.holds("page faults", faults <= FAULTS, &format!("{faults}, limit {FAULTS}"));
+    let over = ratio(ours.median.wall, nothing.median.wall);
+    report.at_most("wall time of /bin/true", over, OVER_TRUE, " ×");
+    if let (Some(_), [earlier, ..]) = (earlier, others) {
+        let over = ratio(ours.best_tenth, earlier.best_tenth);
+        report.at_most("wall time of the earlier commit", over, OVER_EARLIER, " ×");
     }
     let what = "faster than docker-credential-ecr-login";
-    match &costs[..] {
-        [_, ours, helper] => {
+    match (ecr, others) {
+        (Some(_), [.., helper]) => {
             let faster = ratio(helper.median.wall, ours.median.wall);
             report.at_least(what, faster, UNDER_HELPER, " ×");
         }

@@ -1,10 +1,11 @@
 //! How fast and how small the program is, beside `/bin/true` and another cloud's helper.
 //!
 //! ```text
-//! cargo bench --bench speed [-- [--binary FILE] [SECTION…]]
+//! cargo bench --bench speed [-- [--binary FILE] [--against REV] [SECTION…]]
 //! ```
 //!
-//! Without `--binary` the static binary is built by `release/build.sh`. The sections are `cache`,
+//! Without `--binary` the static binary is built by `release/build.sh`. With `--against` so is that of an
+//! earlier commit, by its own script, to be run beside it. The sections are `cache`,
 //! `memory`, `cold` and `distance`; without any, all are run. What is compared is run in turn on
 //! the same machine, and limits are on ratios, so that a slow or busy machine is no excuse. Exits
 //! with 1 when a limit does not hold, or could not be looked at.
@@ -42,6 +43,7 @@ const SECTIONS: [&str; 4] = ["cache", "memory", "cold", "distance"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut binary = None;
+    let mut against = None;
     let mut sections = Vec::new();
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -49,11 +51,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             // Cargo says so to every benchmark.
             "--bench" => {}
             "--binary" => binary = Some(arguments.next().ok_or("--binary FILE")?.into()),
+            "--against" => against = Some(arguments.next().ok_or("--against REV")?),
             name if SECTIONS.contains(&name) => sections.push(argument),
             other => return Err(format!("`{other}` is none of {SECTIONS:?}").into()),
         }
     }
-    let binary: PathBuf = binary.map_or_else(build, Ok)?;
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let binary: PathBuf = binary.map_or_else(|| build(top, top), Ok)?;
+    let earlier = against.map(|revision| build_of(top, &revision)).transpose()?;
     let wanted = |name: &str| sections.is_empty() || sections.iter().any(|section| section == name);
 
     let folder = Scratch::new()?;
@@ -62,7 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut report = Report::default();
     println!("{} ({} bytes)", subject.binary.display(), fs::metadata(&subject.binary)?.len());
     if wanted("cache") {
-        from_cache::measure(&mut report, &subject, ecr.as_ref())?;
+        let noop = noop(folder.path())?;
+        from_cache::measure(&mut report, &subject, ecr.as_ref(), &noop, earlier.as_deref())?;
     }
     if wanted("memory") {
         memory::measure(&mut report, &subject)?;
@@ -83,23 +89,58 @@ fn main() -> Result<(), Box<dyn Error>> {
     exit(i32::from(!good))
 }
 
-/// The binary as it is released, for this machine.
-fn build() -> Result<PathBuf, Box<dyn Error>> {
+/// A static program that only exits.
+fn noop(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let (source, noop) = (folder.join("noop.rs"), folder.join("noop"));
+    fs::write(&source, "fn main() {}")?;
+    let target = format!("{}-unknown-linux-musl", env::consts::ARCH);
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition=2024", "-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols"]);
+    let status = rustc.args(["--target", &target, "-o"]).arg(&noop).arg(&source).status()?;
+    if status.success() { Ok(noop) } else { Err(format!("rustc: {status}").into()) }
+}
+
+/// The binary of an earlier commit.
+fn build_of(top: &Path, revision: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let git = |arguments: &[&str]| Command::new("git").current_dir(top).args(arguments).output();
+    let commit = git(&["rev-parse", "--verify", &format!("{revision}^{{commit}}")])?;
+    if !commit.status.success() {
+        return Err(format!("`{revision}` is not a commit").into());
+    }
+    let commit = String::from_utf8(commit.stdout)?.trim().to_owned();
+    let source = top.join("target/speed").join(&commit);
+    if !source.exists() {
+        fs::create_dir_all(&source)?;
+        let archive = source.join("source.tar");
+        let packed = git(&["archive", "--output", &archive.to_string_lossy(), &commit])?;
+        let unpacked =
+            Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&source).status()?;
+        if !packed.status.success() || !unpacked.success() {
+            return Err(format!("the source of {commit} cannot be had").into());
+        }
+    }
+    build(top, &source)
+}
+
+/// The binary as it is released, for this machine, from the source in a folder.
+fn build(top: &Path, source: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let arch = match env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => return Err(format!("there is no release for {other}").into()),
     };
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = top.join("target/speed");
-    let mut build = Command::new(top.join("release/build.sh"));
+    let out = source.join("target/speed");
+    let mut build = Command::new(source.join("release/build.sh"));
     // What cargo tells a benchmark is not meant for another build.
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO") && name != "CARGO_HOME" {
             build.env_remove(name);
         }
     }
-    let status = build.args(["--arch", arch, "--out"]).arg(&out).status()?;
+    build.args(["--arch", arch, "--tools"]).arg(top.join("target/tools"));
+    // What is not in a git clone has no time of its own.
+    build.env("SOURCE_DATE_EPOCH", "0");
+    let status = build.arg("--out").arg(&out).status()?;
     if !status.success() {
         return Err(format!("release/build.sh: {status}").into());
     }

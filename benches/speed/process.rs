@@ -27,6 +27,8 @@ pub struct Cost {
     pub wall: Duration,
     /// On all processors, in user mode and in the kernel.
     pub cpu: Duration,
+    /// Pages that were not there when they were first used.
+    pub faults: u64,
 }
 
 impl Program {
@@ -49,15 +51,16 @@ impl Program {
         let mut command = self.command(&self.path)?;
         command.args(&self.args).stdout(Stdio::null()).stderr(Stdio::null());
         // The process has no other children while it waits for this one.
-        let before = cpu_of_children()?;
+        let (cpu_before, faults_before) = used_by_children()?;
         let start = now();
         let status = command.spawn()?.wait()?;
         let wall = start.elapsed();
-        let cpu = cpu_of_children()?.saturating_sub(before);
+        let (cpu, faults) = used_by_children()?;
         if !status.success() {
             return Err(format!("{}: {status}", self.path.display()).into());
         }
-        Ok(Cost { wall, cpu })
+        let cpu = cpu.saturating_sub(cpu_before);
+        Ok(Cost { wall, cpu, faults: faults.saturating_sub(faults_before) })
     }
 
     /// Runs it and takes what it prints.
@@ -71,11 +74,12 @@ impl Program {
     }
 }
 
-fn cpu_of_children() -> Result<Duration, Box<dyn Error>> {
+fn used_by_children() -> Result<(Duration, u64), Box<dyn Error>> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let microseconds =
         usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    Ok(Duration::from_micros(u64::try_from(microseconds)?))
+    let faults = u64::try_from(usage.minor_page_faults())?;
+    Ok((Duration::from_micros(u64::try_from(microseconds)?), faults))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a process has no other clock to be measured by")]
@@ -152,7 +156,11 @@ fn compare_once(
     let summary = |costs: &Vec<Cost>| {
         let walls = || costs.iter().map(|cost| cost.wall);
         let cpu = median(costs.iter().map(|cost| cost.cpu));
-        Summary { median: Cost { wall: median(walls()), cpu }, best_tenth: part(walls(), 10) }
+        let faults = costs.iter().map(|cost| cost.faults).min().unwrap_or_default();
+        Summary {
+            median: Cost { wall: median(walls()), cpu, faults },
+            best_tenth: part(walls(), 10),
+        }
     };
     Ok(costs.iter().map(summary).collect())
 }

@@ -17,11 +17,14 @@ pub fn row(name: &str, cells: &[String]) {
     println!("   {name:<52}{}", cells.concat());
 }
 
-/// A row for each contestant.
+/// A row for each contestant. Best tenths are also given as parts of the first contestant's.
 pub fn costs(contestants: &[Contestant<'_>], costs: &[Summary]) {
-    row("", &["wall", "best tenth", "cpu"].map(str::to_owned));
+    row("", &["wall", "best tenth", "of the first", "cpu", "page faults"].map(str::to_owned));
+    let first = costs.first().map_or(Duration::ZERO, |first| first.best_tenth);
     for ((name, _), Summary { median, best_tenth }) in contestants.iter().zip(costs) {
-        row(name, &[ms(median.wall), ms(*best_tenth), ms(median.cpu)]);
+        let of_first = format!("{:.2} ×", ratio(*best_tenth, first));
+        let cells = [ms(median.wall), ms(*best_tenth), of_first, ms(median.cpu)];
+        row(name, &[&cells[..], &[median.faults.to_string()]].concat());
     }
 }
 

@@ -13,7 +13,7 @@ use crate::aliyun::ids::InstanceId;
 use crate::aliyun::refusal::{Sent, word};
 use crate::aliyun::rpc::{self, Action, Answer};
 use crate::aliyun::{Credentials, Hop, redact, signature};
-use crate::net::http::{Method, Request, Route};
+use crate::net::http::{Method, Request};
 use crate::secret::Secret;
 use crate::system::random;
 
@@ -241,7 +241,7 @@ pub fn personal_token(
                 headers,
                 body: None,
                 timeout,
-                route: if candidate.quick { Route::CloudQuick } else { Route::Cloud },
+                route: candidate.route(),
             }
         },
         |response| {

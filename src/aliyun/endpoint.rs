@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use crate::aliyun::ids::Region;
+use crate::net::http::Route;
 
 /// Regions for which no VPC host is listed. That does not prove that there is none, so
 /// `network: vpc` still uses the pattern; only the automatic choice leaves it out.
@@ -77,6 +78,12 @@ impl Candidate {
     #[must_use]
     pub fn host(&self) -> &str {
         self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host)
+    }
+
+    /// Which way requests to it go.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        if self.quick { Route::CloudQuick } else { Route::Cloud }
     }
 }
 

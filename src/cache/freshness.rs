@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(Rules::DEFAULT.renew_below(seconds(3600), never, 0), seconds(5));
     }
 
-    /// What README promises of a login that could not be renewed.
+    /// What docs/operations.md promises of a login that could not be renewed.
     #[test]
     fn a_login_that_should_have_been_renewed_is_kept_for_five_minutes() {
         assert_eq!(Rules::DEFAULT.stale_answer, seconds(300));

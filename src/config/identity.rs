@@ -42,6 +42,19 @@ impl TokenMode {
 }
 
 impl IdentitySource {
+    /// Who asks, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::AccessKey(_) => "an AccessKey".to_owned(),
+            Self::WorkerRole => "the worker role".to_owned(),
+            Self::Oidc(oidc) => match &oidc.role {
+                Some(role) => format!("RRSA as {role}"),
+                None => "RRSA as the role that the service account names".to_owned(),
+            },
+        }
+    }
+
     /// Whether the token of a pod, if a request has one, is the identity.
     #[must_use]
     pub fn takes_pod_tokens(&self) -> bool {

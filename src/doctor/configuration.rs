@@ -107,14 +107,7 @@ fn summary(entry: &Entry) -> String {
         Scope::Personal => "the Personal Edition of its region".to_owned(),
         Scope::Account => "every Enterprise Edition host".to_owned(),
     };
-    let who = match &entry.identity {
-        IdentitySource::AccessKey(_) => "an AccessKey".to_owned(),
-        IdentitySource::WorkerRole => "the worker role".to_owned(),
-        IdentitySource::Oidc(oidc) => match &oidc.role {
-            Some(role) => format!("RRSA as {role}"),
-            None => "RRSA as the role that the service account names".to_owned(),
-        },
-    };
+    let who = entry.identity.summary();
     let role = entry.role.as_ref().map_or(String::new(), |role| format!(", then {}", role.arn));
     format!("{}: {hosts}, by {who}{role}", entry.name)
 }

@@ -7,19 +7,23 @@
 use std::cell::OnceCell;
 use std::io::Read;
 use std::mem::ManuallyDrop;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::retry;
+use rustls::ClientConfig;
 
+use crate::net::ahead::{self, Ahead};
 use crate::net::error::{Attempt, HttpError, SetupError, innermost};
 use crate::net::origin::Origin;
 use crate::net::proxy::{self, Proxy, ProxyError};
 use crate::net::tls::{self, Trust};
+use crate::system::clock;
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 256 * 1024;
@@ -126,6 +130,11 @@ pub struct Http {
     metadata: OnceCell<ManuallyDrop<Client>>,
     quick: OnceCell<ManuallyDrop<Client>>,
     cloud: OnceCell<ManuallyDrop<Client>>,
+    /// What all clients but that for metadata trust.
+    tls: OnceCell<ClientConfig>,
+    ahead: Ahead,
+    /// The host that is connected to before there is a request for it.
+    ahead_of: OnceCell<Origin>,
 }
 
 impl Http {
@@ -140,6 +149,29 @@ impl Http {
         &self.routes
     }
 
+    /// Begins to connect to a host that requests will soon go to, in a thread of its own. Nothing is
+    /// sent, and a failure has no consequence: whoever sends a request then connects by himself. Only
+    /// the first host of a run is connected to in this way, and none through a proxy, to which
+    /// connecting is a request.
+    pub fn connect_ahead(&self, base_url: &str, route: Route) {
+        let (Some(origin), Ok(tls)) = (Origin::of(base_url), self.tls()) else { return };
+        let is_direct = matches!(self.routes.proxy_for(&origin), Ok(None));
+        if !is_direct || self.ahead_of.set(origin).is_err() {
+            return;
+        }
+        let (url, tls, ahead) = (base_url.to_owned(), tls.clone(), self.ahead.clone());
+        let connect = move || {
+            let begun = clock::instant();
+            if let Ok(client) = builder(route, tls).connector_layer(ahead.opening()).build() {
+                let _ = ManuallyDrop::new(client).head(url).send();
+                thread::sleep(ahead::USABLE.saturating_sub(begun.elapsed()));
+            }
+            ahead.close();
+        };
+        // Where no thread can be had, there is no connection ahead.
+        let _ = thread::Builder::new().spawn(connect);
+    }
+
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
@@ -149,6 +181,8 @@ impl Http {
         let attempt = self.attempt(&request)?;
         let timeout = request.timeout;
         let client = self.client(request.route)?;
+        let ahead_of = self.ahead_of.get();
+        self.ahead.want(ahead_of.is_some() && ahead_of == Origin::of(&request.url).as_ref());
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Put => client.put(&request.url),
@@ -192,30 +226,47 @@ impl Http {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let trust = if route == Route::Metadata { &Trust::default() } else { &self.routes.trust };
-        let tls = tls::client_config(trust)
-            .map_err(|error| HttpError::Setup(SetupError::Trust(error)))?;
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .http1_only()
-            .user_agent(USER_AGENT)
-            .timeout(None)
-            .connect_timeout(route.connect_timeout())
-            .tls_backend_preconfigured(tls);
-        if route != Route::Metadata {
-            let routes = self.routes.clone();
-            // What cannot be used was refused before.
-            builder = builder.proxy(reqwest::Proxy::custom(move |url| {
-                let proxy = routes.proxy_for_url(url.as_str()).ok().flatten();
-                proxy.map(|proxy| proxy.url().to_owned())
-            }));
-        }
+        let builder = match route {
+            Route::Metadata => builder(route, tls_config(&Trust::default())?),
+            Route::CloudQuick | Route::Cloud => {
+                let routes = self.routes.clone();
+                // What cannot be used was refused before.
+                let proxy = reqwest::Proxy::custom(move |url| {
+                    let proxy = routes.proxy_for_url(url.as_str()).ok().flatten();
+                    proxy.map(|proxy| proxy.url().to_owned())
+                });
+                let builder = builder(route, self.tls()?.clone()).proxy(proxy);
+                builder.connector_layer(self.ahead.taking())
+            }
+        };
         let client = builder.build().map_err(|error| setup(innermost(&error)))?;
         Ok(cell.get_or_init(|| ManuallyDrop::new(client)))
     }
+
+    fn tls(&self) -> Result<&ClientConfig, HttpError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config);
+        }
+        let config = tls_config(&self.routes.trust)?;
+        Ok(self.tls.get_or_init(|| config))
+    }
+}
+
+fn tls_config(trust: &Trust) -> Result<ClientConfig, HttpError> {
+    tls::client_config(trust).map_err(|error| HttpError::Setup(SetupError::Trust(error)))
+}
+
+fn builder(route: Route, tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .http1_only()
+        .user_agent(USER_AGENT)
+        .timeout(None)
+        .connect_timeout(route.connect_timeout())
+        .tls_backend_preconfigured(tls)
 }
 
 fn setup(detail: String) -> HttpError {

@@ -209,6 +209,20 @@ impl<'a> Node<'a> {
         Ok(self.cr.get_or_init(|| endpoint))
     }
 
+    /// Begins to connect to ACR while STS answers, where its host is known without asking anybody.
+    pub fn connect_to_cr(&self, region: Option<&Region>) {
+        let auto = matches!(self.settings.network, None | Some(endpoint::Network::Auto));
+        let chosen = !auto || self.settings.node_region.is_some() || self.region.get().is_some();
+        if self.settings.endpoints.cr.is_none() && (region.is_none() || !chosen) {
+            return;
+        }
+        let unknown = || Failure::new(Exit::Unexpected, "no region");
+        if let Ok(endpoint) = self.cr(|| region.cloned().ok_or_else(unknown)) {
+            let candidate = endpoint.current();
+            self.network.http.connect_ahead(&candidate.url, candidate.route());
+        }
+    }
+
     fn find_sts(&self, registry_region: Option<&Region>) -> Result<Endpoint, Failure> {
         if let Some(url) = &self.settings.endpoints.sts {
             return Ok(Endpoint::fixed(url));

@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 //!
+//! - [`ahead`]: ACR is connected to while STS answers, and what that costs.
 //! - [`architecture`]: which file of `src/` may know which, and the map of the files.
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
@@ -42,6 +43,7 @@
     clippy::unwrap_used
 )]
 
+mod ahead;
 mod architecture;
 mod boot_time;
 mod cache;

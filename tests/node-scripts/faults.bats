@@ -133,7 +133,7 @@ killed_and_run_again() {
     [ $n -gt 30 ]
 }
 
-@test "told to end after any step: what was there is back, or all is done" {
+@test "asked to end after any step: what was there is back, or all is done" {
     node ack
     keep
     snapshot >"$BATS_TEST_TMPDIR/before"
@@ -278,7 +278,7 @@ steps_until() {
     diff <(snapshot) "$FAKE/before"
 }
 
-@test "a binary of another architecture, and what is no binary" {
+@test "a binary of another architecture, and a file that is not a binary" {
     node ack
     snapshot >"$FAKE/before"
     cp "$PROVIDERS/1.0" "$FAKE/other"
@@ -307,13 +307,13 @@ steps_until() {
     snapshot >"$FAKE/before"
     echo 'broken: true' >"$FAKE/config.yaml"
     install_all
-    failed '`broken` is not known' 'the configuration is not good'
+    failed '`broken` is not known' 'the configuration is not valid'
     diff <(snapshot) "$FAKE/before"
     mkdir "$ROOT/etc/$name"
     cp "$FAKE/config.yaml" "$ROOT/etc/$name"
     snapshot >"$FAKE/before"
     install 1.0
-    failed 'the configuration is not good'
+    failed 'the configuration is not valid'
     diff <(snapshot) "$FAKE/before"
 }
 

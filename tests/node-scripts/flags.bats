@@ -222,7 +222,7 @@ END
     done
 }
 
-@test "a line that goes on without a blank, tabs, and blanks around an equals sign" {
+@test "a line that goes on without a space, tabs, and spaces around an equals sign" {
     for text in 'ExecStart=/usr/local/bin/kubelet --a\\\n--b' 'ExecStart = /usr/local/bin/kubelet --a --b' 'ExecStart=/usr/local/bin/kubelet\t--a\t--b'; do
         node plain
         printf "[Service]\n$text\n" >"$ROOT/etc/systemd/system/kubelet.service"
@@ -247,7 +247,7 @@ END
     [[ $(kubelet_args) != *image-credential* ]]
 }
 
-@test "flags that are written and not in force are told on the next run" {
+@test "flags that are written and not in force are reported on the next run" {
     node kubeadm-deb
     mkdir -p "$ROOT/etc/systemd/system/kubelet.service.d" "$ROOT/etc/default"
     printf '[Service]\nEnvironment="KUBELET_EXTRA_ARGS=--v=2"\n' >"$ROOT/etc/systemd/system/kubelet.service.d/20-local.conf"

@@ -126,7 +126,7 @@ untouched() {
     untouched
 }
 
-@test "refuses what is no address of a host" {
+@test "refuses what is not the address of a host" {
     for address in '' 1 1.2.3 1.2.3.4.5 1.2.3.256 1.2.3.04 01.2.3.4 1.2..3 .1.2.3 1.2.3. 0x1.2.3.4 ' 1.2.3.4' \
         1.2.3.4/32 1.2.3.4:443 0.1.2.3 0.0.0.0 224.0.0.1 255.255.255.255 1.2.3.-4 +1.2.3.4 99999999999999999999.1.1.1 169.254.1.1 \
         127.0.0.1 127.1.2.3 100.100.100.200 0:0:0:0:0:0:0:0 ::0 0:: 0000::000 ::1 ::0001 0::1 0:0:0:0:0:0:0:1 \
@@ -134,7 +134,7 @@ untouched() {
         ff02::1 fe80::1%eth0 '[fd00::1]' FD00::1 ::1.2.3.4 host.example '1.2.3.4
 5.6.7.8'; do
         run -2 configure --registry "$REGISTRY=$address"
-        [[ $output == *"is no address of a host"* ]] || { echo "$address: $output" && false; }
+        [[ $output == *"is not the address of a host"* ]] || { echo "$address: $output" && false; }
     done
     untouched
 }
@@ -147,14 +147,14 @@ untouched() {
     done
 }
 
-@test "refuses what is no host" {
+@test "refuses what is not a host" {
     label=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     long=$(printf 'aaaaaaaaa.%.0s' $(seq 26))com
     for host in '' registry Acme.example a..b .a.b a.b. -a.b a-.b a.-b a.b- a_b.c 'a b.c' 'a.b#' 10.0.0.8 a.8 "$label.com" "$long" \
         '*.aliyuncs.com' a.b:443 'a.b
 c.d'; do
         run -2 configure --registry "$host=10.0.0.8"
-        [[ $output == *"is no host name"* ]] || { echo "$host: $output" && false; }
+        [[ $output == *"is not a host name"* ]] || { echo "$host: $output" && false; }
     done
     configure --registry "${label#a}.com=10.0.0.8" --registry "${long#*.}=10.0.0.8"
 }
@@ -171,7 +171,7 @@ c.d'; do
 
 @test "refuses two addresses for one host" {
     run -2 configure --registry $REGISTRY=10.0.0.8 --auth $REGISTRY=10.0.0.9
-    [[ $output == *"$REGISTRY is given two addresses"* ]]
+    [[ $output == *"$REGISTRY has two addresses"* ]]
     untouched
 }
 
@@ -212,7 +212,7 @@ c.d'; do
     done
 }
 
-@test "marks with blanks or a carriage return after them are still the block" {
+@test "marks with spaces or a carriage return after them are still the block" {
     for end in ' ' '\t' '\r'; do
         printf '127.0.0.1 localhost\n# BEGIN aliyun-acr-credential-provider%b\n10.0.0.8 %s\n# END aliyun-acr-credential-provider%b\n' \
             "$end" $REGISTRY "$end" >"$hosts"
@@ -230,19 +230,19 @@ c.d'; do
     cmp "$root/elsewhere" "$BATS_TEST_TMPDIR/before"
 }
 
-@test "a file that is a mount of its own is told as such and stays" {
+@test "a file that is a mount is reported and stays" {
     unshare --mount true 2>/dev/null || skip 'this user may not mount'
     cp "$hosts" "$BATS_TEST_TMPDIR/mounted"
     # shellcheck disable=SC2016 # the inner shell's arguments
     run -1 unshare --mount sh -c '
         mount --bind "$1" "$2" && shift 2 && "$@"' sh "$BATS_TEST_TMPDIR/mounted" "$hosts" \
         "${shell[@]}" "$script" --root "$root" --registry $REGISTRY=10.0.0.8
-    [[ $output == *"mount of its own"*"Nothing was changed."* ]]
+    [[ $output == *"if it is a mount"*"Nothing was changed."* ]]
     cmp "$BATS_TEST_TMPDIR/mounted" "$BATS_TEST_TMPDIR/before"
     untouched
 }
 
-# With function $1 in place of the command of that name: a changed PATH is no way, since busybox's
+# With function $1 in place of the command of that name: a changed PATH does not work, because busybox's
 # shell prefers its own commands.
 configure_with() {
     # shellcheck disable=SC2016 # the inner shell's variables
@@ -253,7 +253,7 @@ configure_with() {
 @test "a file that somebody changes meanwhile is not overwritten" {
     # shellcheck disable=SC2016 # the inner shell's variables
     run -1 configure_with 'tail() { command tail "$@"; echo "10.1.1.1 late" >>"$hosts"; }'
-    [[ $output == *"was changed by somebody else"* ]]
+    [[ $output == *"was changed by another program"* ]]
     { cat "$BATS_TEST_TMPDIR/before"; echo '10.1.1.1 late'; } | cmp - "$hosts"
     [ "$(ls -A "$root/etc")" = hosts ]
 }
@@ -289,7 +289,7 @@ configure_with() {
     [[ $output == *'--root takes a folder'* ]]
 }
 
-@test "usage mistakes are told with exit 2" {
+@test "usage mistakes are reported with exit code 2" {
     for arguments in '' '--remove --registry a.b=1.2.3.4' '--registry' '--registry a.b' '--regisry a.b=1.2.3.4' 'a.b=1.2.3.4' '--root'; do
         # shellcheck disable=SC2086 # several words
         run -2 configure $arguments

@@ -95,7 +95,7 @@ END
     [ "$(grep -c '^      - ' "$ROOT/etc/kubernetes/credential-provider-config.yaml")" = 2 ]
     for pattern in 'bad pattern' https://registry.example 'registry.example:*' 'registry.example/*' '[a.example' a.example,; do
         install_all --match-images "$pattern"
-        failed 'no pattern'
+        failed 'not a pattern'
     done
 }
 
@@ -178,7 +178,7 @@ END
     grep -q v1beta1 "$ROOT/etc/kubernetes/credential-provider-config.yaml"
 }
 
-@test "a root with blanks, a relative one, a link to one, and any umask" {
+@test "a root with spaces, a relative one, a link to one, and any umask" {
     for form in 'a root' relative link; do
         for mask in 000 077; do
             node ack
@@ -206,7 +206,7 @@ END
     done
 }
 
-@test "hosts that only the program can find in the configuration are told, not forgotten" {
+@test "hosts that only the program can find in the configuration are reported, not forgotten" {
     node ack
     snapshot >"$FAKE/before"
     export FAKE_RENDER='    matchImages:
@@ -228,14 +228,14 @@ END
     exec 8<"$ROOT/var/lib"
     flock 8
     install_all 8<&-
-    failed 'another run is at work here'
+    failed 'another run is in progress'
     diff "$FAKE/before" <(snapshot)
     flock -u 8
     install_all
     succeeded
     flock 8
     uninstall 8<&-
-    failed 'another run is at work here'
+    failed 'another run is in progress'
 }
 
 @test "from a URL: only if it is not there already" {
@@ -290,7 +290,7 @@ END
     grep -q registry.acme.example:5000 "$ROOT/srv/config.d/all.yaml"
 }
 
-@test "a tree for an image: no systemctl, no running kubelet" {
+@test "a tree for an image: without systemctl and a running kubelet" {
     node ack
     rm -r "$ROOT/proc/100"
     true >"$FAKE/log"

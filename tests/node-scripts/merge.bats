@@ -76,7 +76,7 @@ other_providers() {
         for version in 1.0 2.0; do
             install $version --config "$FAKE/config.yaml"
             succeeded
-            says 'stays as it is'
+            says 'stays the same'
             [[ $output != *warning* ]]
             cmp "$FAKE/rendered" "$ROOT/$kconf"
         done

@@ -42,7 +42,7 @@ install() {
 
 install_all() { install 1.0 --config "$FAKE/config.yaml" "$@"; }
 
-# It edits what others have written, and must come to an end over all of it.
+# It edits files of others. On no file may it run for ever.
 uninstall() {
     local sh=("$UNDER")
     [ "$UNDER" != busybox ] || sh+=(sh)

@@ -226,7 +226,7 @@ also_set_by_others() {
         "without /opt/$name/bin/$name-pods"
 }
 
-@test "a timer that systemd does not know is no reason to stay" {
+@test "a timer that systemd does not know does not keep the rest" {
     node ack
     snapshot >"$FAKE/before"
     install_all --refresh-timer
@@ -259,7 +259,7 @@ also_set_by_others() {
     provider_of_others
     uninstall
     succeeded
-    says 'has got other providers since; the kubelet'
+    says 'now has other providers; the kubelet'
     [ "$(sed -n 's/.*- name: //p' "$ROOT/$kconf")" = ecr-credential-provider ]
     [ "$(ls "$ROOT/opt/$name/bin")" = ecr-credential-provider ]
     kubelet_starts
@@ -274,7 +274,7 @@ also_set_by_others() {
     snapshot >"$FAKE/before"
     true >"$FAKE/log"
     uninstall
-    failed 'would be left without a provider' "take the flags $flag-* away"
+    failed 'would be left without a provider' "remove the flags $flag-*"
     diff "$FAKE/before" <(snapshot)
     [ ! -s "$FAKE/log" ]
     sed -i 's/--image.*"/"/' "$ROOT/$args"
@@ -342,7 +342,7 @@ rewritten() {
         [ $form != sorted ] || provider_of_others
         uninstall
         succeeded
-        says 'has got other providers since'
+        says 'now has other providers'
         [ "$(grep -c name "$ROOT/$kconf")" = 1 ] || { echo "$form"; cat "$ROOT/$kconf"; false; }
         grep -q 'name.*ecr-credential-provider' "$ROOT/$kconf"
         [ $form != crlf ] || [ "$(grep -c $'\r$' "$ROOT/$kconf")" = 7 ]
@@ -359,7 +359,7 @@ rewritten() {
         snapshot >"$FAKE/before"
         true >"$FAKE/log"
         uninstall
-        failed 'no longer in a form that can be edited safely'
+        failed 'cannot be edited safely any more'
         diff "$FAKE/before" <(snapshot)
         [ ! -s "$FAKE/log" ]
         rm -rf "$ROOT" "$FAKE"
@@ -375,7 +375,7 @@ END
     install_all
     printf '{"kind": "CredentialProviderConfig", "providers": [{"name": "%s"}, ' $name >"$ROOT/$kconf"
     uninstall
-    failed 'no longer in a form that can be edited safely'
+    failed 'cannot be edited safely any more'
 }
 
 @test "an entry and a binary that were there already, the same as ours, stay" {

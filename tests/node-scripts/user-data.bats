@@ -283,7 +283,7 @@ tree() {
     done
 }
 
-@test "usage mistakes are told with exit 2" {
+@test "usage mistakes are reported with exit code 2" {
     run -2 shell "$scripts/build-user-data.sh" --sha256 $SHA256
     [[ $output == *'no --url is given'* ]]
     run -2 shell "$scripts/build-user-data.sh" --url $URL
@@ -294,14 +294,14 @@ tree() {
         [[ $output == *'error: '*'see --help'* ]]
     done
     run -2 build --hosts-args '--registry acme.example.com=300.0.0.8'
-    [[ $output == *"'300.0.0.8' is no address"* ]]
+    [[ $output == *"'300.0.0.8' is not the address"* ]]
     for word in --root --dry-run --help -h; do
         run -2 build --hosts-args "--registry acme.example.com=10.0.0.8 $word"
-        [[ $output == *"$word is nothing for a node"* ]]
+        [[ $output == *"$word is not for a node"* ]]
     done
     run -2 build --match-images "it's"
     run -1 build --config "$BATS_TEST_TMPDIR/none"
-    [[ $output == *'is no file'* ]]
+    [[ $output == *'is not a file'* ]]
     : >"$config"
     run -1 build --config "$config"
     [[ $output == *'is empty'* ]]

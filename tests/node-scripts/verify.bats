@@ -24,7 +24,7 @@ END
 100.103.7.181:443 registry
 100.118.28.44:443 registry
 END
-    # The certificate of the cloud has an instance's own domains: thus it is good for the two others.
+    # The certificate of the cloud has an instance's own domains: so it is valid for the two others.
     cat >"$FAKE/overlay.yaml" <<END
 tls: true
 accounts:
@@ -117,7 +117,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "an image is asked for as it is given, beside the hosts of the configuration" {
     verify --image "$REGISTRY/team/app:v1"
     succeeded
-    says "matchImages of $name has $REGISTRY/team/app:v1" "answer: a login for $REGISTRY"
+    says "matchImages of $name has $REGISTRY/team/app" "answer: a login for $REGISTRY"
     verify --image docker.io/library/busybox
     failed 'entry: no entry covers docker.io' 'matchImages has no pattern for docker.io/library/busybox' 'auth is null' 'in the domains of an entry'
 }
@@ -125,11 +125,11 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "the binary is missing, not executable, of another machine, or another" {
     mv "$ROOT$PROGRAM_THERE" "$FAKE/kept"
     verify
-    failed "FAILED  binary: $PROGRAM_THERE is not there; do: run install.sh again" 'FAILED  answer: there is nobody to ask'
+    failed "FAILED  binary: $PROGRAM_THERE is not there; do: run install.sh again" 'FAILED  answer: the program cannot be run'
     cp "$FAKE/kept" "$ROOT$PROGRAM_THERE"
     chmod 644 "$ROOT$PROGRAM_THERE"
     verify
-    failed "binary: $PROGRAM_THERE is no executable file; do: chmod 0755 $PROGRAM_THERE"
+    failed "binary: $PROGRAM_THERE is not an executable file; do: chmod 0755 $PROGRAM_THERE"
     echo 'no program' >"$ROOT$PROGRAM_THERE"
     chmod 755 "$ROOT$PROGRAM_THERE"
     verify
@@ -137,7 +137,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     cp "$FAKE/kept" "$ROOT$PROGRAM_THERE"
     echo more >>"$ROOT$PROGRAM_THERE"
     verify
-    failed_alone 'binary:' 'is not what install.sh has put there' 'run install.sh again'
+    failed_alone 'binary:' 'is not the binary that install.sh installed' 'run install.sh again'
     sed -i '/^sha256 /d' "$ROOT/var/lib/$name/record"
     verify
     succeeded
@@ -179,7 +179,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     # What it would give to the program is lost with it.
     broken "s|cacheDir: off|caFile: $FAKE/ca.pem|"
     verify
-    failed_alone 'flags: no kubelet runs here' 'systemctl start kubelet'
+    failed_alone 'flags: this user sees no kubelet process' 'systemctl start kubelet'
     says "answer: a login for $REGISTRY"
 }
 
@@ -196,7 +196,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "the running kubelet has no flags, though they are in its files" {
     printf %s '/usr/bin/kubelet --v=2' | tr ' ' '\0' >"$ROOT/proc/100/cmdline"
     verify
-    failed_alone "the running kubelet has not both $flag-config and $flag-bin-dir" 'restart the kubelet'
+    failed_alone "the running kubelet is missing $flag-config or $flag-bin-dir" 'restart the kubelet'
     printf '/usr/bin/kubelet\0%s-config\0/etc/kubernetes/credential-provider-config.yaml\0%s-bin-dir\0/opt/%s/bin\0' $flag $flag $name >"$ROOT/proc/100/cmdline"
     verify
     succeeded
@@ -213,7 +213,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     mkdir "$ROOT/opt/other"
     cp "$ROOT$PROGRAM_THERE" "$ROOT/opt/other"
     verify
-    failed_alone "the kubelet runs /opt/other/$name, and install.sh has put $PROGRAM_THERE"
+    failed_alone "the kubelet runs /opt/other/$name, but install.sh installed $PROGRAM_THERE"
 }
 
 @test "matchImages does not hit a configured host; the kubelet's rules count, not the look of it" {
@@ -223,7 +223,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     says "answer: a login for $REGISTRY"
     sed -i "s/name: $name/name: other/" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
     verify
-    failed "has no provider named $name"
+    failed "has no provider $name"
 }
 
 @test "a host does not resolve" {
@@ -239,26 +239,26 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "a host that answers nothing, within 100.0.0.0/8 and elsewhere" {
     answers 100.103.7.181
     verify
-    failed_alone "registry: $AUTH: 100.103.7.181 cannot be connected to at port 443; do: 100.0.0.0/8" \
-        'let the instance take over the authentication domain' 'ask by ticket to be put on the whitelist'
+    failed_alone "registry: $AUTH: 100.103.7.181 " "at port 443" 'do: 100.0.0.0/8' \
+        'the instance take over the authentication domain' 'a ticket puts you on the whitelist'
     answers 100.103.7.181 registry
     answers 100.118.28.44
     verify
-    failed_alone "storage: $OSS: 100.118.28.44 cannot be connected to" 'PrivateLink, with a CNAME record'
+    failed_alone "storage: $OSS: 100.118.28.44 " 'PrivateLink, with a CNAME record'
     leads $OSS 10.0.0.9
     verify
-    failed_alone "storage: $OSS: 10.0.0.9 cannot be connected to" 'see route, security group and proxy'
+    failed_alone "storage: $OSS: 10.0.0.9 " 'see route, security group and proxy'
 }
 
 @test "a host within 100.0.0.0/8 where something else answers" {
     for who in web stranger; do
         answers 100.103.7.181 $who
         verify
-        failed_alone 'registry: the authentication service does not answer as itself' 'let the instance take over the authentication domain' whitelist
+        failed_alone 'registry: the authentication service does not answer as itself' 'the instance take over the authentication domain' whitelist
         answers 100.103.7.181 registry
         answers 100.118.28.44 $who
         verify
-        failed_alone "storage: $OSS does not answer as itself" 'PrivateLink, with a CNAME record'
+        failed_alone 'storage: ' 'does not answer as itself' 'PrivateLink, with a CNAME record'
         answers 100.118.28.44 registry
     done
 }
@@ -266,7 +266,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "a web server in place of the registry" {
     answers 10.0.0.8 web
     verify
-    failed "FAILED  registry: $REGISTRY: " 'see what answers at this name'
+    failed "FAILED  registry: $REGISTRY: " 'see where' 'leads (DNS'
 }
 
 @test "an instance that has taken over the authentication service" {
@@ -310,7 +310,7 @@ END
 @test "no host is configured: without an image it fails, with one it asks" {
     broken '/domains:/d'
     verify
-    failed_alone 'answer: no image was asked for' 'run this with --image IMAGE'
+    failed_alone 'answer: no image to try' 'run this with --image IMAGE'
     verify --image "$REGISTRY/team/app:v1"
     succeeded
     says "answer: a login for $REGISTRY"
@@ -351,7 +351,7 @@ END
     verify
     succeeded
     says "configuration: /etc/$name/other.yaml has mode 600"
-    # What is not read is told, as well as an entry that is not found.
+    # A form that is not read is reported, and so is an entry that is not found.
     sed -i 's|"/etc/|"\\u002fetc/|' "$ROOT/etc/kubernetes/providers/10.json"
     verify
     says 'warn    kubelet: args or env of'
@@ -396,7 +396,7 @@ END
     mv "$FAKE/real" "$ROOT$PROGRAM_THERE"
 }
 
-@test "the sample of the kubelet's configuration has no line that is not ok; arguments in another form are told" {
+@test "the sample of the kubelet's configuration has no line that is not ok; arguments in another form are reported" {
     cp "$here/../../config/kubelet/credential-provider-config.v1.yaml" "$ROOT/etc/kubernetes/credential-provider-config.yaml"
     verify
     succeeded
@@ -417,10 +417,10 @@ END
     done
     for answer in '' 'hello' "$head{\"$REGISTRY\":{\"username\":\"u\",\"password\":\"p\"}}}"$'\n{}' "note $head{}}"; do
         answering "$answer"
-        failed_alone 'the program prints something else than one line of JSON'
+        failed_alone 'the answer of the program is not one line of JSON'
     done
     answering "${head}null}"
-    failed_alone "the program says that $REGISTRY is not its own (auth is null)"
+    failed_alone "the program has no login for $REGISTRY (auth is null)"
 }
 
 @test "the refresh timer: active, stopped, failed, gone" {
@@ -437,28 +437,28 @@ END
     failed_alone 'timer:' 'is not active' "systemctl start $name-refresh.timer"
     rm "$ROOT/etc/systemd/system/$name-refresh.service"
     verify
-    failed_alone 'timer:' 'was installed and is gone' 'run install.sh --refresh-timer again'
+    failed_alone 'timer:' 'was installed, but its files are missing' 'run install.sh --refresh-timer again'
 }
 
-@test "an installation that was ended half-way" {
+@test "an installation that was killed" {
     mkdir "$ROOT/var/lib/$name/undo"
     true >"$ROOT/var/lib/$name/undo/list"
     verify
-    failed_alone 'installation: install.sh was ended half-way' 'run it again'
+    failed_alone 'installation: install.sh was killed' 'run it again'
 }
 
 @test "not as root: it fails, and says what cannot be seen" {
-    [ "$(id -u)" = 0 ] || skip 'this is not root itself'
+    [ "$(id -u)" = 0 ] || skip 'this is not root'
     chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
     chmod -R a+rX "$ROOT/proc"
     chmod 777 "$TMPDIR"
     local sh=("$(command -v "$UNDER")")
     [ "$UNDER" != busybox ] || sh+=(sh)
     PATH=${PATH#"$tools":} run setpriv --reuid 65534 --regid 65534 --clear-groups env PATH="$PATH" "${sh[@]}" "$scripts/verify.sh" --root "$ROOT"
-    failed 'FAILED  user: this is not root, who alone can read' 'do: run this as root' 'FAILED  configuration:' 'ok      flags:'
+    failed 'FAILED  user: this user is not root; only root can read' 'do: run this as root' 'FAILED  configuration:' 'ok      flags:'
 }
 
-@test "a wrong use is told, with exit code 2" {
+@test "a wrong use is reported with exit code 2" {
     for arguments in --nope --image '--image a"b' '--root /nonexistent'; do
         # shellcheck disable=SC2086 # as many as there are
         run shell "$scripts/verify.sh" $arguments

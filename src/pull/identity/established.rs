@@ -22,13 +22,16 @@ pub struct Requester<'a, 'n> {
 }
 
 impl<'a> Requester<'a, '_> {
-    /// STS as this node should reach it.
+    /// STS as this node should reach it, for a call that is sent now: ACR is connected to while STS answers.
     ///
     /// # Errors
     ///
     /// See [`Node::sts`].
     pub fn sts(&self, entry: &Entry) -> Result<&'a Endpoint, Failure> {
-        self.node.sts(entry.region.as_ref().or(self.registry_region))
+        let region = entry.region.as_ref().or(self.registry_region);
+        let sts = self.node.sts(region)?;
+        self.node.connect_to_cr(region);
+        Ok(sts)
     }
 }
 

@@ -117,14 +117,14 @@ fn a_symbolic_link_and_a_directory_in_place_of_a_file() {
             fs::rename(login, &elsewhere).unwrap();
             symlink(&elsewhere, login).unwrap();
         },
-        "no regular file",
+        "not a regular file",
     );
     let node = Node::new("{}");
     node.pull(ACME);
     let [login] = &node.kept("login")[..] else { panic!("one login") };
     fs::remove_file(login).unwrap();
     fs::create_dir(login).unwrap();
-    assert!(node.pull(ACME).warnings.contains("no regular file"));
+    assert!(node.pull(ACME).warnings.contains("not a regular file"));
 }
 
 /// Before it is made, and with what is to be told of it.
@@ -139,7 +139,7 @@ fn bad_directory(make: impl Fn(&Path), says: &str) {
 
 #[test]
 fn a_directory_that_is_none_or_a_link() {
-    bad_directory(|cache| fs::write(cache, "x").unwrap(), "no directory");
+    bad_directory(|cache| fs::write(cache, "x").unwrap(), "not a directory");
     bad_directory(
         |cache| {
             fs::create_dir(cache.with_extension("real")).unwrap();
@@ -187,7 +187,7 @@ fn a_directory_that_others_use_too_is_left_as_it_is() {
                 fs::write(cache.join(others), "").unwrap();
                 fs::set_permissions(cache, fs::Permissions::from_mode(0o755)).unwrap();
             },
-            "others may look into it (mode 0755), and not all in it is this program's; give cacheDir a directory of its own",
+            "others may look into it (mode 0755), and it holds files of other programs; set cacheDir to a directory of its own",
         );
     }
     let node = Node::new("{}");

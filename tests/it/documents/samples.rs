@@ -83,7 +83,7 @@ fn doctor(overlay: &str) -> String {
     let text = text.replace(&cache, "/run/aliyun-acr-credential-provider");
     fs::write(node.config(), text).unwrap();
     let script = format!(
-        "mount -t tmpfs -o mode=755 none /etc && mkdir /etc/kubernetes {} && cp -p {} {} && cp {}/provider.yaml {} && exec {PROGRAM} doctor --image {ACME}/team/app:v1 --root {root}",
+        "mount -t tmpfs -o mode=755 none /etc && mount -t tmpfs -o mode=755 none /run && mkdir /etc/kubernetes {} && cp -p {} {} && cp {}/provider.yaml {} && exec {PROGRAM} doctor --image {ACME}/team/app:v1 --root {root}",
         config.parent().unwrap().display(),
         node.config().display(),
         config.display(),
