@@ -141,6 +141,8 @@ Usage:
         --bin-dir DIR, --kubelet-version V, --watch SECONDS, --restart, --json
   aliyun-acr-credential-provider setup uninstall | setup status [--root DIR] [--json]
       Takes back what was installed, or says what has become of it.
+  docker-credential-acr get | store | erase | list
+      The same program under another name: a credential helper for docker, podman and their like.
   aliyun-acr-credential-provider --version | --help
 
 Try it by hand:
@@ -282,8 +284,9 @@ fn unknown_word(value: &str, word: Option<&str>) -> UsageError {
     }
     if DOCKERS.contains(&value) {
         return UsageError::new(format!(
-            "`{value}` is a command of docker credential helpers, and this is a kubelet credential provider: it takes a CredentialProviderRequest on stdin"
-        ));
+            "`{value}` is a command of docker credential helpers, and this program was not called as one"
+        ))
+        .hint("link it as docker-credential-acr and call that");
     }
     let error = UsageError::new(format!("unknown command `{value}`"));
     let names = What::ALL.map(|(name, _)| name);

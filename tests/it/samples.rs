@@ -17,7 +17,7 @@ type Reader = fn(&str, &str);
 
 /// Every file and its reader; the tests in the modules use them by the same names.
 const SAMPLES: &[(&str, Reader)] = &[
-    ("callers/credential-provider-config.json", callers::read_configuration),
+    ("callers/credential-provider-config.json", callers::read_json),
     ("callers/docker-config.json", callers::read_docker_configuration),
     ("callers/kruise-config-map.yaml", callers::read_config_map),
     ("config.access-key.yaml", identities::read_configuration),

@@ -322,7 +322,7 @@ END
         "$ROOT/etc/kubernetes/credential-provider-config.yaml"
     verify
     succeeded
-    says 'v1beta1' "configuration: /etc/$name/other.yaml has mode 600"
+    says "configuration: /etc/$name/other.yaml has mode 600"
     sed -i "/args:/d; s|      - --config=.*|    env:\\n      - name: ACR_CREDENTIAL_PROVIDER_CONFIG\\n        value: /etc/$name/other.yaml|" \
         "$ROOT/etc/kubernetes/credential-provider-config.yaml"
     verify
@@ -342,7 +342,7 @@ END
         restart_kubelet
         verify
         succeeded
-        says 'v1beta1' "configuration: /etc/$name/other.yaml has mode 600"
+        says "configuration: /etc/$name/other.yaml has mode 600"
     done
     mkdir "$ROOT/etc/kubernetes/providers"
     mv "$kconf" "$ROOT/etc/kubernetes/providers/10.json"

@@ -1,15 +1,16 @@
 //! For programs other than the kubelet: docs/docker.md and docs/other-callers.md.
 
-use std::path::Path;
-
 use serde_json::Value as Json;
 use simulation::kubelet::Kubelet;
 
-/// JSON, since one of these programs reads nothing else; and what each kubelet takes as well.
-pub fn read_configuration(name: &str, text: &str) {
-    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
-        serde_json::from_str::<Json>(text).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
-    }
+/// As one of these programs reads it, which knows nothing but JSON.
+pub fn read_json(name: &str, text: &str) {
+    serde_json::from_str::<Json>(text).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+    read_configuration(name, text);
+}
+
+/// As the kubelet's library reads it, which most of them use.
+fn read_configuration(name: &str, text: &str) {
     for minor in 26..=37 {
         let config = Kubelet::release(minor).decode_config(text);
         let config = config.unwrap_or_else(|wrong| panic!("{name} for 1.{minor}: {wrong}"));
