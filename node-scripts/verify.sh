@@ -302,8 +302,8 @@ doctor() {
       warn "$check" "$what" "$remedy"
       case $what in 'static pods get no login: '*) tokenless="$tokenless
 ${what#static pods get no login: };" ;; esac ;;
-    # Told above already.
-    FAILED) case $check,$what in kubelet,*'runs without '*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
+    # Reported above already.
+    FAILED) case $check,$what in kubelet,*'runs without '* | kubelet,*'sees no kubelet process'*) ;; *) failed "$check" "$what" "${remedy:-see above}" ;; esac ;;
     esac
   done <<END
 $(printf '%s\n' "$report" | findings | awk '!seen[$0]++')
@@ -371,7 +371,7 @@ main() {
     timer
     api=${api:-$API/v1}
     doctor
-    # shellcheck disable=SC2086 # none has blanks
+    # shellcheck disable=SC2086 # none has spaces
     for i in $images; do answer "$i"; done
     [ -n "$images" ] || failed answer 'no image to try: the configuration has no host' 'run this with --image IMAGE'
   else

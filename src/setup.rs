@@ -15,6 +15,7 @@ pub mod options;
 pub mod outcome;
 pub mod plan;
 pub mod provider_file;
+pub mod rancher;
 pub mod refresh_timer;
 pub mod restart;
 pub mod spans;

@@ -7,6 +7,7 @@ use rustix::process::geteuid;
 
 use crate::aliyun::call::Network;
 use crate::cache::{Access, Cache, Scope};
+use crate::config::variables::Variables;
 use crate::config::{Config, ConfigError, Source};
 use crate::kubelet::exec_api::Request;
 use crate::net::http::{Http, Routes};
@@ -135,9 +136,8 @@ impl<'p> Session<'p> {
     pub fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
         let Self { http, clock, process, .. } = self;
         let network = Network { http, clock, deadline, journal: process.journal };
-        let machine = Machine::read();
         let Config { settings, variables, .. } = &self.config;
-        Node::new(network, settings, variables, machine, learnt(cache))
+        Node::new(network, settings, variables, Machine::read(), learnt(cache))
     }
 }
 
@@ -168,13 +168,10 @@ fn warn(config: &Config, journal: &Journal) {
 }
 
 fn routes(config: &Config) -> Routes {
-    let variables = &config.variables;
+    let Variables { https_proxy, no_proxy, certificates, .. } = &config.variables;
     Routes {
-        https_proxy: variables.https_proxy.clone(),
-        no_proxy: variables.no_proxy.clone(),
-        trust: Trust {
-            instead: variables.certificates.clone(),
-            also: config.settings.ca_file.clone(),
-        },
+        https_proxy: https_proxy.clone(),
+        no_proxy: no_proxy.clone(),
+        trust: Trust { instead: certificates.clone(), also: config.settings.ca_file.clone() },
     }
 }

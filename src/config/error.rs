@@ -42,9 +42,7 @@ impl Mistakes {
     pub fn remedy(&self) -> &'static str {
         match (self.in_file.is_empty(), self.in_environment.first()) {
             (true, Some(variable)) => variable.remedy(),
-            _ => {
-                "correct the file; it is read anew on the next pull, without a restart of the kubelet"
-            }
+            _ => "correct the file; the next pull reads it again, without a restart of the kubelet",
         }
     }
 }

@@ -164,7 +164,7 @@ impl VariableError {
             Self::NotText(name) | Self::Form { name, .. } | Self::Url { name, .. } => name,
             Self::Missing { .. } | Self::NoToken => return "set it, or unset the others",
             Self::TwoIdentities | Self::WorkerRoleOnly(_) => {
-                return "unset what is not meant, or configure an entry in acr-registry-info";
+                return "unset the variables that are not meant, or configure an entry in acr-registry-info";
             }
         };
         match known(name).map(|variable| variable.counts) {

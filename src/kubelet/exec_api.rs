@@ -185,7 +185,7 @@ mod tests {
             (b"\xfe\xff\0{\0}", "not UTF-8"),
             (b"\0{\0}", "NUL byte"),
             (b"{\0}\0", "not well formed"),
-            (b" []", "no object"),
+            (b" []", "not an object"),
         ] {
             let error = read_request(begin).unwrap_err().to_string();
             assert!(error.contains(what), "{begin:?}: {error}");

@@ -12,7 +12,7 @@ use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::plan::{Node, Plan};
 use crate::setup::refresh_timer;
 use crate::setup::restart::{not_healthy, put_back};
-use crate::setup::steps::{Change, Steps, lock, put_back_killed, unreadable};
+use crate::setup::steps::{Change, Steps, drop_copies, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::Tree;
 use crate::setup::undo::{self, Record, What};
@@ -42,6 +42,9 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         } else {
             restart = put_back_killed(&tree, &mut record)?;
         }
+    } else if !options.dry_run {
+        // Of a run that was killed when all was done.
+        drop_copies(&tree);
     }
     let node = Node::look(&tree, options, record)?;
     let plan = node.plan(&mut outcome)?;

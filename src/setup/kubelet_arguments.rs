@@ -3,11 +3,11 @@
 
 use std::io;
 
-use crate::config::yaml::{self, Node};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::flags::{BIN_DIR, CONFIG};
 use crate::setup::arguments_text::Edit;
 use crate::setup::env_file::{self, Comments};
+use crate::setup::rancher;
 use crate::setup::systemd::Systemd;
 use crate::setup::tree::Tree;
 use crate::setup::undo::own_name;
@@ -22,14 +22,6 @@ const VARIABLES: [&str; 4] =
 const ACK_FILE: &str = "/etc/kubernetes/kubelet-customized-args.conf";
 
 const KUBELET: &str = "kubelet";
-
-/// The services of k3s and RKE2, which run a kubelet of their own.
-const RANCHER: [(&str, &str); 4] =
-    [("k3s", "k3s"), ("k3s", "k3s-agent"), ("rke2", "rke2-server"), ("rke2", "rke2-agent")];
-
-/// What they use for credential providers if both are there.
-const RANCHER_CONFIG: &str = "/var/lib/rancher/credentialprovider/config.yaml";
-const RANCHER_BIN_DIR: &str = "/var/lib/rancher/credentialprovider/bin";
 
 /// What starts the kubelet of a node.
 #[derive(Debug, Clone)]
@@ -73,7 +65,7 @@ impl Launch {
             let known = if asks { Systemd::files(KUBELET) } else { None };
             return Ok(Self { service: KUBELET, kind: Kind::Unit { known }, readings });
         }
-        let there: Vec<(&'static str, &'static str)> = RANCHER
+        let there: Vec<(&'static str, &'static str)> = rancher::SERVICES
             .into_iter()
             .filter(|(_, service)| unit::fragment(tree, &unit_name(service)).is_some())
             .collect();
@@ -149,7 +141,9 @@ impl Launch {
         }
         match self.kind {
             Kind::Unit { .. } => Ok(first),
-            Kind::Rancher(product) => rancher(tree, product, &first).map_err(io::Error::other),
+            Kind::Rancher(product) => {
+                rancher::arguments(tree, product, &first).map_err(io::Error::other)
+            }
         }
     }
 
@@ -168,8 +162,8 @@ impl Launch {
         match self.kind {
             Kind::Unit { .. } => self.place_in_unit(tree, wanted, known),
             Kind::Rancher(product) => Ok(Placed {
-                path: rancher_file(product),
-                text: rancher_text(wanted),
+                path: rancher::file(product),
+                text: rancher::text(wanted),
                 variable: None,
             }),
         }
@@ -310,7 +304,8 @@ pub fn own_drop_in() -> String {
 /// Whether a file is ours as a whole.
 #[must_use]
 pub fn is_own(path: &str) -> bool {
-    path == own_drop_in() || RANCHER.iter().any(|(product, _)| path == rancher_file(product))
+    path == own_drop_in()
+        || rancher::SERVICES.iter().any(|(product, _)| path == rancher::file(product))
 }
 
 fn missing(wanted: &[String], value: &str) -> Vec<String> {
@@ -334,71 +329,6 @@ fn in_word(raw: &str, edit: &Edit) -> String {
     }
     let space = if short.ends_with('=') { "" } else { " " };
     format!("\"{short}{space}{}\"", edit.add.join(" "))
-}
-
-fn rancher_file(product: &str) -> String {
-    format!("/etc/rancher/{product}/config.yaml.d/{}", own_name("yaml"))
-}
-
-/// The plus sign adds to what other files say.
-fn rancher_text(wanted: &[String]) -> String {
-    let lines = wanted.iter().map(|flag| format!("  - {}\n", flag.trim_start_matches('-')));
-    format!("kubelet-arg+:\n{}", lines.collect::<String>())
-}
-
-/// The kubelet's arguments as k3s and RKE2 put them together, as far as files and unit say.
-fn rancher(tree: &Tree, product: &str, command: &[String]) -> Result<Vec<String>, String> {
-    let folder = format!("/etc/rancher/{product}");
-    let drop_ins = tree.names(&format!("{folder}/config.yaml.d"));
-    let drop_ins = drop_ins
-        .iter()
-        .filter(|name| [".yaml", ".yml"].iter().any(|ending| name.strip_suffix(ending).is_some()));
-    let files = std::iter::once(format!("{folder}/config.yaml"))
-        .chain(drop_ins.map(|name| format!("{folder}/config.yaml.d/{name}")));
-    let mut arguments: Vec<String> = Vec::new();
-    let mut own: Vec<String> = Vec::new();
-    for file in files {
-        let read = tree.text(&file).map_err(|error| format!("{file}: {error}"))?;
-        let document = yaml::parse(&read.unwrap_or_default());
-        let document = document.map_err(|_| format!("{file} is not YAML"))?;
-        let Some(document) = document else { continue };
-        for (key, value) in document.pairs() {
-            let texts = || texts(value).into_iter();
-            match key.name.as_str() {
-                "kubelet-arg" => arguments = texts().collect(),
-                "kubelet-arg+" => arguments.extend(texts()),
-                name if [CONFIG, BIN_DIR]
-                    .iter()
-                    .any(|flag| flag.trim_start_matches('-') == name) =>
-                {
-                    own.extend(texts().map(|text| format!("--{name}={text}")));
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut words = command.iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--kubelet-arg") {
-            Some("") => arguments.extend(words.next().cloned()),
-            Some(rest) => arguments.extend(rest.strip_prefix('=').map(str::to_owned)),
-            None if word.starts_with(CONFIG) || word.starts_with(BIN_DIR) => own.push(word.clone()),
-            None => {}
-        }
-    }
-    if own.is_empty() && tree.exists(RANCHER_CONFIG) && tree.exists(RANCHER_BIN_DIR) {
-        own = vec![format!("{CONFIG}={RANCHER_CONFIG}"), format!("{BIN_DIR}={RANCHER_BIN_DIR}")];
-    }
-    let program = command.first().cloned().unwrap_or_default();
-    let dashed = arguments.into_iter().map(|text| format!("--{}", text.trim_start_matches('-')));
-    Ok(std::iter::once(program).chain(own).chain(dashed).collect())
-}
-
-/// A list of texts, or one alone.
-fn texts(node: &Node) -> Vec<String> {
-    let one = node.scalar().into_iter();
-    let items = node.items().iter().filter_map(Node::scalar);
-    one.chain(items).map(|scalar| scalar.text.clone()).collect()
 }
 
 #[cfg(test)]

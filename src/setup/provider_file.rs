@@ -384,9 +384,18 @@ impl File {
             return Err(Unsure::Form);
         }
         let end = self.line_end(own.end);
-        let end = end + self.text.get(end..).and_then(|rest| rest.find('\n')).map_or(0, |_| 1);
-        let end = if self.text.get(end - 1..end) == Some("\n") { end } else { self.text.len() };
-        Ok(self.replaced(start..end, ""))
+        let newline = |text: &str| {
+            ["\r\n", "\n"].into_iter().find(|newline| text == *newline).map_or(0, str::len)
+        };
+        let behind = self.text.get(end..).unwrap_or_default();
+        let behind = behind.find('\n').and_then(|at| behind.get(..=at)).map_or(0, newline);
+        if behind > 0 {
+            return Ok(self.replaced(start..end + behind, ""));
+        }
+        // The last line has no newline: then the one before it had none.
+        let before = self.text.get(..start).unwrap_or_default();
+        let before = ["\r\n", "\n"].into_iter().find(|newline| before.ends_with(newline));
+        Ok(self.replaced(start - before.map_or(0, str::len)..end, ""))
     }
 
     /// One more item in brackets, at the distance of the one before it.
@@ -518,6 +527,8 @@ fn tokens_in_one_line(tokens: &TokenAttributes) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Add;
+
     use super::*;
 
     fn ours(patterns: &[&str]) -> Provider {
@@ -558,6 +569,13 @@ mod tests {
         becomes(&anchor, &format!("{anchor}  - {ENTRY}"));
         let crlf = list.replace('\n', "\r\n");
         becomes(&crlf, &format!("{list}  - {ENTRY}").replace('\n', "\r\n"));
+        let end = "# the end\r\n---\r\n";
+        becomes(
+            &format!("{crlf}{end}"),
+            &format!("{list}  - {ENTRY}").replace('\n', "\r\n").add(end),
+        );
+        let cut = list.trim_end();
+        becomes(cut, format!("{list}  - {ENTRY}").trim_end());
     }
 
     #[test]

@@ -138,11 +138,38 @@ impl<'t> Builder<'t> {
             }
             _ => return None,
         };
-        let node = Node { span: span.start..end.max(span.start), kind };
+        let start = match kind {
+            Kind::Sequence { in_brackets: false, .. } => self.dash(span.start),
+            _ => span.start,
+        };
+        let node = Node { span: start..end.max(start), kind };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
         Some(node)
+    }
+
+    /// The dash of a list's first item: the parser places a list at the indent of its key behind it.
+    fn dash(&self, place: usize) -> usize {
+        let is_dash = |text: &str| {
+            text.strip_prefix('-')
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n', '\r']))
+        };
+        if self.text.get(place..).is_some_and(is_dash) {
+            return place;
+        }
+        let mut end = place;
+        while let Some(before) = self.text.get(..end) {
+            let start = before.rfind('\n').map_or(0, |at| at + 1);
+            let line = self.text.get(start..place).unwrap_or_default();
+            let dash = start + line.len() - line.trim_start_matches(' ').len();
+            if self.text.get(dash..place).is_some_and(is_dash) {
+                return dash;
+            }
+            let Some(above) = start.checked_sub(1) else { break };
+            end = above;
+        }
+        place
     }
 
     /// How long a scalar is without what the parser takes along behind it: spaces and comments.
@@ -194,6 +221,14 @@ mod tests {
         assert_eq!(node.get("k").unwrap().items().len(), 2);
         assert_eq!(at(text, node.get("k").unwrap()), "*x");
         assert!(node.get("z").is_none());
+    }
+
+    #[test]
+    fn a_list_at_the_indent_of_its_key() {
+        let text = "- m:\n  - a # x\n  # y\n  - b\n  k: 1\n";
+        let list = parse(text).unwrap();
+        let node = list.items()[0].get("m").unwrap();
+        assert_eq!(at(text, node), "- a # x\n  # y\n  - b");
     }
 
     #[test]

@@ -212,7 +212,8 @@ impl<'t> Steps<'t> {
     }
 }
 
-fn drop_copies(tree: &Tree) {
+/// Removes the copies of a run that has ended.
+pub fn drop_copies(tree: &Tree) {
     if let Ok(place) = tree.place(&format!("{}/unfinished", undo::FOLDER)) {
         let _ = fs::remove_dir_all(place);
     }

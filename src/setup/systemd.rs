@@ -10,13 +10,13 @@ use crate::failure::{Exit, Failure};
 use crate::kubelet::process::running;
 use crate::setup::tree::Tree;
 
-/// Where the kubelet says whether it is healthy, unless it was told otherwise.
+/// Where the kubelet says whether it is healthy, if its configuration names no other port.
 const HEALTH: ([u8; 4], u16) = ([127, 0, 0, 1], 10248);
 
 /// How often as long as it is watched a kubelet may take to be healthy.
 const PATIENCE: u32 = 6;
 
-/// A systemd that may be asked and told.
+/// A systemd that may be asked and given orders.
 #[derive(Debug, Clone, Copy)]
 pub struct Systemd {
     /// How long a kubelet is watched once it is up, in seconds: longer than one that does not like
@@ -71,22 +71,22 @@ impl Systemd {
     ///
     /// If that fails.
     pub fn reload() -> Result<(), Failure> {
-        Self::told(&["daemon-reload"])
+        Self::order(&["daemon-reload"])
     }
 
     /// # Errors
     ///
     /// If that fails.
     pub fn restart(service: &str) -> Result<(), Failure> {
-        Self::told(&["restart", service])
+        Self::order(&["restart", service])
     }
 
     /// A service that is not known is stopped, too.
     pub fn stop(service: &str) {
-        let _ = Self::told(&["stop", service]);
+        let _ = Self::order(&["stop", service]);
     }
 
-    fn told(arguments: &[&str]) -> Result<(), Failure> {
+    fn order(arguments: &[&str]) -> Result<(), Failure> {
         let output = Command::new("systemctl").args(arguments).stdin(Stdio::null()).output();
         let why = match output {
             Ok(output) if output.status.success() => return Ok(()),

@@ -9,6 +9,7 @@
 //! - [`patterns`]: `matchImages` as the kubelet reads it.
 //! - [`redact`]: what is taken out of a service's words is what the plain way takes out.
 //! - [`rendered`]: what `render` writes reads back the same.
+//! - [`setup`]: a node's files keep every byte of others.
 //! - [`signature`]: percent-encoding and signatures, by other libraries.
 
 // A test may stop at the first thing that is not as it should be, and read its environment.
@@ -26,6 +27,7 @@ mod hosts;
 mod patterns;
 mod redact;
 mod rendered;
+mod setup;
 mod signature;
 
 use proptest::test_runner::Config;

@@ -139,7 +139,7 @@ fn bad_directory(make: impl Fn(&Path), says: &str) {
 
 #[test]
 fn a_directory_that_is_none_or_a_link() {
-    bad_directory(|cache| fs::write(cache, "x").unwrap(), "no directory");
+    bad_directory(|cache| fs::write(cache, "x").unwrap(), "not a directory");
     bad_directory(
         |cache| {
             fs::create_dir(cache.with_extension("real")).unwrap();
