@@ -58,14 +58,14 @@ check_url() {
     esac
 }
 
-# Refuses an AccessKey anywhere in file $1, comments included. It searches for text, so the form of the
-# file does not matter. It also refuses what hides text from the search: letters written as numbers, and
-# names that continue in the next line. UTF-16 hides nothing.
+# Refuses what looks like an AccessKey anywhere in file $1, comments included. It is a search for
+# text, so that it holds in every form of the file; what hides text from it is refused as well:
+# letters written as numbers, and names that go on in the next line. Two bytes for a letter hide nothing.
 refuse_access_key() {
     for pattern in 'customAccessKey' '(ALIBABA_?CLOUD|ALICLOUD|ALIYUN)_(ACCESS_?KEY|SECRET|SECURITY_TOKEN)' \
         'access[-_ ]?key[-_ ]?(id|secret)' \
         '(LTAI|STS\.)[0-9A-Za-z]{12}' '\\(u00|U000000|x)[4-7][0-9A-Fa-f]' "\\\\$cr?\$"; do
-        # Only the number of the line: the line may have the secret in it.
+        # The line's number alone: the line may hold the secret.
         line=$(LC_ALL=C tr -d '\000' <"$1" | LC_ALL=C grep -aniE -m 1 -e "$pattern" | cut -d: -f1)
         [ -n "$line" ] || continue
         case $pattern in

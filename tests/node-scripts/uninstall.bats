@@ -465,7 +465,7 @@ END
     node ack
     run shell "$scripts/uninstall.sh" --help
     succeeded
-    says 'Takes back what install.sh recorded' '--root DIR'
+    says 'Undoes what install.sh recorded' '--root DIR'
     install_all
     snapshot >"$FAKE/before"
     for arguments in --purge word --root '--root /nonexistent'; do
