@@ -6,7 +6,7 @@ t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 cd "$t"
 for p in skopeo=1.9.3+ds1-1+b10 docker.io=20.10.24+dfsg1-1+deb12u1+b6 libgpgme11 libassuan0; do
-  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not to be had here"; exit 2; }
+  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not available here"; exit 2; }
 done
 for f in *.deb; do dpkg -x "$f" root; done
 python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --target py docker==7.2.0

@@ -5,7 +5,7 @@ want=1:1.35.0-4+deb12u1+b1
 t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 cd "$t"
-apt-get download -qq "busybox-static=$want" 2>/dev/null || { echo "Debian's busybox-static $want is not to be had here"; exit 2; }
+apt-get download -qq "busybox-static=$want" 2>/dev/null || { echo "Debian's busybox-static $want is not available here"; exit 2; }
 dpkg -x busybox-static_*.deb root
 echo "busybox-static $(dpkg-deb -f busybox-static_*.deb Version), $(curl --version | cut -d' ' -f1,2 | head -n 1)"
 cat > try.py <<'P'

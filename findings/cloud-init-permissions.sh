@@ -5,7 +5,7 @@ want=22.4.2-1+deb12u4
 t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 cd "$t"
-apt-get download -qq "cloud-init=$want" 2>/dev/null || { echo "Debian's cloud-init $want is not to be had here"; exit 2; }
+apt-get download -qq "cloud-init=$want" 2>/dev/null || { echo "Debian's cloud-init $want is not available here"; exit 2; }
 dpkg -x cloud-init_*.deb root
 python3 -m pip install -qqq --disable-pip-version-check --root-user-action=ignore --target py \
   PyYAML==6.0.2 requests==2.32.5 configobj==5.0.9 jinja2==3.1.6 jsonschema==4.17.3

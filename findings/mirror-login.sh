@@ -1,12 +1,13 @@
 #!/bin/sh
 # A mirror that asks for a login: whose login does it get from containerd, and whose from skopeo? Needs root for containerd.
 set -eu
+[ "$(id -u)" = 0 ] || { echo "containerd needs root"; exit 2; }
 t=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid"; wait; rm -rf "$t"' EXIT
 cd "$t"
 for p in containerd=1.6.20~ds1-1+deb12u3 skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0; do
-  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not to be had here"; exit 2; }
+  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not available here"; exit 2; }
 done
 for f in *.deb; do dpkg -x "$f" root; echo "$(dpkg-deb -f "$f" Package) $(dpkg-deb -f "$f" Version)"; done
 cat > config.toml <<C
@@ -69,7 +70,9 @@ def run(who, command, **env):
 os.makedirs(f"hosts/{registry}")
 with open(f"hosts/{registry}/hosts.toml", "w") as f:
     f.write(f'server = "http://{registry}"\n[host."http://{mirror}"]\ncapabilities = ["pull", "resolve"]\n')
-while not os.path.exists("c.sock"):
+for _ in range(150):
+    if os.path.exists("c.sock"):
+        break
     time.sleep(0.2)
 containerd = run("containerd", ["root/usr/bin/ctr", "-a", here + "/c.sock", "content", "fetch", "--hosts-dir", "hosts",
                                 "--user", "registry-user:secret", image])

@@ -5,7 +5,7 @@ t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 cd "$t"
 for p in skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0; do
-  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not to be had here"; exit 2; }
+  apt-get download -qq "$p" 2>/dev/null || { echo "Debian's $p is not available here"; exit 2; }
 done
 for f in *.deb; do dpkg -x "$f" root; done
 echo "skopeo $(dpkg-deb -f skopeo_*.deb Version)"

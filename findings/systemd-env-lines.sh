@@ -7,7 +7,7 @@ t=$(mktemp -d)
 trap 'rm -rf "$t"' EXIT
 cd "$t"
 for p in systemd libsystemd-shared; do
-  apt-get download -qq "$p=$want" 2>/dev/null || { echo "Debian's $p $want is not to be had here"; exit 2; }
+  apt-get download -qq "$p=$want" 2>/dev/null || { echo "Debian's $p $want is not available here"; exit 2; }
 done
 for f in *.deb; do dpkg -x "$f" root; done
 mkdir -p home/.config/environment.d
