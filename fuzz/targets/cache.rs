@@ -12,13 +12,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::{Access, Cache, Key, Kind, Made};
-use aliyun_acr_credential_provider::system::clock::since_boot;
-use aliyun_acr_credential_provider::system::go_duration;
-use aliyun_acr_credential_provider::system::environment::Environment;
-use aliyun_acr_credential_provider::system::log::Journal;
 use aliyun_acr_credential_provider::kubelet::exec_api::{self, Request};
 use aliyun_acr_credential_provider::pull::fast_path;
 use aliyun_acr_credential_provider::pull::run_history;
+use aliyun_acr_credential_provider::system::clock::since_boot;
+use aliyun_acr_credential_provider::system::environment::Environment;
+use aliyun_acr_credential_provider::system::go_duration;
+use aliyun_acr_credential_provider::system::log::Journal;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -94,8 +94,8 @@ fuzz_target!(|input: &[u8]| {
     let login = body(login);
     let begun = since_boot();
     let cache = Cache::new(place.directory.clone(), scope(), Access::Glance, &journal);
-    if let Some(login) = fast_path::from_cache(HOST, place.request.pod(), &cache) {
-        let answer = exec_api::response(&place.request, Some((HOST, &login)));
+    if let Some(served) = fast_path::from_cache(HOST, place.request.pod(), &cache) {
+        let answer = exec_api::response(&place.request, Some((HOST, &served)));
         let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
         assert_eq!(answer["cacheKeyType"], "Registry");
         let auth = answer["auth"].as_object().expect("auth");

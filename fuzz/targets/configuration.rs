@@ -4,11 +4,11 @@
 
 #![no_main]
 
-use aliyun_acr_credential_provider::config::{Config, ConfigError, Mistakes, Scope, yaml};
-use aliyun_acr_credential_provider::system::environment::Environment;
 use aliyun_acr_credential_provider::aliyun::registry_host::is_host_and_port;
+use aliyun_acr_credential_provider::config::{Config, ConfigError, Mistakes, Scope, yaml};
 use aliyun_acr_credential_provider::render::config_map;
 use aliyun_acr_credential_provider::render::kubelet_config::{self, Options};
+use aliyun_acr_credential_provider::system::environment::Environment;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -7,10 +7,12 @@
 
 use std::net::Ipv6Addr;
 
-use aliyun_acr_credential_provider::aliyun::ids::{InstanceId, OidcProviderArn, Region, RoleArn, is_account_id, is_role_name};
+use aliyun_acr_credential_provider::aliyun::ids::{
+    InstanceId, OidcProviderArn, Region, RoleArn, is_account_id, is_role_name,
+};
+use aliyun_acr_credential_provider::aliyun::registry_host::{RegistryHost, is_host_and_port};
 use aliyun_acr_credential_provider::config::check_base_url;
 use aliyun_acr_credential_provider::pull::image::registry_host;
-use aliyun_acr_credential_provider::aliyun::registry_host::{RegistryHost, is_host_and_port};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

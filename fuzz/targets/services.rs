@@ -6,7 +6,9 @@
 
 #![no_main]
 
-use aliyun_acr_credential_provider::aliyun::acr::{EnterpriseToken, InstanceEndpoints, InstancePage, Login, PersonalAnswer};
+use aliyun_acr_credential_provider::aliyun::acr::{
+    EnterpriseToken, InstanceEndpoints, InstancePage, Login, PersonalAnswer,
+};
 use aliyun_acr_credential_provider::aliyun::call::Verdict;
 use aliyun_acr_credential_provider::aliyun::challenge::Challenge;
 use aliyun_acr_credential_provider::aliyun::refusal::{self, Sent};
@@ -71,12 +73,8 @@ fuzz_target!(|input: &[u8]| {
                 }
                 assert!(!credentials.access_key_secret.is_empty());
                 assert!(credentials.security_token.as_ref().is_some_and(|token| !token.is_empty()));
-                session
-                    .about
-                    .arn
-                    .iter()
-                    .chain(&session.about.expires)
-                    .for_each(|text| one_line(text));
+                let about = [session.about.arn(), session.about.expires()];
+                about.iter().flatten().for_each(|text| one_line(text));
             }
         }
         b'd' => {

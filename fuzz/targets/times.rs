@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use aliyun_acr_credential_provider::system::go_duration::{format_go, parse_go};
 use aliyun_acr_credential_provider::kubelet::versions::Release;
 use aliyun_acr_credential_provider::net::http::http_date;
+use aliyun_acr_credential_provider::system::go_duration::{format_go, parse_go};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -37,10 +37,13 @@ fn entry() -> impl Strategy<Value = Map<String, Value>> {
         0..3,
     );
     let identity = (0..4, role(), "[a-z0-9-]{1,12}", any::<bool>());
-    let assumed = prop::option::of((role(), prop::option::of("[a-zA-Z0-9_+=,.@:/-]{2,12}")));
+    let assumed = prop::option::of((
+        role(),
+        prop::option::of("[a-zA-Z0-9_+=,@:/-](\\.?[a-zA-Z0-9_+=,@:/-]){1,6}"),
+    ));
     let rest = (
         prop::option::of(900u32..=43_200),
-        prop::option::of("[a-zA-Z0-9.@_-]{2,12}"),
+        prop::option::of("[a-zA-Z0-9@_-](\\.?[a-zA-Z0-9@_-]){1,6}"),
         any::<bool>(),
         any::<bool>(),
     );
