@@ -294,7 +294,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     printf '10.0.0.8 %s\n10.0.0.8 img.acme.example\n' $vpc >>"$ROOT/etc/hosts"
     verify
     says "storage: ${OSS/.aliyuncs/-internal.aliyuncs} does not resolve" \
-        'FAILED  storage: img.acme.example: the bucket of its layers is not known by its name; do: name the bucket'
+        'FAILED  storage: the name img.acme.example does not say which bucket has the layers; do: name the bucket'
 }
 
 @test "the cloud refuses: the program's own first line and hint" {
@@ -302,9 +302,9 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     roles: {acr-puller: {trust: {Version: "1", Statement: []}}}
 END
     verify
-    failed 'FAILED  role: AssumeRole of acs:ram::2000000000000002:role/acr-puller by the worker role' \
-        "FAILED  answer: the program gives no login for $REGISTRY/verify (exit code 4): error: no login for $REGISTRY: AssumeRole"
-    [[ $(grep '^FAILED  answer' <<<"$output") == *NoPermission*'; do: let it name the ARN of the worker role'*'under Principal.RAM'* ]]
+    failed 'FAILED  role: NoPermission from AssumeRole of acs:ram::2000000000000002:role/acr-puller by the worker role' \
+        "FAILED  answer: the program gives no login for $REGISTRY/verify (exit code 4): error: no login for $REGISTRY: NoPermission from AssumeRole"
+    [[ $(grep '^FAILED  answer' <<<"$output") == *NoPermission*'; do: add the ARN of the worker role'*'to `Principal.RAM`'* ]]
 }
 
 @test "no host is configured: without an image it fails, with one it asks" {
