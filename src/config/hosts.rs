@@ -1,7 +1,7 @@
 //! `domains`: the hosts that an entry names, each of the form and the edition that the entry is for.
 
 use crate::aliyun::ids::Region;
-use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, without_port};
+use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, may_be_personal, without_port};
 use crate::config::diagnostics::notes::{Note, Notes, quotable};
 use crate::config::file::{Section, Written};
 
@@ -33,14 +33,7 @@ fn wrong(host: &str, is_personal: bool) -> Option<String> {
         let lower = host.to_ascii_lowercase();
         return Some(format!("; images name hosts in lower case: write `{}`", quotable(&lower)));
     }
-    let name = without_port(host);
-    let of_personal = match RegistryHost::parse(name) {
-        Some(RegistryHost::Personal { .. } | RegistryHost::PersonalInstance { .. }) => true,
-        Some(_) => false,
-        // The host without a region is of Personal Edition, too.
-        None => name == "registry.aliyuncs.com",
-    };
-    match (of_personal, is_personal) {
+    match (may_be_personal(host), is_personal) {
         (false, true) => {
             Some(", which is not a Personal Edition host, but `instanceId` is left out".to_owned())
         }

@@ -133,7 +133,7 @@ impl State {
                 *connection = Connection::Open(open);
                 Poll::Ready("open".into())
             }
-            // Who has a request connects by himself, and learns of it.
+            // The client with the request then connects itself, and reports the error.
             Poll::Ready(Err(error)) => {
                 self.kept = None;
                 Poll::Ready(error)
