@@ -53,6 +53,9 @@ pub enum Denied {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
     pub exit: Exit,
+    /// What the service called its refusal. It stands before all else in the first line.
+    #[serde(default)]
+    pub code: Option<String>,
     pub message: String,
     pub causes: Vec<String>,
     pub hint: Option<String>,
@@ -71,6 +74,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
+            code: None,
             message: message.into(),
             causes: Vec::new(),
             hint: None,
@@ -99,6 +103,13 @@ impl Failure {
         self
     }
 
+    /// The first line, without `error:`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let code = self.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
+        format!("{code}{}", self.message)
+    }
+
     /// Says for which registry there is no login.
     #[must_use]
     pub fn for_host(mut self, host: &str) -> Self {
@@ -109,7 +120,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", line(&self.message))?;
+        write!(f, "error: {}", line(&self.text()))?;
         for cause in self.causes.iter().take(3) {
             write!(f, "\ncaused by: {}", line(cause))?;
         }

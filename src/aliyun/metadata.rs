@@ -49,7 +49,7 @@ pub enum Kind {
     #[error("HTTP 404: {0}")]
     NotFound(String),
     /// The role document says something other than `Success`.
-    #[error("the role document says Code `{0}`, not `Success`")]
+    #[error("the role document has this Code, not `Success`")]
     NotSuccess(String),
     #[error("the answer is not a {0}")]
     Malformed(&'static str),

@@ -129,7 +129,7 @@ impl<'a> Node<'a> {
             Kind::NotFound(_) => failure.hint(
                 "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or use RRSA or an AccessKey",
             ),
-            Kind::NotSuccess(_) => failure
+            Kind::NotSuccess(code) => Failure { code: Some(code.clone()), ..failure }
                 .hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),
             Kind::HardenedOnly(_) => failure.hint(
                 "unset ALIBABA_CLOUD_IMDSV1_DISABLED, or enable hardened mode on the instance",

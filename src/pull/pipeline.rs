@@ -36,7 +36,7 @@ pub fn provide(
     if let Some(failure) = served.as_ref().and_then(|served| served.stale.as_ref()) {
         node.network.journal.warn(format!(
             "the login of {host} was not renewed and the old one answers for now: {}",
-            failure.message
+            failure.text()
         ));
     }
     Ok(served.map(|served| served.login))

@@ -72,7 +72,7 @@ impl Run {
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             request_ids,
         });
-        let message = failure.map(|failure| failure.message.clone());
+        let message = failure.map(Failure::text);
         let (host, hops) = (host.to_owned(), hops.collect());
         Self { time, host, outcome, message, warnings: Vec::new(), hops }
     }
