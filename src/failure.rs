@@ -51,6 +51,7 @@ pub enum Denied {
 
 /// No answer, and why. Holds no secret, so that it can be kept for others who ask the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[must_use]
 pub struct Failure {
     pub exit: Exit,
     /// What the service called its refusal. It stands before all else in the first line.
@@ -70,7 +71,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -84,34 +84,29 @@ impl Failure {
         }
     }
 
-    #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says that it may pass.
-    #[must_use]
     pub fn passing(mut self) -> Self {
         self.may_pass = true;
         self
     }
 
     /// The first line, without `error:`.
-    #[must_use]
     pub fn text(&self) -> String {
         let code = self.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
         format!("{code}{}", self.message)
     }
 
     /// Says for which registry there is no login.
-    #[must_use]
     pub fn for_host(mut self, host: &str) -> Self {
         self.message = format!("no login for {host}: {}", self.message);
         self

@@ -129,7 +129,6 @@ impl From<Answer<PersonalAnswer>> for Login {
 
 impl InstancePage {
     /// The id of the instance with exactly this name, as the service wrote it.
-    #[must_use]
     pub fn id_of(&self, name: &str) -> Option<&str> {
         let mut instances = self.instances.iter().flatten();
         instances.find(|it| it.instance_name == name).map(|it| it.instance_id.as_str())
@@ -138,7 +137,6 @@ impl InstancePage {
 
 impl InstanceEndpoints {
     /// The hosts of all its endpoints.
-    #[must_use]
     pub fn domains(self) -> Vec<String> {
         let domains = self.endpoints.into_iter().filter_map(|endpoint| endpoint.domains);
         domains.flatten().filter_map(|domain| domain.domain).collect()

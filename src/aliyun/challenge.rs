@@ -21,7 +21,6 @@ pub struct Challenge {
 
 impl Challenge {
     /// What an answer says; only that of a 401 is believed.
-    #[must_use]
     pub fn of(response: &Response) -> Self {
         let said = response.www_authenticate.iter().filter(|_| response.status == 401);
         let said = said.map(String::as_str).find(|said| bearer(said).is_some());

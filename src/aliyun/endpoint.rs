@@ -75,13 +75,11 @@ pub struct Candidate {
 
 impl Candidate {
     /// `host[:port]`, for messages.
-    #[must_use]
     pub fn host(&self) -> &str {
         self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host)
     }
 
     /// Which way requests to it go.
-    #[must_use]
     pub fn route(&self) -> Route {
         if self.quick { Route::CloudQuick } else { Route::Cloud }
     }
@@ -99,14 +97,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The one place that an override names.
-    #[must_use]
     pub fn fixed(base_url: &str) -> Self {
         Self::of([base_url.trim_end_matches('/').to_owned()])
     }
 
     /// STS in the node's region. `vpc_resolves` says whether this is a cloud node, where a VPC
     /// host can be expected to resolve.
-    #[must_use]
     pub fn sts(region: Option<&Region>, network: Network, vpc_resolves: bool) -> Self {
         let Some(region) = region else {
             return Self::of([https(STS_GLOBAL)]);
@@ -122,7 +118,6 @@ impl Endpoint {
 
     /// The Container Registry API in the instance's region. `same_region` says whether the node
     /// is known to be in it too.
-    #[must_use]
     pub fn cr(region: &Region, network: Network, same_region: bool) -> Self {
         let vpc = https(&format!("cr-vpc.{region}.aliyuncs.com"));
         let public = vec![https(&format!("cr.{region}.aliyuncs.com"))];
@@ -131,7 +126,6 @@ impl Endpoint {
     }
 
     /// The candidate to use now.
-    #[must_use]
     pub fn current(&self) -> &Candidate {
         self.candidates.get(self.passed.get()).unwrap_or(&self.last)
     }
@@ -147,7 +141,6 @@ impl Endpoint {
     }
 
     /// The hosts that could not be connected to.
-    #[must_use]
     pub fn given_up(&self) -> Vec<&str> {
         self.candidates.iter().take(self.passed.get()).map(Candidate::host).collect()
     }

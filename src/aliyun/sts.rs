@@ -54,13 +54,11 @@ pub struct About {
 
 impl About {
     /// `acs:ram::<account>:assumed-role/<role>/<session name>`.
-    #[must_use]
     pub fn arn(&self) -> Option<String> {
         self.clear(self.arn.as_deref())
     }
 
     /// When it ends, by the service's clock.
-    #[must_use]
     pub fn expires(&self) -> Option<String> {
         self.clear(self.expires.as_deref())
     }
@@ -95,7 +93,6 @@ struct SessionCredentials {
 
 impl Session {
     /// The session in an answer; what was sent for it does not come back in the words about it.
-    #[must_use]
     pub fn of(answer: Answer<SessionAnswer>, sent: &[&Secret]) -> Self {
         let SessionAnswer { credentials, assumed_role_user } = answer.value;
         let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =

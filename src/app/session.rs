@@ -64,7 +64,6 @@ impl<'p> Found<'p> {
     }
 
     /// The login of a host from the node's cache, if that has a fresh one.
-    #[must_use]
     pub fn cached_login(&self, host: &str, pod: Pod<'_>) -> Option<Login> {
         let (source, environment) = (self.source.as_ref(), self.process.environment);
         fast_path::login(host, pod, source, environment, is_root(), self.scope.as_ref()?)
@@ -120,13 +119,11 @@ impl<'p> Session<'p> {
     }
 
     /// The deadline of a pull that began at this instant.
-    #[must_use]
     pub fn deadline(&self, start: Instant) -> Deadline {
         Deadline::new(start, self.config.settings.timeout)
     }
 
     /// The deadline of a pull that begins now.
-    #[must_use]
     pub fn deadline_from_now(&self) -> Deadline {
         self.deadline(clock::instant())
     }
@@ -140,7 +137,6 @@ impl<'p> Session<'p> {
     }
 }
 
-#[must_use]
 pub fn is_root() -> bool {
     geteuid().is_root()
 }

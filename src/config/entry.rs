@@ -44,13 +44,11 @@ pub struct EntryKeys {
 }
 
 impl EntryKeys {
-    #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.keys.iter().any(|(name, _)| name == key)
     }
 
     /// Where a key stands, or else the entry that lacks it.
-    #[must_use]
     pub fn place(&self, key: &str) -> Option<Position> {
         let found = self.keys.iter().find(|(name, _)| name == key);
         found.map(|(_, at)| *at).or(self.at)

@@ -43,7 +43,6 @@ impl TokenMode {
 
 impl IdentitySource {
     /// Who asks, in a few words.
-    #[must_use]
     pub fn summary(&self) -> String {
         match self {
             Self::AccessKey(_) => "an AccessKey".to_owned(),
@@ -56,13 +55,11 @@ impl IdentitySource {
     }
 
     /// Whether the token of a pod, if a request has one, is the identity.
-    #[must_use]
     pub fn takes_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)
     }
 
     /// Whether only a pod's token is an identity.
-    #[must_use]
     pub fn requires_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
     }

@@ -106,13 +106,11 @@ pub static VARIABLES: [Variable; 22] = [
 
 /// Whether a variable counts for what the program does. All of the vendor's do: they are part of
 /// what the node's cache keeps apart.
-#[must_use]
 pub fn decides(name: &str) -> bool {
     name.starts_with(VENDORS) || known(name).is_some()
 }
 
 /// The row of a variable, if it counts.
-#[must_use]
 pub fn known(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
 }
@@ -158,7 +156,6 @@ fn of_form(name: &str, value: &str) -> String {
 
 impl VariableError {
     /// What to do.
-    #[must_use]
     pub fn remedy(&self) -> &'static str {
         let name = match self {
             Self::NotText(name) | Self::Form { name, .. } | Self::Url { name, .. } => name,
@@ -259,19 +256,16 @@ pub fn log_level(environment: &Environment) -> Result<Option<Level>, VariableErr
 }
 
 /// The folder of a user's session, in which the cache is.
-#[must_use]
 pub fn runtime_directory(environment: &Environment) -> Option<&str> {
     environment.get(RUNTIME_DIRECTORY)
 }
 
 /// Whether text for people has colours.
-#[must_use]
 pub fn allows_colour(environment: &Environment) -> bool {
     environment.get(NO_COLOR).is_none()
 }
 
 /// The variables that are set, and that do not count where an entry is configured.
-#[must_use]
 pub fn unused_with_entries(environment: &Environment) -> Vec<&'static str> {
     let of_identity = VARIABLES.iter().filter(|it| it.counts == Counts::WithoutEntries);
     of_identity.map(|it| it.name).filter(|name| environment.get(name).is_some()).collect()
@@ -281,7 +275,6 @@ pub fn unused_with_entries(environment: &Environment) -> Vec<&'static str> {
 ///
 /// A temporary AccessKey is left out: it changes while its owner stays the same. The text says that
 /// there is one, and no login is kept for who uses it.
-#[must_use]
 pub fn fingerprint(environment: &Environment) -> String {
     let is_temporary = environment.get(SECURITY_TOKEN).is_some();
     let key = [ACCESS_KEY_ID, ACCESS_KEY_SECRET, SECURITY_TOKEN];

@@ -51,7 +51,6 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
 }
 
 /// A text as YAML and JSON both read it.
-#[must_use]
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

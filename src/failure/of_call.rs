@@ -2,7 +2,7 @@
 
 use crate::aliyun::Hop;
 use crate::aliyun::call::{CallError, Last, Stranger, Tries, also};
-use crate::aliyun::refusal::{PolicyType, Refusal};
+use crate::aliyun::refusal::{PolicyType, Refusal, Sign};
 use crate::aliyun::registry_host::without_port;
 use crate::failure::facts::Facts;
 use crate::failure::service_codes::{self, Remedy};
@@ -35,7 +35,6 @@ impl From<Hop> for Exit {
 
 impl Failure {
     /// A call that gave nothing.
-    #[must_use]
     pub fn of_call(facts: &Facts, error: &CallError) -> Self {
         let failure = |text: String| Self::new(Exit::from(facts.hop), text);
         let call = facts.call();
@@ -68,7 +67,7 @@ impl Failure {
                 let text = refused(refusal, &call, host);
                 let failure = failure(format!("{text}, after {tries}"));
                 let failure = Self { code: Some(refusal.named()), ..failure };
-                if refusal.is_throttling() {
+                if refusal.sign() == Sign::Throttling {
                     failure.hint(throttling_hint(hop))
                 } else {
                     failure.explained(facts, refusal)
@@ -88,7 +87,7 @@ impl Failure {
     /// Why the service refuses, what to do about it, and what of it decides which remedy is exact.
     fn of_refusal(self, facts: &Facts, refusal: &Refusal) -> Self {
         let key = service_codes::find(facts, refusal).and_then(|found| found.key);
-        let denied = refusal.is_denial().then_some(match refusal.policy_type {
+        let denied = (refusal.sign() == Sign::Denial).then_some(match refusal.policy_type {
             Some(PolicyType::Trust) => Denied::ByTrust,
             Some(PolicyType::Permission) => Denied::ByPermission,
             Some(PolicyType::Other(_)) | None => Denied::Unknown,

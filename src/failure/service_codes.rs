@@ -275,7 +275,6 @@ pub static REMEDIES: &[Remedy] = &[
 ];
 
 /// The entry of the table for a refusal.
-#[must_use]
 pub fn find(facts: &Facts, refusal: &Refusal) -> Option<&'static Remedy> {
     let fits = |remedy: &&Remedy| {
         let hop = remedy.hops.is_empty() || remedy.hops.contains(&facts.hop);

@@ -52,13 +52,11 @@ impl Ahead {
     }
 
     /// For a client that opens connections and sends nothing.
-    #[must_use]
     pub fn opening(&self) -> Opening {
         Opening(self.clone())
     }
 
     /// For a client that sends requests.
-    #[must_use]
     pub fn taking(&self) -> Taking {
         Taking(self.clone())
     }

@@ -30,13 +30,11 @@ pub struct KnownHost {
 }
 
 impl KnownHost {
-    #[must_use]
     pub fn key(host: &str) -> Key {
         Key::new(Kind::Host, &[host])
     }
 
     /// What is kept of a host; without a target that it is not ours, for a moment.
-    #[must_use]
     pub fn of(target: Option<(&Target<'_>, Key)>) -> Made<Option<Self>> {
         let now = clock::since_boot();
         let Some((target, login)) = target else {
@@ -50,7 +48,6 @@ impl KnownHost {
 }
 
 /// What earlier runs have found out of the machine and its network.
-#[must_use]
 pub fn learnt(cache: &Cache<'_>) -> Learnt {
     cache.get_fresh(&node_key()).map(|kept| kept.value).unwrap_or_default()
 }

@@ -11,7 +11,6 @@ use crate::pull::identity::{self, FirstSession};
 
 /// Who asks, through which role, for which registry. `region` is the entry's, or the one that the
 /// host names.
-#[must_use]
 pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Region>) -> Key {
     let Entry {
         identity,
@@ -47,7 +46,6 @@ pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Regio
 }
 
 /// The session of a role that an identity assumes.
-#[must_use]
 pub fn assumed_session(identity: &IdentitySource, request: &SessionRequest<'_>) -> Key {
     let SessionRequest { role, session_name, duration, policy, external_id } = request;
     Key::new(
@@ -64,7 +62,6 @@ pub fn assumed_session(identity: &IdentitySource, request: &SessionRequest<'_>) 
 }
 
 /// The first session, or the credentials that are there without one.
-#[must_use]
 pub fn first_session(source: &IdentitySource, first: &FirstSession<'_>) -> Key {
     let identity = identity::key(source);
     if !identity::is_session(source) {

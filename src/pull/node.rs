@@ -41,7 +41,6 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    #[must_use]
     pub fn new(
         network: call::Network<'a>,
         settings: &'a Settings,
@@ -64,7 +63,6 @@ impl<'a> Node<'a> {
     }
 
     /// What the next run may start from, if it is more than this one started from.
-    #[must_use]
     pub fn learnt(&self) -> Option<Learnt> {
         let endpoints = [self.sts.get(), self.cr.get()];
         let given_up = endpoints.into_iter().flatten().flat_map(Endpoint::given_up);
@@ -77,7 +75,6 @@ impl<'a> Node<'a> {
     }
 
     /// The role name that configuration or environment give, which saves asking for it.
-    #[must_use]
     pub fn worker_role_name(&self) -> Option<&str> {
         let configured = self.settings.worker_role_name.as_deref();
         configured.or(self.variables.worker_role_name.as_deref())
@@ -107,7 +104,6 @@ impl<'a> Node<'a> {
     }
 
     /// Words a failure of the metadata service.
-    #[must_use]
     pub fn metadata_failure(&self, error: &MetadataError) -> Failure {
         let MetadataError { hop, kind } = error;
         let failure = match kind {

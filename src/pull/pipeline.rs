@@ -106,7 +106,6 @@ impl<'c> Trail<'c> {
 
 impl<'a> Pull<'a, '_> {
     /// Goes all stages, and once more without the cache where that may help.
-    #[must_use]
     pub fn walk(&self) -> Trail<'a> {
         let trail = self.once();
         match &trail.outcome {

@@ -57,7 +57,6 @@ struct KeptSession {
 }
 
 impl<'a, 'n> Sessions<'a, 'n> {
-    #[must_use]
     pub fn new(requester: Requester<'a, 'n>, cache: &'a Cache<'a>) -> Self {
         Self { requester, cache, made: RefCell::default(), reached: RefCell::default() }
     }
@@ -80,7 +79,6 @@ impl<'a, 'n> Sessions<'a, 'n> {
     }
 
     /// How far the last session that was asked for has come.
-    #[must_use]
     pub fn into_reached(self) -> Reached {
         self.reached.into_inner()
     }

@@ -59,7 +59,6 @@ pub struct Hop {
 }
 
 impl Run {
-    #[must_use]
     pub fn new(
         time: String,
         host: &str,
@@ -118,7 +117,6 @@ fn add(cache: &Cache<'_>, run: Run) {
 }
 
 /// The runs that are remembered, oldest first.
-#[must_use]
 pub fn runs(cache: &Cache<'_>) -> Vec<Run> {
     cache.look(NAME).unwrap_or_default()
 }

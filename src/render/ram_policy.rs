@@ -103,7 +103,6 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
 
 /// The roles that an OIDC token is exchanged for, and their trust policies: `rrsaRoleARN` is the
 /// token file's and the pods', one of `allowedRoles` the pods' alone.
-#[must_use]
 pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
     let IdentitySource::Oidc(oidc) = identity else { return Vec::new() };
     let claims = identity::token_file_claims(oidc);

@@ -57,7 +57,6 @@ pub struct Identity {
 
 impl Identity {
     /// How long its session lasts, for a report.
-    #[must_use]
     pub fn life(&self, seconds: u32) -> String {
         let expires = self.about.as_ref().and_then(About::expires);
         format!(

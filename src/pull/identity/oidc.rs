@@ -52,7 +52,6 @@ pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
 }
 
 /// What the token file's claims say, for messages.
-#[must_use]
 pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
     jwt::claims(read_token(&oidc.token_file).ok()?.expose())
 }
