@@ -38,8 +38,6 @@ impl fmt::Display for Region {
 pub struct InstanceId(String);
 
 impl InstanceId {
-    pub const FORM: &'static str = "`cri-` and letters, digits or hyphens";
-
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("cri-")?;
         let fits = !rest.is_empty() && text.len() <= 64;
@@ -67,8 +65,6 @@ pub struct RoleArn {
 }
 
 impl RoleArn {
-    pub const FORM: &'static str = "`acs:ram::<account id>:role/<role name>`";
-
     pub fn parse(text: &str) -> Option<Self> {
         let (account, name) = resource(text, "role/", ROLE_NAME)?;
         Some(Self { text: text.to_owned(), account, name })
@@ -103,8 +99,6 @@ impl fmt::Display for RoleArn {
 pub struct OidcProviderArn(String);
 
 impl OidcProviderArn {
-    pub const FORM: &'static str = "`acs:ram::<account id>:oidc-provider/<provider name>`";
-
     pub fn parse(text: &str) -> Option<Self> {
         resource(text, "oidc-provider/", PROVIDER_NAME).map(|_| Self(text.to_owned()))
     }

@@ -16,7 +16,7 @@ const SECRETS: [&str; 4] =
     ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
 /// A refusal, safe to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     pub status: u16,
     /// Empty when the answer has none.

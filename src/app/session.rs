@@ -23,6 +23,9 @@ use crate::system::log::Journal;
 /// Warnings about the configuration that a run reports; each goes into the kubelet's log every time.
 const MAX_WARNINGS: usize = 10;
 
+const NO_DIRECTORY: &str = "no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory";
+const NO_BOOT_ID: &str = "no cache: the kernel does not say which start of this machine this is";
+
 /// What `main` knows of the process.
 #[derive(Clone, Copy)]
 pub struct Process<'p> {
@@ -85,19 +88,14 @@ impl<'p> Found<'p> {
             (Some(directory), Some(scope)) => {
                 Cache::new(directory.clone(), scope, access, process.journal)
             }
-            (None, _) if configured.is_some() => {
-                process
-                    .journal
-                    .info("no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory");
+            (directory, _) => {
+                if directory.is_some() {
+                    process.journal.warn(NO_BOOT_ID);
+                } else if configured.is_some() {
+                    process.journal.info(NO_DIRECTORY);
+                }
                 Cache::off(process.journal)
             }
-            (Some(_), None) => {
-                process
-                    .journal
-                    .warn("no cache: the kernel does not say which start of this machine this is");
-                Cache::off(process.journal)
-            }
-            _ => Cache::off(process.journal),
         };
         let http = Http::new(routes(&config));
         Ok(Session { process, config, directory, cache, http, clock: Clock::default() })

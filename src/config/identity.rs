@@ -424,7 +424,11 @@ mod tests {
         assert!(entry("podIdentity: required").unwrap_err().contains("no role"));
         assert!(entry(&format!("{rrsa}, podIdentity: never")).unwrap_err().contains("podIdentity"));
         let provider = format!("rrsaOIDCProviderRoleARN: \"{PROVIDER}\"");
-        assert!(entry(&format!("rrsaRoleARN: x, {provider}")).unwrap_err().contains(RoleArn::FORM));
+        assert!(
+            entry(&format!("rrsaRoleARN: x, {provider}"))
+                .unwrap_err()
+                .contains("acs:ram::<account id>:role/")
+        );
     }
 
     #[test]

@@ -61,47 +61,41 @@ const NO_COLOR: &str = "NO_COLOR";
 const fn public(
     name: &'static str,
     counts: Counts,
-    form: &'static str,
-    meaning: &'static str,
+    [form, meaning]: [&'static str; 2],
 ) -> Variable {
     Variable { name, counts, is_public: true, form, meaning }
 }
 
-const fn hidden(
-    name: &'static str,
-    counts: Counts,
-    form: &'static str,
-    meaning: &'static str,
-) -> Variable {
-    Variable { name, counts, is_public: false, form, meaning }
+const fn hidden(name: &'static str, counts: Counts, words: [&'static str; 2]) -> Variable {
+    Variable { is_public: false, ..public(name, counts, words) }
 }
 
 use Counts::{Always, Unless, WithProxy, WithoutEntries};
 
 #[rustfmt::skip]
 pub static VARIABLES: [Variable; 22] = [
-    public(CONFIG_FILE, Unless("--config"), "a path", "path of the configuration"),
-    public(LOG, Always, "error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"),
-    hidden(ACCESS_KEY_ID, WithoutEntries, "the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"),
-    hidden(ACCESS_KEY_SECRET, WithoutEntries, "the secret of an AccessKey", "its secret"),
-    hidden(SECURITY_TOKEN, WithoutEntries, "the token of a temporary AccessKey", "makes that AccessKey a temporary one"),
-    public(ROLE_ARN, WithoutEntries, "`acs:ram::<account id>:role/<role name>`", "RRSA as identity: the role"),
-    public(OIDC_PROVIDER_ARN, WithoutEntries, "`acs:ram::<account id>:oidc-provider/<provider name>`", "RRSA as identity: the OIDC provider"),
-    public(OIDC_TOKEN_FILE, WithoutEntries, "an absolute path", "RRSA as identity: the token"),
-    public(ROLE_SESSION_NAME, WithoutEntries, "2 to 64 letters, digits or `.@-_`", "names the role session of that identity"),
-    public(ECS_METADATA, Unless("workerRoleName"), "a RAM role's name", "name of the node's role"),
-    public(ECS_METADATA_DISABLED, Always, "true or false", "`true`: never ask the metadata service"),
-    public(IMDSV1_DISABLED, Always, "true or false", "`true`: metadata in hardened mode only"),
-    public(STS_REGION, Unless("nodeRegion"), "a region id such as cn-hangzhou", "region of STS"),
-    hidden(STS_ENDPOINT, Unless("endpoints.sts"), "a host", "host of STS"),
-    public(VPC_ENDPOINT_ENABLED, Unless("network"), "true or false", "`true`: the VPC host of STS"),
-    hidden(HTTPS_PROXY[0], Always, "a URL", "proxy for STS and ACR; never for metadata"),
-    hidden(HTTPS_PROXY[1], Always, "a URL", "the same; the name in capitals wins"),
-    public(NO_PROXY[0], WithProxy, "hosts", "hosts that are called without the proxy"),
-    public(NO_PROXY[1], WithProxy, "hosts", "the same; the name in capitals wins"),
-    public(SSL_CERT_FILE, Always, "an absolute path", "PEM file of CAs, instead of the built-in and the system's"),
-    public(RUNTIME_DIRECTORY, Unless("cacheDir"), "an absolute path", "folder of the cache for users other than root"),
-    public(NO_COLOR, Always, "", "no colour in the text of `doctor`"),
+    public(CONFIG_FILE, Unless("--config"), ["a path", "path of the configuration"]),
+    public(LOG, Always, ["error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"]),
+    hidden(ACCESS_KEY_ID, WithoutEntries, ["the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"]),
+    hidden(ACCESS_KEY_SECRET, WithoutEntries, ["the secret of an AccessKey", "its secret"]),
+    hidden(SECURITY_TOKEN, WithoutEntries, ["the token of a temporary AccessKey", "makes that AccessKey a temporary one"]),
+    public(ROLE_ARN, WithoutEntries, ["`acs:ram::<account id>:role/<role name>`", "RRSA as identity: the role"]),
+    public(OIDC_PROVIDER_ARN, WithoutEntries, ["`acs:ram::<account id>:oidc-provider/<provider name>`", "RRSA as identity: the OIDC provider"]),
+    public(OIDC_TOKEN_FILE, WithoutEntries, ["an absolute path", "RRSA as identity: the token"]),
+    public(ROLE_SESSION_NAME, WithoutEntries, ["2 to 64 letters, digits or `.@-_`", "names the role session of that identity"]),
+    public(ECS_METADATA, Unless("workerRoleName"), ["a RAM role's name", "name of the node's role"]),
+    public(ECS_METADATA_DISABLED, Always, ["true or false", "`true`: never ask the metadata service"]),
+    public(IMDSV1_DISABLED, Always, ["true or false", "`true`: metadata in hardened mode only"]),
+    public(STS_REGION, Unless("nodeRegion"), ["a region id such as cn-hangzhou", "region of STS"]),
+    hidden(STS_ENDPOINT, Unless("endpoints.sts"), ["a host", "host of STS"]),
+    public(VPC_ENDPOINT_ENABLED, Unless("network"), ["true or false", "`true`: the VPC host of STS"]),
+    hidden(HTTPS_PROXY[0], Always, ["a URL", "proxy for STS and ACR; never for metadata"]),
+    hidden(HTTPS_PROXY[1], Always, ["a URL", "the same; the name in capitals wins"]),
+    public(NO_PROXY[0], WithProxy, ["hosts", "hosts that are called without the proxy"]),
+    public(NO_PROXY[1], WithProxy, ["hosts", "the same; the name in capitals wins"]),
+    public(SSL_CERT_FILE, Always, ["an absolute path", "PEM file of CAs, instead of the built-in and the system's"]),
+    public(RUNTIME_DIRECTORY, Unless("cacheDir"), ["an absolute path", "folder of the cache for users other than root"]),
+    public(NO_COLOR, Always, ["", "no colour in the text of `doctor`"]),
 ];
 
 /// Whether a variable counts for what the program does. All of the vendor's do: they are part of

@@ -254,16 +254,8 @@ mod tests {
     use crate::aliyun::owner::Owner;
 
     fn refusal(code: &str) -> Refusal {
-        Refusal {
-            status: 400,
-            code: code.to_owned(),
-            message: None,
-            request_id: None,
-            of_service: true,
-            is_success: None,
-            policy_type: None,
-            same_string_to_sign: Some(true),
-        }
+        let same_string_to_sign = Some(true);
+        Refusal { status: 400, code: code.to_owned(), same_string_to_sign, ..Refusal::default() }
     }
 
     fn facts(caller: &Owner) -> Facts {
