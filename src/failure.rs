@@ -1,7 +1,7 @@
 //! What a person reads when there is no answer.
 //!
 //! ```text
-//! error: <what failed, on what, what the service said, request id>
+//! error: <the service's code>: <what failed, on what, what the service said, request id>
 //! caused by: <why that happens>
 //! hint: <what to do>
 //! ```

@@ -61,13 +61,12 @@ impl fmt::Display for InstanceId {
 pub struct RoleArn {
     text: String,
     account: String,
-    name: String,
 }
 
 impl RoleArn {
     pub fn parse(text: &str) -> Option<Self> {
-        let (account, name) = resource(text, "role/", ROLE_NAME)?;
-        Some(Self { text: text.to_owned(), account, name })
+        let account = resource(text, "role/", ROLE_NAME)?;
+        Some(Self { text: text.to_owned(), account })
     }
 
     /// The role of this name in this account, if the name can be one.
@@ -81,10 +80,6 @@ impl RoleArn {
 
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
     }
 }
 
@@ -176,11 +171,11 @@ fn is_name(text: &str, longest: usize) -> bool {
     !text.is_empty() && text.len() <= longest && text.bytes().all(clean) && !text.starts_with('.')
 }
 
-fn resource(text: &str, kind: &str, longest: usize) -> Option<(String, String)> {
+/// The account of an ARN, if the ARN is of this kind.
+fn resource(text: &str, kind: &str, longest: usize) -> Option<String> {
     let (account, resource) = text.strip_prefix("acs:ram::")?.split_once(':')?;
     let name = resource.strip_prefix(kind)?;
-    (is_account_id(account) && is_name(name, longest))
-        .then(|| (account.to_owned(), name.to_owned()))
+    (is_account_id(account) && is_name(name, longest)).then(|| account.to_owned())
 }
 
 #[cfg(test)]
@@ -236,7 +231,7 @@ mod tests {
     #[test]
     fn arns() {
         let role = RoleArn::parse("acs:ram::1234:role/puller").unwrap();
-        assert_eq!((role.account(), role.name()), ("1234", "puller"));
+        assert_eq!((role.account(), role.as_str()), ("1234", "acs:ram::1234:role/puller"));
         for not in [
             "acs:ram::12a4:role/x",
             "acs:ram::1:role/",

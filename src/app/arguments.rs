@@ -113,20 +113,22 @@ const COMMANDS: [&str; 3] = ["refresh", "doctor", "render"];
 /// What docker's credential helper protocol passes.
 const DOCKERS: [&str; 4] = ["get", "store", "erase", "list"];
 
-/// The options, and what they belong to.
-const OPTIONS: [(&str, &str); 12] = [
-    ("config", ""),
-    ("help", ""),
-    ("version", ""),
-    ("image", "doctor"),
-    ("oss", "doctor"),
-    ("root", "doctor"),
-    ("config-only", "doctor"),
-    ("json", "doctor"),
-    ("kubelet-version", "render kubelet-config"),
-    ("directory", "render kubelet-config"),
-    ("service-accounts", "render kubelet-config"),
-    ("service-account", "render rbac"),
+/// The options, the command that each belongs to, and what of it has to stand before.
+const OPTIONS: [(&str, &str, &str); 14] = [
+    ("config", "", ""),
+    ("help", "", ""),
+    ("version", "", ""),
+    ("image", "doctor", ""),
+    ("oss", "doctor", ""),
+    ("root", "doctor", ""),
+    ("config-only", "doctor", ""),
+    ("json", "doctor", ""),
+    ("verbose", "doctor", ""),
+    ("kubelet-version", "render", " kubelet-config"),
+    ("directory", "render", " kubelet-config"),
+    ("service-accounts", "render", " kubelet-config"),
+    ("service-account", "render", " rbac"),
+    ("issuer", "render", " rbac"),
 ];
 
 /// Reads the arguments, the program's name left out.
@@ -204,17 +206,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
 
 /// An option that is not known, is given twice or belongs to another command than `word`.
 fn unknown_option(name: &str, word: &str) -> UsageError {
-    let owner = OPTIONS.into_iter().find(|(known, _)| *known == name).map(|(_, owner)| owner);
-    let known = OPTIONS.map(|(name, _)| name);
+    let owner = OPTIONS.into_iter().find(|(known, ..)| *known == name);
+    let known = OPTIONS.map(|(name, ..)| name);
     match (owner, nearest(name, known)) {
-        (Some(""), _) => UsageError::new(format!("option '--{name}' is given twice")),
-        (Some(owner), _) if owner.split(' ').next() == Some(word) => {
-            let message = format!("option '--{name}' is given twice, or before what it belongs to");
-            UsageError::new(message).meant(&format!("{owner} --{name}"))
-        }
-        (Some(owner), _) => {
-            let message = format!("option '--{name}' belongs to `{owner}`");
-            UsageError::new(message).meant(&format!("{owner} --{name}"))
+        (Some((_, "", _)), _) => UsageError::new(format!("option '--{name}' is given twice")),
+        (Some((_, command, what)), _) => {
+            let message = if command == word {
+                format!("option '--{name}' is given twice, or before what it belongs to")
+            } else {
+                format!("option '--{name}' belongs to `{command}{what}`")
+            };
+            UsageError::new(message).meant(&format!("{command}{what} --{name}"))
         }
         (None, Some(near)) => {
             let arguments = format!("{word} --{near}");

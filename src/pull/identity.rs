@@ -13,12 +13,12 @@ mod worker_role;
 use jiff::Timestamp;
 
 pub use crate::aliyun::sts::AUDIENCE;
-use crate::aliyun::sts::MIN_DURATION;
+use crate::aliyun::sts::{MIN_DURATION, SessionRequest};
 use crate::config::{Entry, IdentitySource};
 use crate::failure::Failure;
 use crate::kubelet::exec_api::Pod;
 
-pub use established::{FirstSession, Identity, Requester};
+pub use established::{Identity, Requester};
 pub use oidc::token_file_claims;
 pub use pod::ROLE_NAME_ANNOTATION;
 
@@ -78,7 +78,7 @@ pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<
 pub fn establish(
     entry: &Entry,
     requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
+    first: &SessionRequest<'_>,
 ) -> Result<Identity, Failure> {
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(access_key::establish(credentials)),

@@ -23,7 +23,8 @@ const NETWORK_FRESH: Duration = Duration::from_secs(60 * 60);
 /// Whose login a registry's host takes.
 #[derive(Serialize, Deserialize)]
 pub struct KnownHost {
-    pub entry: String,
+    /// By its number.
+    pub entry: usize,
     /// None for Personal Edition.
     pub instance: Option<InstanceId>,
     pub login: Key,
@@ -41,7 +42,7 @@ impl KnownHost {
             let until = now + Rules::DEFAULT.shared_failure;
             return Made { value: None, fresh_until: until, until };
         };
-        let (entry, instance) = (target.entry.name.clone(), target.instance.clone());
+        let (entry, instance) = (target.entry.number, target.instance.clone());
         let value = Some(Self { entry, instance, login });
         Made { value, fresh_until: now + HOST_FRESH, until: now + HOST_USABLE }
     }

@@ -207,7 +207,7 @@ impl<'a> Pull<'a, '_> {
             return Ok(Some(target));
         }
         let Some(known) = kept.value else { return Ok(None) };
-        let entry = claim.entries().into_iter().find(|entry| entry.name == known.entry);
+        let entry = claim.entries().into_iter().find(|entry| entry.number == known.entry);
         let entry = entry.ok_or_else(|| {
             Failure::new(Exit::Unexpected, "the cache names an entry that is not there")
         })?;

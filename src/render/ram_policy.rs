@@ -24,17 +24,24 @@ const POD_SUBJECT: &str = "system:serviceaccount:<namespace>:<service account>";
 #[serde(rename_all = "camelCase")]
 struct Attachment {
     attach_to: String,
-    kind: &'static str,
+    kind: Kind,
     policy: Value,
+}
+
+#[derive(PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Trust,
+    Permission,
 }
 
 impl Attachment {
     fn trust(role: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: role.into(), kind: "trust", policy }
+        Self { attach_to: role.into(), kind: Kind::Trust, policy }
     }
 
     fn permission(to: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: to.into(), kind: "permission", policy }
+        Self { attach_to: to.into(), kind: Kind::Permission, policy }
     }
 }
 

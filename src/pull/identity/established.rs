@@ -35,15 +35,6 @@ impl<'a> Requester<'a, '_> {
     }
 }
 
-/// What the first session is to be, where it is a role session.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstSession<'a> {
-    pub name: &'a str,
-    /// Seconds.
-    pub duration: u32,
-    pub policy: Option<&'a str>,
-}
-
 /// Credentials, and whose they are.
 #[derive(Debug, Clone)]
 pub struct Identity {
