@@ -1,18 +1,21 @@
 #!/bin/sh
-# Builds a release: static binaries, checksums, bills of materials, licences.
+# Builds a release: static binaries, packages, an OCI archive, bills of materials, licences, man page,
+# completions, provenance, checksums and, with a key, their signature.
 #
-#   release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR] [--keep-symbols yes]
+#   release/build.sh [--arch amd64|arm64] [--out DIR] [--tools DIR] [--key FILE] [--keep-symbols yes]
 #
 #   --arch           one architecture only (default: both)
 #   --out            where the results go (default: target/dist)
 #   --tools          where the tools below go (default: target/tools)
+#   --key            a private key of ssh-keygen; SHA256SUMS.sig is made with it
 #   --keep-symbols   for profilers, not for a release: keeps the names of functions, and takes the
 #                    vDSO's address from libc, because valgrind hides it from everything else
 #
 # The same commit and the same compiler give the same bytes, in any folder. SOURCE_DATE_EPOCH dates
 # the bills of materials. Its default is the time of the commit.
 #
-# Needs cargo and rustc, python3 with venv, file, sha256sum. Downloads:
+# Needs cargo and rustc, python3 with venv, file, sha256sum; for packages dpkg-deb and rpmbuild (Debian:
+# rpm), for a signature ssh-keygen. Downloads:
 #
 #   the standard libraries of the targets   with rustup, into the toolchain
 #   a C compiler for both targets           Zig, with pip, into --tools; requirements.txt pins it
@@ -51,12 +54,14 @@ main() {
     tools=$source/target/tools
     strip=symbols
     features=
+    key=
     while [ $# -gt 0 ]; do
         [ $# -gt 1 ] || die "\`$1\` needs a value, or is not an option; see the head of release/build.sh"
         case "$1" in
         --arch) archs=$2 ;;
         --out) out=$2 ;;
         --tools) tools=$2 ;;
+        --key) key=$(cd "$(dirname "$2")" && pwd -P)/${2##*/} ;;
         --keep-symbols) strip=debuginfo features=rustix/use-libc-auxv ;;
         *) die "unknown option \`$1\`" ;;
         esac
@@ -72,12 +77,13 @@ main() {
     need python3
     need file
     need sha256sum
+    [ -z "$key" ] || need ssh-keygen
     settle_environment
     install_tools
     cargo fetch --quiet --locked
     forget_paths
 
-    rm -f "$out/$NAME"-* "$out/SHA256SUMS" "$out"/*-LICENSES.*
+    rm -f "$out/$NAME"[-._]* "$out/_$NAME" "$out"/SHA256SUMS* "$out"/*-LICENSES.*
     for arch in $archs; do build "$arch"; done
     say 'licences'
     # shellcheck disable=SC2046 # one word for each target
@@ -85,7 +91,14 @@ main() {
         >"$out/THIRD-PARTY-LICENSES.txt"
     cp "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" \
         "$out/RUST-STANDARD-LIBRARY-LICENSES.html"
-    (cd "$out" && sha256sum -- "$NAME"-* ./*-LICENSES.* >SHA256SUMS)
+    cp "release/$NAME.1" release/completions/* "$out"
+    image
+    if command -v dpkg-deb >/dev/null 2>&1 && command -v rpmbuild >/dev/null 2>&1; then
+        for arch in $archs; do package "$arch"; done
+    else
+        say 'NOT MADE: packages need dpkg-deb and rpmbuild (Debian: dpkg, rpm)'
+    fi
+    sums
     say "in $out"
     (cd "$out" && ls -l >&2)
 }
@@ -102,6 +115,11 @@ settle_environment() {
             die 'this is not a git clone: set SOURCE_DATE_EPOCH to the time of the release, in seconds since 1970'
     fi
     export SOURCE_DATE_EPOCH
+    unset ACR_CREDENTIAL_PROVIDER_COMMIT
+    if commit=$(git rev-parse --verify HEAD 2>/dev/null); then
+        [ -z "$(git status --porcelain)" ] || commit=$commit-modified
+        export ACR_CREDENTIAL_PROVIDER_COMMIT="$commit"
+    fi
 }
 
 install_tools() {
@@ -152,6 +170,31 @@ build() {
     cp "$source/target/$target/release/$NAME" "$binary"
     check "$1"
     python3 release/sbom.py "$target" >"$binary.cdx.json"
+}
+
+image() {
+    say 'OCI archive'
+    set --
+    for arch in $archs; do set -- "$@" "$arch=$out/$NAME-linux-$arch"; done
+    python3 release/oci.py "$out/$NAME-oci.tar" "$(version)" "$@"
+}
+
+package() {
+    say "packages for $1"
+    release/packages.sh --arch "$1" --binary "$out/$NAME-linux-$1" --out "$out" --version "$(version)"
+}
+
+version() { sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1; }
+
+# Checksums, how everything was made, and the signature of both.
+sums() {
+    (cd "$out" && sha256sum -- "$NAME"[-._]* "_$NAME" *-LICENSES.* >SHA256SUMS)
+    if [ -n "${ACR_CREDENTIAL_PROVIDER_COMMIT:-}" ]; then
+        statement=$NAME.intoto.json
+        python3 release/provenance.py "$out/SHA256SUMS" "$ACR_CREDENTIAL_PROVIDER_COMMIT" >"$out/$statement"
+        (cd "$out" && sha256sum -- "$statement" >>SHA256SUMS)
+    fi
+    [ -z "$key" ] || ssh-keygen -q -Y sign -n "$NAME" -f "$key" "$out/SHA256SUMS"
 }
 
 check() {

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod commands;
 pub mod docker_helper;
 pub mod doctor;
 pub mod refresh;
@@ -9,6 +10,7 @@ pub mod render;
 pub mod session;
 pub mod setup;
 pub mod stdin;
+pub mod version;
 
 use std::ffi::{OsStr, OsString};
 
@@ -16,6 +18,7 @@ use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
 use crate::config::variables;
 use crate::failure::{Exit, Failure};
+use crate::program;
 use crate::secret::Secret;
 use crate::system::environment::Environment;
 use crate::system::log::{Journal, Level};
@@ -67,15 +70,13 @@ pub fn run(
     if caller == Caller::Docker {
         return docker_helper::run(process, &arguments);
     }
-    if let Some(asked) = setup::arguments::parse(&arguments) {
-        let (action, options) = asked?;
-        return setup::run(action, &options);
-    }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
-        Command::Help => Ok(Done::for_person(Secret::new(arguments::HELP))),
-        Command::Version => {
-            Ok(Done::for_person(Secret::new(format!("{}\n", crate::program::VERSION))))
+        Command::Help(of) => Ok(Done::for_person(Secret::new(commands::help(of)))),
+        Command::Version { json: false } => {
+            Ok(Done::for_person(Secret::new(format!("{}\n", program::version()))))
         }
+        Command::Version { json: true } => Ok(Done::for_program(Secret::new(version::document()))),
+        Command::Setup { action, options } => setup::run(action, &options),
         Command::Provide { config } => {
             answer::run(process, config.as_deref()).map(Done::for_program)
         }

@@ -1,13 +1,15 @@
-//! The command line.
+//! The command line, as the table of commands has it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::app::commands::{self, Asked, COMMANDS, Choice, What};
 use crate::kubelet::versions::Release;
 use crate::program::PROGRAM;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
+use crate::setup::options::{Action, Options};
 
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,39 +34,15 @@ pub enum Command {
         options: kubelet_config::Options,
         pods: Pods,
     },
-    Help,
-    Version,
-}
-
-/// What can be rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    KubeletConfig,
-    RamPolicy,
-    Rbac,
-    ConfigMap,
-}
-
-impl What {
-    const ALL: [(&str, Self); 4] = [
-        ("kubelet-config", Self::KubeletConfig),
-        ("ram-policy", Self::RamPolicy),
-        ("rbac", Self::Rbac),
-        ("config-map", Self::ConfigMap),
-    ];
-
-    fn parse(text: &str) -> Result<Self, UsageError> {
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
-        found.map(|(_, what)| what).ok_or_else(|| {
-            let error = UsageError::new(format!(
-                "`render {text}`: expected kubelet-config, ram-policy, rbac or config-map"
-            ));
-            match nearest(text, Self::ALL.map(|(name, _)| name)) {
-                Some(name) => error.meant(&format!("render {name}")),
-                None => error,
-            }
-        })
-    }
+    /// Change a node's files, or put them back.
+    Setup {
+        action: Action,
+        options: Options,
+    },
+    Help(Option<Asked>),
+    Version {
+        json: bool,
+    },
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -106,134 +84,216 @@ impl UsageError {
     }
 }
 
-pub const HELP: &str = include_str!("help.txt");
-
-const COMMANDS: [&str; 3] = ["refresh", "doctor", "render"];
-
 /// What docker's credential helper protocol passes.
 const DOCKERS: [&str; 4] = ["get", "store", "erase", "list"];
-
-/// The options, the command that each belongs to, and what of it has to stand before.
-const OPTIONS: [(&str, &str, &str); 14] = [
-    ("config", "", ""),
-    ("help", "", ""),
-    ("version", "", ""),
-    ("image", "doctor", ""),
-    ("oss", "doctor", ""),
-    ("root", "doctor", ""),
-    ("config-only", "doctor", ""),
-    ("json", "doctor", ""),
-    ("verbose", "doctor", ""),
-    ("kubelet-version", "render", " kubelet-config"),
-    ("directory", "render", " kubelet-config"),
-    ("service-accounts", "render", " kubelet-config"),
-    ("service-account", "render", " rbac"),
-    ("issuer", "render", " rbac"),
-];
 
 /// Reads the arguments, the program's name left out.
 ///
 /// # Errors
 ///
-/// For anything that is not in [`HELP`].
+/// For anything that is not in [`COMMANDS`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut parser = Parser::from_args(arguments);
-    let mut config = None;
-    let mut word = None;
-    let mut options = DoctorOptions::default();
-    let mut what = None;
-    let mut file = kubelet_config::Options::default();
-    let mut pods = Pods::default();
-    while let Some(argument) = parser.next().map_err(wrong)? {
-        match argument {
-            Arg::Long("config") if config.is_none() => {
-                config = Some(PathBuf::from(parser.value().map_err(wrong)?));
-            }
-            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
-            Arg::Long("version") | Arg::Short('V') => return Ok(Command::Version),
-            Arg::Long("config-only") if word == Some("doctor") => options.config_only = true,
-            Arg::Long("image") if word == Some("doctor") && options.image.is_none() => {
-                options.image = Some(text(&mut parser)?);
-            }
-            Arg::Long("oss") if word == Some("doctor") && options.oss.is_none() => {
-                options.oss = Some(text(&mut parser)?);
-            }
-            Arg::Long("root") if word == Some("doctor") && options.root.is_none() => {
-                options.root = Some(PathBuf::from(parser.value().map_err(wrong)?));
-            }
-            Arg::Long("json") if word == Some("doctor") => options.json = true,
-            Arg::Long("verbose") if word == Some("doctor") => options.verbose = true,
-            Arg::Long("kubelet-version") if what == Some(What::KubeletConfig) => {
-                file.release = Some(release(&text(&mut parser)?)?);
-            }
-            Arg::Long("directory") if what == Some(What::KubeletConfig) => file.directory = true,
-            Arg::Long("service-accounts") if what == Some(What::KubeletConfig) => {
-                file.service_accounts = true;
-            }
-            Arg::Long("service-account") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
-                pods.accounts.push(service_account(&text(&mut parser)?)?);
-            }
-            Arg::Long("issuer") if matches!(what, Some(What::Rbac | What::RamPolicy)) => {
-                pods.issuer = Some(issuer(text(&mut parser)?)?);
-            }
-            Arg::Long(name) => {
-                return Err(unknown_option(name, word.unwrap_or_default()));
-            }
-            Arg::Value(value) if word == Some("render") && what.is_none() => {
-                what = Some(What::parse(&value.string().map_err(wrong)?)?);
-            }
-            Arg::Value(value) => {
-                let value = value.string().map_err(wrong)?;
-                let known = COMMANDS.into_iter().find(|known| *known == value);
-                match (known, word) {
-                    (Some(_), None) => word = known,
-                    _ => return Err(unknown_word(&value, word)),
-                }
-            }
-            other @ Arg::Short(_) => return Err(wrong(other.unexpected())),
-        }
+    let mut line = Line::read(arguments)?;
+    if line.asks_for(&commands::HELP) {
+        let command = line.command().ok().filter(|command| !command.words.is_empty());
+        return Ok(Command::Help(command.map(|command| command.asked)));
     }
-    Ok(match word {
-        Some("refresh") => Command::Refresh { config },
-        Some("render") => match what {
-            Some(what) => Command::Render { config, what, options: file, pods },
-            None => return What::parse("").map(|_| Command::Help),
+    if line.asks_for(&commands::VERSION) {
+        return Ok(Command::Version { json: line.asks_for(&commands::JSON) });
+    }
+    let command = line.command()?;
+    line.check(command)?;
+    let config = line.path(&commands::CONFIG);
+    Ok(match command.asked {
+        Asked::Provide => Command::Provide { config },
+        Asked::Refresh => Command::Refresh { config },
+        Asked::Doctor => Command::Doctor {
+            config,
+            options: DoctorOptions {
+                image: line.text(&commands::IMAGE)?,
+                oss: line.text(&commands::OSS)?,
+                root: line.path(&commands::ROOT),
+                config_only: line.asks_for(&commands::CONFIG_ONLY),
+                json: line.asks_for(&commands::JSON),
+                verbose: line.asks_for(&commands::VERBOSE),
+            },
         },
-        Some(_) => Command::Doctor { config, options },
-        None => Command::Provide { config },
+        Asked::Render(what) => {
+            let options = kubelet_config::Options {
+                release: line.release()?,
+                directory: line.asks_for(&commands::DIRECTORY),
+                service_accounts: line.asks_for(&commands::SERVICE_ACCOUNTS),
+            };
+            let mut pods = Pods::default();
+            while let Some(name) = line.text(&commands::SERVICE_ACCOUNT)? {
+                pods.accounts.push(service_account(&name)?);
+            }
+            pods.issuer = line.text(&commands::ISSUER)?.map(issuer).transpose()?;
+            Command::Render { config, what, options, pods }
+        }
+        Asked::Setup(action) => Command::Setup { action, options: setup(&mut line, config)? },
     })
 }
 
-/// An option that is not known, is given twice or belongs to another command than `word`.
-fn unknown_option(name: &str, word: &str) -> UsageError {
-    let owner = OPTIONS.into_iter().find(|(known, ..)| *known == name);
-    let known = OPTIONS.map(|(name, ..)| name);
-    match (owner, nearest(name, known)) {
-        (Some((_, "", _)), _) => UsageError::new(format!("option '--{name}' is given twice")),
-        (Some((_, command, what)), _) => {
-            let message = if command == word {
-                format!("option '--{name}' is given twice, or before what it belongs to")
-            } else {
-                format!("option '--{name}' belongs to `{command}{what}`")
+fn setup(line: &mut Line, config: Option<PathBuf>) -> Result<Options, UsageError> {
+    let patterns = line.text(&commands::MATCH_IMAGES)?;
+    Ok(Options {
+        root: line.path(&commands::ROOT),
+        restart: line.asks_for(&commands::RESTART),
+        dry_run: line.asks_for(&commands::DRY_RUN),
+        json: line.asks_for(&commands::JSON),
+        config,
+        binary: line.path(&commands::BINARY),
+        sha256: line.text(&commands::SHA256)?.map(|sum| sha256(&sum)).transpose()?,
+        match_images: patterns.map(|list| list.split(',').map(str::to_owned).collect()),
+        bin_dir: line.text(&commands::BIN_DIR)?,
+        release: line.release()?,
+        refresh_timer: line.asks_for(&commands::REFRESH_TIMER),
+        service_accounts: line.asks_for(&commands::SERVICE_ACCOUNTS),
+        watch: line.text(&commands::WATCH)?.map(|text| seconds(&text)).transpose()?,
+    })
+}
+
+/// What stands on a command line: words, and options with their values.
+struct Line {
+    words: Vec<String>,
+    given: Vec<(&'static Choice, OsString)>,
+}
+
+impl Line {
+    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
+        let mut parser = Parser::from_args(arguments);
+        let mut line = Self { words: Vec::new(), given: Vec::new() };
+        while let Some(argument) = parser.next().map_err(wrong)? {
+            let name = match argument {
+                Arg::Value(word) => {
+                    line.add_word(word.string().map_err(wrong)?)?;
+                    continue;
+                }
+                Arg::Short('h') => commands::HELP.name,
+                Arg::Short('V') => commands::VERSION.name,
+                Arg::Long(name) => name,
+                Arg::Short(_) => return Err(wrong(argument.unexpected())),
             };
-            UsageError::new(message).meant(&format!("{command}{what} --{name}"))
+            let choice = all_choices().find(|choice| choice.name == name);
+            let choice = choice.ok_or_else(|| unknown_option(name, &line.words))?;
+            let value = match choice.value {
+                Some(_) => parser.value().map_err(wrong)?,
+                None => OsString::new(),
+            };
+            if choice.value.is_some() && value.is_empty() {
+                return Err(UsageError::new(format!("option '--{}' is empty", choice.name)));
+            }
+            if !choice.may_repeat && line.given.iter().any(|(other, _)| other.name == choice.name) {
+                let message = format!("option '--{}' is given twice", choice.name);
+                return Err(UsageError::new(message));
+            }
+            line.given.push((choice, value));
         }
-        (None, Some(near)) => {
-            let arguments = format!("{word} --{near}");
-            UsageError::new(format!("unknown option '--{name}'")).meant(arguments.trim_start())
+        Ok(line)
+    }
+
+    fn add_word(&mut self, word: String) -> Result<(), UsageError> {
+        self.words.push(word);
+        if COMMANDS.iter().any(|command| is_prefix(&self.words, command)) {
+            return Ok(());
         }
-        (None, None) => UsageError::new(format!("unknown option '--{name}'")),
+        let word = self.words.pop().unwrap_or_default();
+        Err(unknown_word(&word, &self.words))
+    }
+
+    fn command(&self) -> Result<&'static commands::Command, UsageError> {
+        COMMANDS.iter().find(|command| command.words == self.words).ok_or_else(|| {
+            let words = self.words.join(" ");
+            let next: Vec<&str> = next_words(&self.words).collect();
+            UsageError::new(format!("`{words}`: expected {}", next.join(", ")))
+        })
+    }
+
+    /// Every option must be one of the command's.
+    fn check(&self, command: &commands::Command) -> Result<(), UsageError> {
+        let has = |command: &commands::Command, name| {
+            command.options.iter().any(|choice| choice.name == name)
+        };
+        for (choice, _) in &self.given {
+            if !has(command, choice.name) {
+                let owner = COMMANDS.iter().find(|command| has(command, choice.name));
+                let owner = owner.map_or_else(String::new, |owner| owner.words.join(" "));
+                let message = format!("option '--{}' belongs to `{owner}`", choice.name);
+                return Err(UsageError::new(message).meant(&format!("{owner} --{}", choice.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next value of an option.
+    fn take(&mut self, choice: &Choice) -> Option<OsString> {
+        let at = self.given.iter().position(|(given, _)| given.name == choice.name)?;
+        Some(self.given.remove(at).1)
+    }
+
+    fn asks_for(&mut self, choice: &Choice) -> bool {
+        self.take(choice).is_some()
+    }
+
+    fn path(&mut self, choice: &Choice) -> Option<PathBuf> {
+        self.take(choice).map(PathBuf::from)
+    }
+
+    fn text(&mut self, choice: &Choice) -> Result<Option<String>, UsageError> {
+        self.take(choice).map(|value| value.string().map_err(wrong)).transpose()
+    }
+
+    fn release(&mut self) -> Result<Option<Release>, UsageError> {
+        let version = self.text(&commands::KUBELET_VERSION)?;
+        version.map(|version| release(&version)).transpose()
+    }
+}
+
+fn all_choices() -> impl Iterator<Item = &'static Choice> {
+    let own = COMMANDS.iter().flat_map(|command| command.options);
+    own.chain([&commands::HELP, &commands::VERSION])
+}
+
+fn is_prefix(words: &[String], command: &commands::Command) -> bool {
+    words.len() <= command.words.len() && command.words.iter().zip(words).all(|(a, b)| a == b)
+}
+
+/// The words that may follow some.
+fn next_words(words: &[String]) -> impl Iterator<Item = &'static str> {
+    let longer = COMMANDS.iter().filter(|command| is_prefix(words, command));
+    let mut next: Vec<&str> =
+        longer.filter_map(|command| command.words.get(words.len()).copied()).collect();
+    next.dedup();
+    next.into_iter()
+}
+
+fn unknown_option(name: &str, words: &[String]) -> UsageError {
+    let error = UsageError::new(format!("unknown option '--{name}'"));
+    match nearest(name, all_choices().map(|choice| choice.name)) {
+        Some(near) => error.meant(format!("{} --{near}", words.join(" ")).trim_start()),
+        None => error,
     }
 }
 
 /// A word that is not a command, or follows one.
-fn unknown_word(value: &str, word: Option<&str>) -> UsageError {
-    if word == Some("doctor") {
+fn unknown_word(value: &str, words: &[String]) -> UsageError {
+    let before = words.join(" ");
+    if before == "doctor" {
         let message = format!("`doctor {value}`: the image goes behind --image");
         return UsageError::new(message).meant(&format!("doctor --image {value}"));
     }
-    if let Some(word) = word {
-        return UsageError::new(format!("`{value}` after {word}: nothing is expected there"));
+    let next: Vec<&str> = next_words(words).collect();
+    if !words.is_empty() {
+        if next.is_empty() {
+            let message = format!("`{value}` after {before}: nothing is expected there");
+            return UsageError::new(message);
+        }
+        let error = UsageError::new(format!("`{before} {value}`: expected {}", next.join(", ")));
+        return match nearest(value, next.into_iter()) {
+            Some(near) => error.meant(&format!("{before} {near}")),
+            None => error,
+        };
     }
     if DOCKERS.contains(&value) {
         return UsageError::new(format!(
@@ -242,26 +302,30 @@ fn unknown_word(value: &str, word: Option<&str>) -> UsageError {
         .hint("link it as docker-credential-acr and call that");
     }
     let error = UsageError::new(format!("unknown command `{value}`"));
-    let names = What::ALL.map(|(name, _)| name);
-    match (value, nearest(value, COMMANDS), nearest(value, names)) {
+    let second = COMMANDS.iter().filter_map(|command| Some((command.words.get(1)?, command.words)));
+    let second: Vec<_> = second.collect();
+    let meant = nearest(value, second.iter().map(|(word, _)| **word));
+    let meant = meant.and_then(|near| second.iter().find(|(word, _)| **word == near));
+    match (value, nearest(value, next.into_iter()), meant) {
         ("get-credentials", ..) => error.hint("other credential providers take it; remove it from `args` in the kubelet's CredentialProviderConfig: the kubelet runs this program without a command"),
         ("help", ..) => error.meant("--help"),
         ("version", ..) => error.meant("--version"),
         (_, Some(command), _) => error.meant(command),
-        (_, _, Some(name)) => error.meant(&format!("render {name}")),
+        (_, _, Some((_, words))) => error.meant(&words.join(" ")),
         _ if value.contains('/') => error.meant(&format!("doctor --image {value}")),
         _ => error,
     }
 }
 
 /// The name that was most likely meant.
-fn nearest<const N: usize>(text: &str, names: [&'static str; N]) -> Option<&'static str> {
-    let distances = names.into_iter().map(|name| (strsim::osa_distance(text, name), name));
+fn nearest(text: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let distances = names.map(|name| (strsim::osa_distance(text, name), name));
     distances.min().filter(|(distance, _)| *distance <= 2).map(|(_, name)| name)
 }
 
+/// A version such as `1.33`, or what `kubelet --version` prints.
 fn release(version: &str) -> Result<Release, UsageError> {
-    Release::parse(version).ok_or_else(|| {
+    version.split_whitespace().find_map(Release::parse).ok_or_else(|| {
         UsageError::new(format!("`--kubelet-version {version}`: expected a version such as 1.33"))
     })
 }
@@ -282,9 +346,16 @@ fn issuer(url: String) -> Result<String, UsageError> {
     Ok(url)
 }
 
-/// The value of an option.
-fn text(parser: &mut Parser) -> Result<String, UsageError> {
-    parser.value().and_then(ValueExt::string).map_err(wrong)
+fn sha256(sum: &str) -> Result<String, UsageError> {
+    if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(UsageError::new("--sha256 takes 64 hexadecimal digits"));
+    }
+    Ok(sum.to_ascii_lowercase())
+}
+
+fn seconds(text: &str) -> Result<u32, UsageError> {
+    text.parse()
+        .map_err(|_| UsageError::new(format!("`--watch {text}`: expected a number of seconds")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
@@ -320,13 +391,32 @@ mod tests {
             parsed(&["doctor", "--config-only", "--json", "--image", "a/b"]),
             Ok(Command::Doctor { config: None, options })
         );
-        assert_eq!(parsed(&["--version"]), Ok(Command::Version));
+        assert_eq!(parsed(&["--version"]), Ok(Command::Version { json: false }));
+        assert_eq!(parsed(&["-V", "--json"]), Ok(Command::Version { json: true }));
+        assert_eq!(parsed(&["doctor", "-h"]), Ok(Command::Help(Some(Asked::Doctor))));
+        let options = Options {
+            root: Some("/t".into()),
+            config: Some("/c".into()),
+            dry_run: true,
+            match_images: Some(vec!["a".to_owned(), "b".to_owned()]),
+            ..Options::default()
+        };
+        let words = "--config /c setup install --root /t --dry-run --match-images a,b";
+        assert_eq!(
+            parsed(&words.split(' ').collect::<Vec<_>>()),
+            Ok(Command::Setup { action: Action::Install, options })
+        );
         for wrong in [
             &["--config"][..],
             &["--nope"],
             &["x"],
             &["refresh", "refresh"],
             &["--json"],
+            &["--config="],
+            &["render"],
+            &["setup"],
+            &["setup", "install", "--sha256", "abc"],
+            &["setup", "status", "--dry-run"],
             &["--config", "a", "--config", "b"],
             &["render", "rbac", "--issuer", "http://oidc.example.com"],
             &["render", "rbac", "--issuer", "https://"],
@@ -348,6 +438,10 @@ mod tests {
             (&["--json"], "doctor --json"),
             (&["render", "ram-polcy"], "render ram-policy"),
             (&["rbac"], "render rbac"),
+            (&["setpu", "install"], "setup"),
+            (&["setup", "instal"], "setup install"),
+            (&["status"], "setup status"),
+            (&["setup", "install", "--dry-rnu"], "setup install --dry-run"),
         ] {
             let hint = parsed(arguments).unwrap_err().hint;
             assert_eq!(hint, format!("did you mean: {PROGRAM} {meant}"), "{arguments:?}");
@@ -361,5 +455,27 @@ mod tests {
             let error = parsed(arguments).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+    }
+    /// The reader knows whether a value follows before it knows the command.
+    #[test]
+    fn an_option_has_one_form_in_all_commands() {
+        for one in all_choices() {
+            let mut alike = all_choices().filter(|other| other.name == one.name);
+            assert!(
+                alike.all(|other| other.value.is_some() == one.value.is_some()
+                    && other.may_repeat == one.may_repeat),
+                "{}",
+                one.name
+            );
+        }
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        let text = commands::help(None);
+        for line in text.lines() {
+            assert!(line.len() <= 100, "{line}");
+        }
+        assert!(!commands::help(Some(Asked::Doctor)).contains("render"));
     }
 }

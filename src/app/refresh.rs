@@ -7,6 +7,7 @@ use crate::cache::Access;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
 use crate::pull::due::{self, Outcome};
+use crate::pull::metrics;
 use crate::pull::pipeline::login;
 use crate::secret::Secret;
 
@@ -40,6 +41,9 @@ pub fn run(process: Process<'_>, config: Option<&Path>) -> Result<Secret, Failur
             None => Ok(()),
         });
         outcome.add(host, result);
+    }
+    if let Some(file) = &config.settings.metrics {
+        metrics::renew(file, cache);
     }
     let line = outcome.line();
     match outcome.failed.into_iter().next() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::app::arguments::What;
+use crate::app::commands::What;
 use crate::app::session::{Process, Session};
 use crate::cache::Access;
 use crate::failure::Failure;

@@ -1,7 +1,5 @@
 //! Changes a node's files so that its kubelet runs this program, and puts them back.
 
-pub mod arguments;
-
 use crate::app::Done;
 use crate::failure::Failure;
 use crate::secret::Secret;

@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::system::text::one_line;
 
 /// Of the form of [`Report::json`]; grows when a field changes its meaning or goes.
-const VERSION: u32 = 2;
+pub const VERSION: u32 = 2;
 
 /// Most problems that one check lists; the rest is counted.
 const MOST: usize = 300;
@@ -228,7 +228,7 @@ pub struct Report {
 #[derive(Serialize)]
 struct Json<'a> {
     version: u32,
-    program: &'static str,
+    program: String,
     result: Status,
     exit: u8,
     images: &'a [String],
@@ -346,7 +346,7 @@ impl Report {
     pub fn json(&self) -> String {
         let document = Json {
             version: VERSION,
-            program: crate::program::VERSION,
+            program: crate::program::version(),
             result: self.result(),
             exit: self.exit(),
             images: &self.images,

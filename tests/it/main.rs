@@ -4,6 +4,7 @@
 //! - [`architecture`]: which file of `src/` may know which, and the map of the files.
 //! - [`boot_time`]: runs a program as if the machine had been up for longer.
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
+//! - [`command_line`]: completions and man page, written from the table of commands.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
 //! - [`docker_helper`]: each answer of the program to docker, podman and their like.
 //! - [`documents`]: README and docs: links, commands, samples, translations.
@@ -13,6 +14,7 @@
 //! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
+//! - [`metrics`]: the file for `node_exporter`, alert rules and dashboard.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
 //! - [`readme`]: what the pages say, held against the program.
@@ -47,6 +49,7 @@ mod ahead;
 mod architecture;
 mod boot_time;
 mod cache;
+mod command_line;
 mod configuration;
 mod corpus;
 mod docker_helper;
@@ -57,6 +60,7 @@ mod fleet;
 mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
+mod metrics;
 mod no_connection;
 mod node;
 mod pods;

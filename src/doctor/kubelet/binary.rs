@@ -68,9 +68,9 @@ fn started(path: &Path, shown: &str, check: &mut Check) {
             format!("{shown} is not {PROGRAM}"),
             format!("put {PROGRAM} at {shown}, or correct the provider's name"),
         );
-    } else if version != crate::program::VERSION {
+    } else if version != crate::program::version() {
         check.warn(
-            format!("{shown} is {version}, and this is {}", crate::program::VERSION),
+            format!("{shown} is {version}, and this is {}", crate::program::version()),
             format!("use the doctor of that version: {shown} doctor"),
         );
     }

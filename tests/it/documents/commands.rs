@@ -26,13 +26,32 @@ const OURS: [&str; 8] = [
 /// What `release/build.sh` makes.
 fn dist() -> BTreeSet<String> {
     let script = fs::read_to_string(root().join("release/build.sh")).unwrap();
-    for made in ["binary=$out/$NAME-linux-$1", "\"$binary.cdx.json\"", "THIRD-PARTY-LICENSES.txt"] {
+    for made in [
+        "$NAME-oci.tar",
+        "$NAME.intoto.json",
+        "binary=$out/$NAME-linux-$1",
+        "\"$binary.cdx.json\"",
+        "THIRD-PARTY-LICENSES.txt",
+    ] {
         assert!(script.contains(made), "release/build.sh makes other files: no {made}");
     }
     let mut files: BTreeSet<String> =
         ["SHA256SUMS", "THIRD-PARTY-LICENSES.txt", "RUST-STANDARD-LIBRARY-LICENSES.html"]
             .map(str::to_owned)
             .into();
+    let version = env!("CARGO_PKG_VERSION");
+    files.insert("SHA256SUMS.sig".to_owned());
+    for arch in ["amd64", "arm64"] {
+        files.insert(format!("{NAME}_{version}_{arch}.deb"));
+    }
+    for machine in ["x86_64", "aarch64"] {
+        files.insert(format!("{NAME}-{version}-1.{machine}.rpm"));
+    }
+    for kind in ["1", "bash", "fish", "intoto.json"] {
+        files.insert(format!("{NAME}.{kind}"));
+    }
+    files.insert(format!("_{NAME}"));
+    files.insert(format!("{NAME}-oci.tar"));
     for arch in ["amd64", "arm64"] {
         files.insert(format!("{NAME}-linux-{arch}"));
         files.insert(format!("{NAME}-linux-{arch}.cdx.json"));
