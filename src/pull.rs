@@ -13,6 +13,7 @@ pub mod role_chain;
 pub mod selection;
 
 pub mod due;
+pub mod metrics;
 pub mod node;
 pub mod run_history;
 mod shared;

@@ -171,7 +171,7 @@ impl Network<'_> {
             let begun = instant();
             let sent = self.http.send(request(candidate, timeout));
             let duration = instant().saturating_duration_since(begun);
-            self.journal.spent(hop.name(), duration);
+            self.journal.called(hop.name(), duration);
             let took = duration.as_millis();
             if let Some(date) = sent.as_ref().ok().and_then(|response| response.date) {
                 self.clock.see(date);
@@ -206,6 +206,9 @@ impl Network<'_> {
                     last = last.or_else(|| Some(Last::Failed(why.clone())));
                 }
                 _ => {}
+            }
+            if reason == Reason::Throttled {
+                self.journal.throttled();
             }
             let left = self.deadline.left();
             match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())

@@ -54,6 +54,15 @@ impl IdentitySource {
         }
     }
 
+    /// In one word, as metrics name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessKey(_) => "access-key",
+            Self::WorkerRole => "worker-role",
+            Self::Oidc(_) => "rrsa",
+        }
+    }
+
     /// Whether the token of a pod, if a request has one, is the identity.
     pub fn takes_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)

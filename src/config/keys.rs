@@ -159,6 +159,7 @@ pub static SETTINGS: Section = Section {
         key("caFile", Ours, One, ["an absolute path", "PEM file of CAs to trust in addition", ""]),
         key("oidcTokenFile", Ours, One, ["an absolute path", "the token for RRSA", "`/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token`"]),
         key("workerRoleName", Ours, One, ["a RAM role's name, not its ARN", "the name of the node's role; saves a call", "the attached role"]),
+        key("metrics", Ours, One, ["an absolute path that ends in .prom", "a file for node_exporter's textfile collector; needs the cache", ""]),
         key("nodeRegion", Ours, One, ["a region id such as cn-hangzhou", "the node's region; saves a call. STS is called there", "from metadata"]),
         key("margin", Ours, One, ["a duration from 0s to 15m, such as 30s", "subtracted from a login's life, up to `15m`", "`30s`"]),
         key("cacheDir", Ours, One, ["an absolute path", "the folder of the node's cache, or `off`",

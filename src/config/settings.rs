@@ -37,6 +37,8 @@ pub struct Settings {
     pub margin: Duration,
     /// None for `off`.
     pub cache_dir: Option<CacheDir>,
+    /// A file for `node_exporter`'s textfile collector.
+    pub metrics: Option<PathBuf>,
     /// For the whole call.
     pub timeout: Duration,
     pub cluster_id: Option<String>,
@@ -88,8 +90,16 @@ impl Settings {
             "off" => Some(None),
             path => absolute(path).map(|path| Some(CacheDir::At(path))),
         });
+        let metrics = section.value("metrics", notes, |text| {
+            absolute(text).filter(|path| path.extension().is_some_and(|kind| kind == "prom"))
+        });
+        if let (Some(None), Some(_), Some(at)) = (&cache_dir, &metrics, section.given("metrics")) {
+            let message = "`metrics` needs the cache, and `cacheDir` is off: take one of them out";
+            notes.problem(at, message);
+        }
         Self {
             endpoints,
+            metrics,
             network: section.value("network", notes, |text| match text {
                 "auto" => Some(Network::Auto),
                 "vpc" => Some(Network::Vpc),

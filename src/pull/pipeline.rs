@@ -16,8 +16,10 @@ use crate::pull::node::Node;
 use crate::pull::registry_instance::{Lookup, Target};
 use crate::pull::registry_token::{self, Served};
 use crate::pull::role_chain::{Purpose, Reached, Sessions};
+use crate::pull::run_history::Outcome;
 use crate::pull::selection::{self, Claim};
-use crate::pull::{login_key, run_history, shared};
+use crate::pull::{login_key, metrics, run_history, shared};
+use crate::system::log::Calls;
 use crate::system::{clock, random};
 
 /// The login of a registry host, as it is handed out; none if the host is not ours.
@@ -57,13 +59,25 @@ pub fn login(
     cache.sweep();
     let form = RegistryHost::parse(host);
     let lookup = Lookup { host, form: form.as_ref(), node };
-    let result = Pull { lookup, pod, config, cache }.walk().outcome;
+    let trail = Pull { lookup, pod, config, cache }.walk();
+    let identity = trail.target.as_ref().map_or("", |target| target.entry.identity.kind());
+    let result = trail.outcome;
     keep_learnt(&result, node, cache);
     let Network { deadline, journal, clock, .. } = node.network;
     let result = result.map_err(|failure| {
         failure.after(node.settings.timeout, deadline.before(), journal.longest()).for_host(host)
     });
     run_history::note(host, pod, &result, clock, journal, cache);
+    let Calls { made: calls, throttled } = journal.take_calls();
+    if let Some(file) = &config.settings.metrics
+        && (!calls.is_empty() || result.is_err())
+    {
+        let (outcome, failure) = Outcome::of(&result);
+        let (clock_offset, now) = (clock.seen(), clock.local().as_second());
+        let run =
+            metrics::Run { host, identity, outcome, failure, calls, throttled, clock_offset, now };
+        metrics::note(&run, file, cache);
+    }
     result
 }
 

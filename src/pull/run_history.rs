@@ -58,6 +58,18 @@ pub struct Hop {
     pub request_ids: Vec<String>,
 }
 
+impl Outcome {
+    /// What a run has come to, and why it has no fresh login.
+    pub fn of(result: &Result<Option<Served>, Failure>) -> (Self, Option<&Failure>) {
+        match result {
+            Ok(Some(Served { stale: None, .. })) => (Self::Fetched, None),
+            Ok(Some(Served { stale: Some(failure), .. })) => (Self::Stale, Some(failure)),
+            Ok(None) => (Self::Foreign, None),
+            Err(failure) => (Self::Failed, Some(failure)),
+        }
+    }
+}
+
 impl Run {
     pub fn new(
         time: String,
@@ -90,12 +102,7 @@ pub fn note(
     if journal.longest().is_none() && (result.is_ok() || cache.has_shared_a_failure()) {
         return;
     }
-    let (outcome, failure) = match result {
-        Ok(Some(Served { stale: None, .. })) => (Outcome::Fetched, None),
-        Ok(Some(Served { stale: Some(failure), .. })) => (Outcome::Stale, Some(failure)),
-        Ok(None) => (Outcome::Foreign, None),
-        Err(failure) => (Outcome::Failed, Some(failure)),
-    };
+    let (outcome, failure) = Outcome::of(result);
     let time = clock.local().to_string();
     let failure = failure.filter(|_| pod.token.is_none());
     let mut run = Run::new(time, host, outcome, failure, journal);

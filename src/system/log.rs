@@ -48,6 +48,16 @@ pub struct Journal {
     lines: RefCell<Vec<(Level, String)>>,
     spent: RefCell<Vec<(&'static str, Duration)>>,
     requests: RefCell<Vec<(&'static str, String)>>,
+    calls: RefCell<Calls>,
+}
+
+/// The calls to services of the cloud.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// The hop of each, and how long it took.
+    pub made: Vec<(&'static str, Duration)>,
+    /// How many a service refused for want of capacity.
+    pub throttled: u64,
 }
 
 impl Journal {
@@ -70,6 +80,22 @@ impl Journal {
             Some((_, total)) => *total += time,
             None => spent.push((hop, time)),
         }
+    }
+
+    /// Notes a call to a service.
+    pub fn called(&self, hop: &'static str, time: Duration) {
+        self.spent(hop, time);
+        self.calls.borrow_mut().made.push((hop, time));
+    }
+
+    /// Notes that the last call was refused for want of capacity.
+    pub fn throttled(&self) {
+        self.calls.borrow_mut().throttled += 1;
+    }
+
+    /// The calls so far; what follows is counted from zero.
+    pub fn take_calls(&self) -> Calls {
+        self.calls.take()
     }
 
     /// Notes the id of a request that was answered.

@@ -9,6 +9,7 @@ mod callers;
 mod identities;
 mod kubelet;
 mod manifests;
+mod monitoring;
 mod pods;
 mod readme;
 
@@ -31,6 +32,10 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("kubelet/credential-provider-config.v1.yaml", kubelet::read_configuration),
     ("kubelet/credential-provider-config.v1alpha1.yaml", kubelet::read_configuration),
     ("kubelet/credential-provider-config.v1beta1.yaml", kubelet::read_configuration),
+    ("monitoring/dashboard.json", monitoring::read),
+    ("monitoring/node-problem-detector.json", monitoring::read),
+    ("monitoring/rules.test.yaml", monitoring::read),
+    ("monitoring/rules.yaml", monitoring::read),
     ("ram/cluster-assume-role-policy.json", identities::read_permissions),
     ("ram/cluster-pod-trust-policy.json", identities::read_trust),
     ("ram/cluster-rrsa-trust-policy.json", identities::read_trust),
