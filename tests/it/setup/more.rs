@@ -415,3 +415,28 @@ fn what_was_rendered_for_pods_stays() {
     tree.write(ARGUMENTS, &filled("KUBELET_EXTRA_ARGS=\"CONFIG BIN_DIR\"\n"));
     assert_eq!(tree.snapshot(), before);
 }
+
+#[test]
+fn the_status_names_what_has_become_of_it() {
+    let tree = Tree::of(&[UNIT]);
+    fails(tree.command("status"), "not installed");
+    succeeds(tree.install(&[]));
+    tree.beside("program", "#!/bin/sh\n# 2\n", 0o755);
+    succeeds(tree.install(&[]));
+    assert!(succeeds(tree.command("status")).ends_with("\ninstalled\n"));
+    // The running kubelet has none of the arguments.
+    tree.write("/proc/100/comm", "kubelet\n");
+    tree.write("/proc/100/cmdline", "/usr/bin/kubelet\0--v=2\0");
+    fails(tree.command("status"), &format!("the running kubelet does not have {CONFIG}"));
+    fs::remove_dir_all(tree.path("/proc/100")).unwrap();
+    tree.write(&program(), "#!/bin/sh\n# 3\n");
+    fails(tree.command("status"), &format!("{}: changed since", program()));
+    fs::remove_file(tree.path(&program())).unwrap();
+    fails(tree.command("status"), &format!("{}: changed since", program()));
+    let record = tree.path(&format!("/var/lib/{NAME}/undo.json"));
+    let text = fs::read_to_string(&record).unwrap();
+    let unfinished =
+        "\"unfinished\": {\"files\": [], \"folders\": [], \"restarted\": false},\n  \"version\"";
+    fs::write(record, text.replacen("\"version\"", unfinished, 1)).unwrap();
+    fails(tree.command("status"), "a run was killed; run it again");
+}
