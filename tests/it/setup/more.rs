@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use super::{
-    BIN_DIR, CONFIG, CONFIGURATION, KUBEADM, NAME, PROVIDERS, Tree, fails, filled, succeeds,
+    BIN_DIR, CONFIG, CONFIGURATION, KUBEADM, NAME, PROVIDERS, Tree, fails, filled, said, succeeds,
 };
 use crate::PROGRAM;
 
@@ -22,6 +22,36 @@ fn program() -> String {
 
 fn own_config() -> String {
     format!("/etc/{NAME}/config.yaml")
+}
+
+/// Each run is done whole, or says that another one is at work.
+#[test]
+fn runs_that_begin_at_once() {
+    let tree = Tree::of(&[UNIT, (ARGUMENTS, "KUBELET_EXTRA_ARGS=--v=2\n")]);
+    let before = tree.snapshot();
+    let at_once = |commands: Vec<Command>| {
+        let run = |mut command: Command| {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let runs: Vec<_> = commands.into_iter().map(run).collect();
+        let outputs = runs.into_iter().map(|run| run.wait_with_output().unwrap());
+        let failed = |output: &Output| !output.status.success();
+        let (failed, done): (Vec<_>, Vec<_>) = outputs.partition(failed);
+        for output in &failed {
+            let said = said(output);
+            let is_known = ["another run is at work", "nothing is recorded"];
+            assert!(is_known.iter().any(|known| said.contains(known)), "{said}");
+        }
+        assert!(!done.is_empty());
+    };
+    at_once((0..8).map(|_| tree.install(&[])).collect());
+    assert!(succeeds(tree.command("status")).ends_with("\ninstalled\n"));
+    at_once((0..8).map(|_| tree.command("uninstall")).collect());
+    assert_eq!(tree.snapshot(), before);
+    let both = (0..4).flat_map(|_| [tree.install(&[]), tree.command("uninstall")]);
+    at_once(both.collect());
+    let _ = tree.command("uninstall").output().unwrap();
+    assert_eq!(tree.snapshot(), before);
 }
 
 #[test]
