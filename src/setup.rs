@@ -11,6 +11,7 @@ pub mod env_file;
 pub mod install;
 pub mod kubelet;
 pub mod kubelet_arguments;
+pub mod mounts;
 pub mod options;
 pub mod outcome;
 pub mod plan;

@@ -11,7 +11,7 @@ use crate::setup::options::Options;
 use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::plan::{Node, Plan};
 use crate::setup::refresh_timer;
-use crate::setup::restart::{not_healthy, put_back};
+use crate::setup::restart::{not_healthy, put_back, read_again};
 use crate::setup::steps::{Change, Steps, drop_copies, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::Tree;
@@ -27,7 +27,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
     let _lock = lock(&tree)?;
     let mut record = read_record(&tree)?;
     let mut outcome = Outcome::default();
-    let mut restart = false;
+    let mut is_stale = false;
     if let Some(unfinished) = record.unfinished.clone() {
         outcome.say("a run was killed on this node; what it had begun is put back first");
         if options.dry_run {
@@ -39,17 +39,23 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
             let before = tree.entry(&undo::meanwhile(&own)).map_err(unreadable(&own))?;
             tree.lay(&own, before).map_err(unreadable(&own))?;
             record = read_record(&tree)?;
+            is_stale = unfinished.restarted;
         } else {
-            restart = put_back_killed(&tree, &mut record)?;
+            let was_restarted = put_back_killed(&tree, &mut record)?;
+            if was_restarted && options.is_live() {
+                read_again(&tree, options)?;
+            }
         }
     } else if !options.dry_run {
         // Of a run that was killed when all was done.
         drop_copies(&tree);
     }
-    let node = Node::look(&tree, options, record)?;
+    let mut node = Node::look(&tree, options, record)?;
+    // The run would restart the kubelet first, so what it has now does not count.
+    node.running = node.running.filter(|_| !is_stale);
     let plan = node.plan(&mut outcome)?;
-    outcome.restart = restart || plan.is_kubelets();
-    if plan.changes.is_empty() && !restart {
+    outcome.restart = plan.is_kubelets();
+    if plan.changes.is_empty() {
         return node.in_place(outcome);
     }
     outcome.changes = plan.changes.iter().map(|change| Shown::of(&tree, change)).collect();
@@ -113,10 +119,8 @@ impl Node<'_> {
             }
             Ok(())
         };
-        match done() {
-            Ok(()) => steps.installed(&plan.changes),
-            Err(failure) => Err(put_back(steps, service, systemd, says_health, failure)),
-        }
+        let done = done().and_then(|()| steps.installed(&plan.changes));
+        done.map_err(|failure| put_back(steps, service, systemd, says_health, failure))
     }
 
     /// The program runs where it is now, and takes the configuration.

@@ -17,6 +17,7 @@ use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::render::{Pods, rbac};
 use crate::setup::kubelet::{gates, obstacle, value};
 use crate::setup::kubelet_arguments::Launch;
+use crate::setup::mounts;
 use crate::setup::options::{self, Options};
 use crate::setup::outcome::Outcome;
 use crate::setup::refresh_timer;
@@ -133,6 +134,7 @@ impl<'n> Node<'n> {
             changes.extend(self.refresh(&bin_dir, &configuration, &before)?);
         }
         changes.retain(|change| self.is_change(change));
+        mounts::check(self.tree, &changes)?;
         let plan = Plan { changes, program };
         self.check(&plan, &wanted)?;
         Ok(plan)

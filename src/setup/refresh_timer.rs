@@ -17,6 +17,12 @@ pub fn name() -> String {
     format!("{PROGRAM}-refresh.timer")
 }
 
+/// What the timer starts.
+#[must_use]
+pub fn service() -> String {
+    format!("{PROGRAM}-refresh.service")
+}
+
 /// The units and the link that starts the timer with the machine.
 #[must_use]
 pub fn changes(
@@ -40,17 +46,17 @@ pub fn changes(
     }
     // Variables may hold an AccessKey or the password of a proxy.
     let mode = if environment.is_empty() { 0o644 } else { 0o600 };
-    let service = format!(
+    let text = format!(
         "[Unit]\nDescription=Renew ACR logins before they end\n[Service]\nType=oneshot\nExecStart={}/{PROGRAM} {}\n{environment}RuntimeDirectory={PROGRAM}\nRuntimeDirectoryMode=0700\nRuntimeDirectoryPreserve=yes\nReadWritePaths={writable}\nProtectSystem=strict\nProtectHome=read-only\nNoNewPrivileges=yes\n",
         escaped(bin_dir),
         command.join(" ")
     );
     let timer = "[Unit]\nDescription=Renew ACR logins before they end\n[Timer]\nOnBootSec=5min\nOnUnitActiveSec=5min\nRandomizedDelaySec=2min\n[Install]\nWantedBy=timers.target\n";
-    let file = format!("{UNITS}/{PROGRAM}-refresh.service");
+    let file = format!("{UNITS}/{}", service());
     let timer_file = format!("{UNITS}/{}", name());
     let link = format!("{UNITS}/timers.target.wants/{}", name());
     vec![
-        Change::new(file, What::Refresh, Some(Entry::file(service, mode))),
+        Change::new(file, What::Refresh, Some(Entry::file(text, mode))),
         Change::new(timer_file.clone(), What::Refresh, Some(Entry::file(timer, 0o644))),
         Change::new(link, What::Refresh, Some(Entry::Link(timer_file.into()))),
     ]

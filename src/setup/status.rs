@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
 use crate::setup::options::Options;
+use crate::setup::refresh_timer;
 use crate::setup::steps::unreadable;
-use crate::setup::systemd::running_arguments;
+use crate::setup::systemd::{Systemd, running_arguments};
 use crate::setup::tree::Tree;
 use crate::setup::undo::{self, Record, What};
 
@@ -20,6 +21,16 @@ pub struct Status {
     pub files: Vec<File>,
     /// Arguments that were put in and that the running kubelet does not have.
     pub not_in_force: Vec<String>,
+    /// What is wrong with the timer that renews logins, on a running system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timer: Option<Timer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timer {
+    NotActive,
+    LastRunFailed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,7 +38,7 @@ pub struct Status {
 pub enum State {
     NotInstalled,
     Installed,
-    /// A file was changed or removed since.
+    /// A file was changed or removed since, or something does not run.
     Changed,
     /// A run was killed; the next one puts back what it had begun.
     Unfinished,
@@ -58,6 +69,7 @@ pub fn run(options: &Options) -> Result<Status, Failure> {
             state: State::NotInstalled,
             files: Vec::new(),
             not_in_force: Vec::new(),
+            timer: None,
         });
     };
     let mut files = Vec::new();
@@ -70,14 +82,24 @@ pub fn run(options: &Options) -> Result<Status, Failure> {
     let is_missing =
         |flag: &String| running.as_ref().is_some_and(|running| !running.contains(flag));
     let not_in_force: Vec<String> = record.arguments().into_iter().filter(is_missing).collect();
+    let timer = if options.is_live() { timer(&record) } else { None };
+    let is_well = files.iter().all(|file| file.is_as_installed) && not_in_force.is_empty();
     let state = if record.unfinished.is_some() {
         State::Unfinished
-    } else if files.iter().all(|file| file.is_as_installed) && not_in_force.is_empty() {
+    } else if is_well && timer.is_none() {
         State::Installed
     } else {
         State::Changed
     };
-    Ok(Status { state, files, not_in_force })
+    Ok(Status { state, files, not_in_force, timer })
+}
+
+fn timer(record: &Record) -> Option<Timer> {
+    record.of(What::Refresh).next()?;
+    if !Systemd::is_active(&refresh_timer::name()) {
+        return Some(Timer::NotActive);
+    }
+    Systemd::has_failed(&refresh_timer::service()).then_some(Timer::LastRunFailed)
 }
 
 impl Status {
@@ -90,6 +112,17 @@ impl Status {
         }
         for flag in &self.not_in_force {
             let _ = writeln!(text, "the running kubelet does not have {flag}");
+        }
+        let timer = refresh_timer::name();
+        match self.timer {
+            Some(Timer::NotActive) => {
+                let _ = writeln!(text, "{timer} is not active: systemctl start {timer}");
+            }
+            Some(Timer::LastRunFailed) => {
+                let service = refresh_timer::service();
+                let _ = writeln!(text, "the last refresh failed: journalctl -u {service}");
+            }
+            None => {}
         }
         text + match self.state {
             State::NotInstalled => "not installed\n",

@@ -158,7 +158,7 @@ impl<'t> Steps<'t> {
     /// # Errors
     ///
     /// If that cannot be written.
-    pub fn installed(self, changes: &[Change]) -> Result<(), Failure> {
+    pub fn installed(&self, changes: &[Change]) -> Result<(), Failure> {
         let mut record = Record { unfinished: None, ..self.before.clone() };
         record.folders.extend(self.unfinished.folders.clone());
         record.folders.sort();
@@ -220,7 +220,7 @@ pub fn drop_copies(tree: &Tree) {
 }
 
 /// The reverse order, so that at each moment the kubelet finds what its arguments name. It needs no
-/// space: copies are moved.
+/// space: copies are moved, or take the place of what is larger.
 fn put_back(tree: &Tree, unfinished: &Unfinished) -> Result<(), Failure> {
     for (path, state) in unfinished.files.iter().rev() {
         let place = tree.place(path).map_err(unwritable(path))?;
@@ -236,6 +236,9 @@ fn put_back(tree: &Tree, unfinished: &Unfinished) -> Result<(), Failure> {
                 match fs::rename(&copy, &place) {
                     // It was put back before, and that was interrupted.
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                        from_other_disk(tree, path, state, &place)
+                    }
                     done => done,
                 }
             }
@@ -263,6 +266,17 @@ fn put_back(tree: &Tree, unfinished: &Unfinished) -> Result<(), Failure> {
         remove_folder(tree, folder);
     }
     Ok(())
+}
+
+/// `/var` often has a disk of its own, from which nothing can be moved to `/etc`.
+fn from_other_disk(tree: &Tree, path: &str, state: &State, place: &Path) -> io::Result<()> {
+    let copy = undo::copy(tree, &undo::meanwhile(path), state)?;
+    let Some(Entry::File { bytes, mode, owner }) = copy else { return Ok(()) };
+    match file(&bytes, mode, owner, place) {
+        // Killed here, the next run finds the copy and goes on.
+        Err(error) if error.kind() == ErrorKind::StorageFull => fs::write(place, bytes),
+        done => done,
+    }
 }
 
 fn remove_folder(tree: &Tree, folder: &str) {

@@ -65,6 +65,11 @@ impl Systemd {
         Self::ask(&["is-active", "--quiet", service]).is_some()
     }
 
+    #[must_use]
+    pub fn has_failed(service: &str) -> bool {
+        Self::ask(&["is-failed", "--quiet", service]).is_some()
+    }
+
     /// Has it read its units again.
     ///
     /// # Errors

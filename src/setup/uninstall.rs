@@ -12,7 +12,7 @@ use crate::setup::options::Options;
 use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::provider_file::{self, Added};
 use crate::setup::refresh_timer;
-use crate::setup::restart::{not_healthy, put_back};
+use crate::setup::restart::{not_healthy, put_back, read_again};
 use crate::setup::steps::{Change, Steps, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::{Entry, Tree};
@@ -56,7 +56,10 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
             outcome.state = "would uninstall";
             return Ok(outcome);
         }
-        put_back_killed(&tree, &mut record)?;
+        let was_restarted = put_back_killed(&tree, &mut record)?;
+        if was_restarted && options.is_live() {
+            read_again(&tree, options)?;
+        }
         if record == Record::default() {
             outcome.state = "uninstalled";
             return Ok(outcome);
@@ -89,11 +92,14 @@ impl Node<'_> {
         for what in ORDER {
             for known in self.record.of(what) {
                 let there = self.tree.entry(&known.path).map_err(unreadable(&known.path))?;
-                let is_as_left = known.after.has_content_of(there.as_ref());
+                // What was there before is nobody's change either.
+                let is_known = [&known.after, &known.before]
+                    .iter()
+                    .any(|state| state.has_content_of(there.as_ref()));
                 let wanted = match (what, &there) {
                     // Somebody has removed it since: it stays away.
                     (What::Arguments | What::Providers, None) => None,
-                    _ if is_as_left => self.original(known)?,
+                    _ if is_known => self.original(known)?,
                     (What::Arguments, Some(there)) if !is_own(&known.path) => {
                         self.without_arguments(known, there)?
                     }

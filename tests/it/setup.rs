@@ -1,10 +1,14 @@
 //! A node is set up, and what was there comes back: tables of nodes, through the real binary.
 //!
-//! - [`live`]: with a kubelet that runs, restarts and dies, played by the fakes of the scripts' tests.
+//! - [`live`]: with a kubelet that runs, restarts and dies, played by `tests/setup/fakes`.
 //! - [`killed`]: killed at every step that changes a file.
+//! - [`mounts`]: with disks that are full, read-only or run no program, and on the system itself.
+//! - [`more`]: what a table cannot say: several runs, modes, versions.
 
 mod killed;
 mod live;
+mod more;
+mod mounts;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -115,6 +119,13 @@ impl Tree {
         all
     }
 
+    /// Every file and link by its path, without modes.
+    fn files(&self) -> BTreeMap<String, String> {
+        let paths = self.snapshot().into_iter().filter(|(_, what)| !what.starts_with("folder"));
+        let paths = paths.map(|(path, _)| format!("/{path}"));
+        paths.map(|path| (path.clone(), self.read(&path).unwrap())).collect()
+    }
+
     fn command(&self, action: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(["setup", action, "--root"]).arg(&self.root);
@@ -185,6 +196,9 @@ fn filled(text: &str) -> String {
     let text = text.replace("BIN_DIR", BIN_DIR);
     // Not in words that only have it in them.
     text.replace("CONFIG BIN", &format!("{CONFIG} BIN"))
+        .replace("CONFIG\\", &format!("{CONFIG}\\"))
+        .replace("CONFIG\"", &format!("{CONFIG}\""))
+        .replace("OURS\n", &format!("{ENTRY}\n"))
         .replace("CONFIG --image", &format!("{CONFIG} --image"))
         .replace("CONFIG afterwards", &format!("{CONFIG} afterwards"))
 }
@@ -247,6 +261,8 @@ fn providers() {
         let tree = Tree::of(&[
             ("/etc/systemd/system/kubelet.service", &unit),
             ("/srv/bin/ecr", "#!/bin/sh\n"),
+            ("/srv/bin/ecr-credential-provider", "#!/bin/sh\n"),
+            ("/srv/bin/other-credential-provider", "#!/bin/sh\n"),
             ("/srv/bin/aliyun-acr-credential-provider", "#!/bin/sh\n# old\n"),
             (PROVIDERS, &case.before),
         ]);
@@ -263,6 +279,57 @@ fn providers() {
         assert!(succeeds(tree.install(&[])).contains("nothing to do"), "{}", case.it);
         succeeds(tree.command("uninstall"));
         assert_eq!(tree.snapshot(), before, "{}: uninstalled", case.it);
+    }
+}
+
+/// A row of `tests/setup/since.yaml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinceCase {
+    it: String,
+    before: Option<BTreeMap<String, String>>,
+    since: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    after: BTreeMap<String, Option<String>>,
+    refused: Option<String>,
+    says: Option<String>,
+}
+
+#[test]
+fn what_others_have_changed_since() {
+    let table = fs::read_to_string(format!("{TESTS}/setup/since.yaml")).unwrap();
+    let cases: Vec<SinceCase> = serde_saphyr::from_str(&table).unwrap();
+    let arguments = ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=\"--a --b\"\n");
+    let kubeadm = [("/usr/lib/systemd/system/kubelet.service", KUBEADM), arguments];
+    let kubeadm = kubeadm.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    for case in cases {
+        let before = case.before.as_ref().unwrap_or(&kubeadm);
+        let file = |(path, text): (&String, &String)| (path.clone(), Some(filled(text)));
+        let tree = Tree::new(&before.iter().map(file).collect());
+        let before = tree.files();
+        succeeds(tree.install(&[]));
+        for (path, text) in &case.since {
+            let _ = fs::remove_file(tree.path(path));
+            if let Some(text) = text {
+                tree.write(path, &filled(text));
+            }
+        }
+        if let Some(refused) = &case.refused {
+            let since = tree.snapshot();
+            fails(tree.command("uninstall"), refused);
+            assert_eq!(tree.snapshot(), since, "{}", case.it);
+            continue;
+        }
+        let said = succeeds(tree.command("uninstall"));
+        if let Some(says) = &case.says {
+            assert!(said.contains(says), "{}: {said}", case.it);
+        }
+        let mut wanted = before;
+        for (path, text) in &case.after {
+            wanted.remove(path);
+            wanted.extend(text.as_ref().map(|text| (path.clone(), filled(text))));
+        }
+        assert_eq!(tree.files(), wanted, "{}", case.it);
     }
 }
 

@@ -296,6 +296,6 @@ configure_with() {
         [[ $output == *'error: '*'see --help' ]]
     done
     run -0 configure --help
-    [[ $output == usage:* ]]
+    [[ $output == *usage:* ]]
     untouched
 }

@@ -177,11 +177,11 @@ fn the_block_that_installs_installs() {
     fs::write(folder.join("config.yaml"), config.text).unwrap();
     symlink(root().join("node-scripts"), folder.join("node-scripts")).unwrap();
     let block = of("sh", "install.sh")
-        .replace("node-scripts/verify.sh\n", "")
+        .replace(&format!("/opt/{NAME}/bin/{NAME} doctor\n"), "")
         .replace("install.sh ", "install.sh --root tree --kubelet-version 1.30 ");
     let script = format!(
         "cp -R '{}' tree\n(cd target/dist && sha256sum -- {NAME}-* >SHA256SUMS)\n{block}",
-        root().join("tests/node-scripts/trees/plain").display()
+        root().join("tests/node-scripts/tree").display()
     );
     let run = |script: &str| {
         let output =

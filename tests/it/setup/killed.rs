@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use nix::libc;
@@ -12,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{KUBEADM, Tree, succeeds};
+use super::{BIN_DIR, CONFIG, KUBEADM, NAME, PROVIDERS, Tree, succeeds};
 
 type Snapshot = BTreeMap<String, String>;
 
@@ -100,6 +101,20 @@ fn differ(one: &Snapshot, other: &Snapshot) -> Vec<(String, Option<String>, Opti
     names.map(pair).filter(|(_, one, other)| one != other).collect()
 }
 
+/// A kubelet that starts at this moment finds what its arguments name.
+fn assert_could_start(tree: &Tree, number: usize) {
+    let arguments = tree.read("/etc/default/kubelet").unwrap();
+    let has = [CONFIG, BIN_DIR].map(|argument| arguments.contains(argument));
+    assert_eq!(has[0], has[1], "call {number}");
+    if has[0] {
+        let providers = tree.read(PROVIDERS).unwrap_or_default();
+        assert!(providers.contains(NAME), "call {number}: {providers}");
+        let program = tree.path(&format!("/opt/{NAME}/bin/{NAME}"));
+        let mode = fs::metadata(program).map(|metadata| metadata.permissions().mode());
+        assert!(mode.is_ok_and(|mode| mode & 0o111 != 0), "call {number}");
+    }
+}
+
 #[test]
 fn a_killed_installation_is_put_back_or_goes_on() {
     let wanted = node();
@@ -112,6 +127,7 @@ fn a_killed_installation_is_put_back_or_goes_on() {
         if !killed(&tree.install(&["--refresh-timer"]), number) {
             break;
         }
+        assert_could_start(&tree, number);
         let go_on = number % 2 == 0;
         if go_on {
             succeeds(tree.install(&["--refresh-timer"]));
@@ -145,6 +161,7 @@ fn a_killed_uninstallation_goes_on() {
         if !killed(&tree.command("uninstall"), number) {
             break;
         }
+        assert_could_start(&tree, number);
         let output = tree.command("uninstall").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() || said.contains("nothing is recorded"), "{said}");

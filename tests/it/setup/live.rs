@@ -1,11 +1,11 @@
-//! A kubelet that is restarted: the fakes of the scripts' tests play systemd and the kubelet, which dies
+//! A kubelet that is restarted: fakes play systemd and the kubelet, which dies
 //! if its arguments name what is not there.
 
 use std::env;
 use std::fs;
 use std::process::Command;
 
-use super::{BIN_DIR, CONFIG, KUBEADM, NAME, Tree, fails, succeeds};
+use super::{BIN_DIR, CONFIG, KUBEADM, NAME, PROVIDERS, Tree, fails, succeeds};
 use crate::TESTS;
 
 const UNIT: &str = "/usr/lib/systemd/system/kubelet.service";
@@ -25,7 +25,7 @@ impl Machine {
     fn on(&self, mut command: Command) -> Command {
         let path = env::var("PATH").unwrap();
         command
-            .env("PATH", format!("{TESTS}/node-scripts/fakes:{path}"))
+            .env("PATH", format!("{TESTS}/setup/fakes:{path}"))
             .env("ROOT", &self.0.root)
             .env("FAKE", self.0.beside.join("fake"));
         command
@@ -149,4 +149,109 @@ fn only_a_kubelet_of_this_machine_is_believed() {
     fs::write(pod.join("cmdline"), line).unwrap();
     succeeds(machine.install(&[]));
     assert!(machine.arguments().contains(BIN_DIR));
+}
+
+#[test]
+fn a_kubelet_that_is_stopped_stays_so() {
+    let machine = Machine::new(&[]);
+    let before = machine.0.snapshot();
+    succeeds(machine.install(&[]));
+    fs::remove_file(machine.0.beside.join("fake/kubelet-up")).unwrap();
+    fs::remove_dir_all(machine.0.path("/proc/100")).unwrap();
+    machine.set("log", "");
+    succeeds(machine.uninstall());
+    assert_eq!(machine.0.snapshot(), before);
+    assert!(!machine.log().contains("restart kubelet"), "{}", machine.log());
+}
+
+#[test]
+fn a_timer_that_systemd_does_not_know_does_not_keep_the_rest() {
+    let machine = Machine::new(&[]);
+    let before = machine.0.snapshot();
+    succeeds(machine.install(&["--refresh-timer"]));
+    machine.set("timer-unknown", "");
+    succeeds(machine.uninstall());
+    assert_eq!(machine.0.snapshot(), before);
+}
+
+#[test]
+fn the_status_says_how_the_timer_is() {
+    let machine = Machine::new(&[]);
+    succeeds(machine.install(&["--refresh-timer"]));
+    let status = || {
+        let mut command = machine.on(machine.0.command("status"));
+        command.arg("--restart");
+        command
+    };
+    assert!(succeeds(status()).ends_with("\ninstalled\n"));
+    machine.set("refresh-failed", "");
+    fails(status(), &format!("the last refresh failed: journalctl -u {NAME}-refresh.service"));
+    fs::remove_file(machine.0.beside.join("fake/timer-up")).unwrap();
+    fails(status(), &format!("{NAME}-refresh.timer is not active"));
+    let mut json = status();
+    json.arg("--json");
+    fails(json, "\"timer\": \"not-active\"");
+    succeeds(machine.uninstall());
+    fails(status(), "not installed");
+}
+
+impl Machine {
+    /// Installed, but as a run leaves it that was killed before it could note that it was done.
+    fn killed_behind_the_restart(&self) {
+        succeeds(self.install(&[]));
+        let file = |path: &str| format!("[\"{path}\", \"absent\"]");
+        let files = [
+            file(&format!("/opt/{NAME}/bin/{NAME}")),
+            file(&format!("/etc/{NAME}/config.yaml")),
+            file(PROVIDERS),
+            file("/etc/default/kubelet"),
+        ];
+        let folders = format!(
+            r#""/etc", "/etc/{NAME}", "/etc/default", "/etc/kubernetes", "/opt", "/opt/{NAME}", "/opt/{NAME}/bin""#
+        );
+        let record = format!(
+            r#"{{"version": 1, "files": [], "folders": [], "unfinished": {{"files": [{}], "folders": [{folders}], "restarted": true}}}}"#,
+            files.join(", ")
+        );
+        fs::write(self.0.path(&format!("/var/lib/{NAME}/undo.json")), record).unwrap();
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_behind_the_restart_is_done_by_the_next_one() {
+    let machine = Machine::new(&[]);
+    let before = machine.0.snapshot();
+    machine.killed_behind_the_restart();
+    let shown = succeeds(machine.install(&["--dry-run"]));
+    assert!(shown.contains("+KUBELET_EXTRA_ARGS="), "{shown}");
+    succeeds(machine.install(&[]));
+    assert!(machine.arguments().ends_with(&format!("{CONFIG} {BIN_DIR}")));
+    assert!(succeeds(machine.install(&[])).contains("nothing to do"));
+    succeeds(machine.uninstall());
+    assert_eq!(machine.0.snapshot(), before);
+}
+
+#[test]
+fn a_kubelet_that_died_of_a_run_that_was_killed_comes_back_with_the_next_one() {
+    let machine = Machine::new(&[]);
+    let before = machine.0.snapshot();
+    machine.killed_behind_the_restart();
+    fs::remove_file(machine.0.beside.join("fake/kubelet-up")).unwrap();
+    fs::remove_dir_all(machine.0.path("/proc/100")).unwrap();
+    machine.set("dislikes-flags", "");
+    let said = fails(machine.install(&[]), "is not healthy after its restart");
+    assert!(said.contains("the kubelet is healthy again"), "{said}");
+    assert_eq!(machine.0.snapshot(), before);
+    assert!(machine.has("kubelet-up"));
+}
+
+#[test]
+fn a_kubelet_that_was_restarted_by_a_run_that_was_killed_is_restarted_by_the_uninstallation() {
+    let machine = Machine::new(&[]);
+    let before = machine.0.snapshot();
+    machine.killed_behind_the_restart();
+    assert!(machine.arguments().contains(CONFIG));
+    succeeds(machine.uninstall());
+    assert_eq!(machine.0.snapshot(), before);
+    assert!(machine.has("kubelet-up") && !machine.arguments().contains(CONFIG));
 }
