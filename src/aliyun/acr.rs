@@ -12,7 +12,8 @@ use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::InstanceId;
 use crate::aliyun::refusal::{Sent, word};
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop, redact, signature};
+use crate::aliyun::signature::v1;
+use crate::aliyun::{Credentials, Hop, redact};
 use crate::net::http::{Method, Request};
 use crate::secret::Secret;
 use crate::system::random;
@@ -275,8 +276,8 @@ fn roa_headers(
         headers.push(("x-acs-security-token", token.expose().to_owned()));
     }
     let borrowed: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    let text = signature::roa_string_to_sign(method, path, &[], &borrowed);
-    let signature = signature::roa_signature(caller.access_key_secret.expose(), &text);
+    let text = v1::roa_string_to_sign(method, path, &[], &borrowed);
+    let signature = v1::roa_signature(caller.access_key_secret.expose(), &text);
     headers.push(("authorization", format!("acs {}:{signature}", caller.access_key_id)));
     (headers, text)
 }

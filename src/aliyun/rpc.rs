@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::aliyun::call::{CallError, Form, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::refusal::{self, Sent};
-use crate::aliyun::{Credentials, Hop, signature};
+use crate::aliyun::signature::{self, v1};
+use crate::aliyun::{Credentials, Hop};
 use crate::net::http::{Method, Request, Response, Route};
 use crate::secret::Secret;
 use crate::system::random;
@@ -90,8 +91,8 @@ fn body(
     if let Some(token) = &credentials.security_token {
         parameters.push(("SecurityToken", token.expose()));
     }
-    let text = signature::rpc_string_to_sign("POST", &parameters);
-    let signature = signature::rpc_signature(credentials.access_key_secret.expose(), &text);
+    let text = v1::rpc_string_to_sign("POST", &parameters);
+    let signature = v1::rpc_signature(credentials.access_key_secret.expose(), &text);
     parameters.push(("Signature", &signature));
     (signature::form_encode(&parameters), text)
 }
@@ -213,8 +214,8 @@ mod tests {
         let (_, signature) = pairs.remove(at);
         let plain: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(text, signature::rpc_string_to_sign("POST", &plain));
-        assert_eq!(signature, signature::rpc_signature("secret", &text));
+        assert_eq!(text, v1::rpc_string_to_sign("POST", &plain));
+        assert_eq!(signature, v1::rpc_signature("secret", &text));
         let names: Vec<&str> = plain.iter().map(|(name, _)| *name).collect();
         let all = [
             "AccessKeyId",

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aliyun_acr_credential_provider::aliyun::signature;
+use aliyun_acr_credential_provider::aliyun::signature::{self, v1};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
@@ -65,10 +65,10 @@ proptest! {
         let mut given = pairs(&parameters);
         let turns = turn % given.len().max(1);
         given.rotate_left(turns);
-        let signed = signature::rpc_string_to_sign(method, &given);
+        let signed = v1::rpc_string_to_sign(method, &given);
         prop_assert_eq!(&signed, &expected);
         let key = [secret.as_str(), "&"].concat();
-        prop_assert_eq!(signature::rpc_signature(&secret, &signed), sign(&key, &expected));
+        prop_assert_eq!(v1::rpc_signature(&secret, &signed), sign(&key, &expected));
     }
 
     #[test]
@@ -103,8 +103,8 @@ proptest! {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let mut given = pairs(&query);
         given.reverse();
-        let signed = signature::roa_string_to_sign("GET", &path, &given, &headers);
+        let signed = v1::roa_string_to_sign("GET", &path, &given, &headers);
         prop_assert_eq!(&signed, &expected);
-        prop_assert_eq!(signature::roa_signature(&secret, &signed), sign(&secret, &expected));
+        prop_assert_eq!(v1::roa_signature(&secret, &signed), sign(&secret, &expected));
     }
 }
