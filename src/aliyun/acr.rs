@@ -12,7 +12,7 @@ use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::InstanceId;
 use crate::aliyun::refusal::{Sent, word};
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::signature::v1;
+use crate::aliyun::signature::{Scheme, acs3, v1};
 use crate::aliyun::{Credentials, Hop, redact};
 use crate::net::http::{Method, Request};
 use crate::secret::Secret;
@@ -234,8 +234,23 @@ pub fn personal_token(
         endpoint,
         Patience::FULL,
         |candidate, timeout| {
-            let (headers, text) = roa_headers(network.clock.now(), caller, "GET", "/tokens");
-            signed.replace(text);
+            let now = network.clock.now();
+            let (headers, echo) = match network.signature {
+                Scheme::V1 => roa_headers(now, caller, "GET", "/tokens"),
+                Scheme::Acs3 => {
+                    let call = acs3::Call {
+                        method: "GET",
+                        host: candidate.host(),
+                        path: "/tokens",
+                        action: Hop::GetAuthorizationToken.name(),
+                        version: PERSONAL_VERSION,
+                        body: "",
+                    };
+                    let signed = call.sign(caller, now, random::nonce());
+                    (signed.headers, signed.digest)
+                }
+            };
+            signed.replace(echo);
             Request {
                 method: Method::Get,
                 url: format!("{}/tokens", candidate.url),
@@ -247,7 +262,7 @@ pub fn personal_token(
         },
         |response| {
             let signed = signed.borrow();
-            rpc::judge(response, &Sent { secrets: secrets.clone(), string_to_sign: Some(&signed) })
+            rpc::judge(response, &Sent { secrets: secrets.clone(), echo: Some(&signed) })
         },
     )?;
     Ok(answer.into())

@@ -300,13 +300,14 @@ fn status_only(status: u16) -> Refusal {
         of_service: true,
         is_success: None,
         policy_type: None,
-        same_string_to_sign: None,
+        same_text_signed: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aliyun::signature::Scheme;
 
     #[test]
     fn a_document_is_an_object() {
@@ -339,8 +340,13 @@ mod tests {
             std::time::Duration::ZERO,
         );
         let journal = crate::system::log::Journal::default();
-        let network =
-            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
+        let network = Network {
+            http: &http,
+            clock: &clock,
+            deadline: &deadline,
+            journal: &journal,
+            signature: Scheme::V1,
+        };
         let metadata = Metadata::new(network, ADDRESS, false, Patience::BRIEF);
         assert!(metadata.is_clear(token.expose()));
         metadata.token.set(Some(token)).unwrap();

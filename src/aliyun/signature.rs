@@ -1,9 +1,20 @@
 //! Signatures of Alibaba Cloud requests. Pure functions: time stamp and nonce are parameters like
 //! any other.
 
+pub mod acs3;
 pub mod v1;
 
 use std::fmt::Write;
+
+/// Which signature requests have, as `signature` in the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// HMAC-SHA1, signature version 1.0.
+    #[default]
+    V1,
+    /// ACS3-HMAC-SHA256.
+    Acs3,
+}
 
 /// `name=value` pairs sorted by unencoded name and joined by `&`: what is signed, and also a
 /// valid `application/x-www-form-urlencoded` body.

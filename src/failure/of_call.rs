@@ -96,7 +96,7 @@ impl Failure {
 
     fn explained(self, facts: &Facts, refusal: &Refusal) -> Self {
         let by_key = facts.by_access_key();
-        match (service_codes::find(facts, refusal), refusal.same_string_to_sign) {
+        match (service_codes::find(facts, refusal), refusal.same_text_signed) {
             (_, Some(true)) if by_key => self
                 .caused_by("the AccessKey secret is wrong: the service signed the same text and got another signature")
                 .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET) with the secret of the AccessKey"),
@@ -261,7 +261,7 @@ mod tests {
             of_service: true,
             is_success: None,
             policy_type: None,
-            same_string_to_sign: Some(true),
+            same_text_signed: Some(true),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use aliyun_acr_credential_provider::aliyun::endpoint::{Endpoint, Network};
 use aliyun_acr_credential_provider::aliyun::ids::Region;
-use aliyun_acr_credential_provider::aliyun::signature::{self, v1};
+use aliyun_acr_credential_provider::aliyun::signature::{self, acs3, v1};
 use serde_json::{Map, Value};
 
 use crate::TESTS;
@@ -61,6 +61,30 @@ fn roa_signatures() {
         let signature = v1::roa_signature(text(vector, "access_key_secret"), &signed);
         assert_eq!(signature, text(vector, "signature"), "{name}");
         let authorization = format!("acs {}:{signature}", text(vector, "access_key_id"));
+        assert_eq!(authorization, text(vector, "authorization"), "{name}");
+    }
+}
+
+#[test]
+fn acs3_signatures() {
+    let vectors = read("acs3-signature");
+    let vectors = vectors["vectors"].as_array().unwrap();
+    assert_eq!(vectors.len(), 86);
+    for vector in vectors {
+        let name = text(vector, "description");
+        let (method, path) = (text(vector, "method"), text(vector, "path"));
+        let headers = pairs(&vector["headers"]);
+        let hash = acs3::hash(text(vector, "body"));
+        assert_eq!(hash, text(vector, "payload_hash"), "{name}");
+        let query = pairs(&vector["query_params"]);
+        let request = acs3::canonical_request(method, path, &query, &headers, &hash);
+        assert_eq!(request, text(vector, "canonical_request"), "{name}");
+        let signed = acs3::string_to_sign(&acs3::hash(&request));
+        assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
+        let signature = acs3::signature(text(vector, "access_key_secret"), &signed);
+        assert_eq!(signature, text(vector, "signature"), "{name}");
+        let authorization =
+            acs3::authorization(text(vector, "access_key_id"), &headers, &signature);
         assert_eq!(authorization, text(vector, "authorization"), "{name}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::case::{Case, When};
+use super::case::{ACS3, Case, V1, When};
 use super::renewal;
 use crate::TESTS;
 
@@ -24,6 +24,14 @@ const HOPS: [&str; 11] = [
     "list-instance-endpoint",
     "personal-tokens",
     "registry-challenge",
+];
+/// Those of them whose calls are signed.
+const SIGNED: [&str; 5] = [
+    "assume-role",
+    "get-authorization-token",
+    "list-instance",
+    "list-instance-endpoint",
+    "personal-tokens",
 ];
 const FAULTS: [&str; 30] = [
     "refused",
@@ -256,7 +264,9 @@ impl Tables {
 
     /// The names of all runs.
     pub(super) fn names(&self) -> BTreeSet<String> {
-        self.cold().iter().chain(&self.with_an_old_login()).map(Case::name).collect()
+        let cold = self.cold();
+        let other = Self::with_the_other_signature(&cold);
+        cold.iter().chain(&other).chain(&self.with_an_old_login()).map(Case::name).collect()
     }
 
     /// The runs on a cold node.
@@ -270,6 +280,12 @@ impl Tables {
             always.chain(once).map(case)
         });
         both.collect()
+    }
+
+    /// The runs of signed hops once more, with ACS3-HMAC-SHA256: nothing else differs.
+    pub(super) fn with_the_other_signature<'t>(cold: &[Case<'t>]) -> Vec<Case<'t>> {
+        let signed = cold.iter().filter(|case| SIGNED.contains(&case.hop));
+        signed.map(|case| Case { signature: ACS3, ..case.clone() }).collect()
     }
 
     /// The runs on a node that has a login already.
@@ -310,7 +326,7 @@ impl Tables {
         when: When,
         expected: Expected,
     ) -> Case<'t> {
-        let mut case = Case { hop, fault, when, expected, deviates: false };
+        let mut case = Case { hop, fault, when, signature: V1, expected, deviates: false };
         case.deviates = self.deviations.contains_key(&case.name());
         case
     }
