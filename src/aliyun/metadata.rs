@@ -291,7 +291,8 @@ pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, 
 
 /// Bodies of metadata errors say nothing that the status does not, and a role document must not
 /// end up in a message.
-fn status_only(status: u16) -> Refusal {
+#[must_use]
+pub fn status_only(status: u16) -> Refusal {
     Refusal {
         status,
         code: String::new(),

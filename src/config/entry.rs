@@ -173,7 +173,8 @@ fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {
 }
 
 /// The name of a role session, as STS takes it.
-pub(super) fn session_name(text: &str) -> Option<String> {
+#[must_use]
+pub fn session_name(text: &str) -> Option<String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
     ((2..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }

@@ -135,6 +135,7 @@ pub static ENTRY: Section = Section {
             "RRSA: the ARN of the cluster's OIDC provider", ""]),
         key("customAccessKey", Vendor, Secret, ["the id of an AccessKey: letters and digits", "the id of an AccessKey", ""]),
         key("customAccessKeySecret", Vendor, Secret, ["the secret of an AccessKey", "its secret", ""]),
+        key("profile", Ours, One, ["the name of a profile", "a profile of the vendor's command line as identity: of the file in `ALIBABA_CLOUD_CONFIG_FILE`, else of `~/.aliyun/config.json`", ""]),
         key("externalId", Ours, One, ["2 to 1224 letters, digits or `_+=,.@:/-`", "the external id for AssumeRole", "none"]),
         key("roleSessionName", Ours, One, ["2 to 64 letters, digits or `.@-_`",
             "the session's name in the audit trail", "`aliyun-acr-credential-provider`"]),

@@ -179,14 +179,18 @@ fn item(backend: &Backend, request: &Request, node: &Node, trace: &mut Trace) ->
 fn role_document(backend: &Backend, node: &Node, role: &str) -> String {
     let credential = credential(backend, node, role);
     let session = &credential.session;
-    let document = json!({
+    let mut document = json!({
         "AccessKeyId": session.access_key_id,
         "AccessKeySecret": session.access_key_secret,
         "Expiration": iso(session.expires),
         "SecurityToken": session.security_token,
         "LastUpdated": iso(credential.made),
-        "Code": backend.world().description.metadata.role_document_code,
     });
+    let world = backend.world();
+    let code = &world.description.metadata.role_document_code;
+    if !code.is_empty() {
+        document["Code"] = code.as_str().into();
+    }
     format!("{document:#}")
 }
 
