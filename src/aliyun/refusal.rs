@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn the_echo_of_an_acs3_request_is_never_passed_on() {
         let (token, digest) = (Secret::new("CAIS/secret=="), "7ea06492da5221eba5297e897ce16e55");
-        let told = |digest: &str, code: &str| {
+        let reported = |digest: &str, code: &str| {
             let body = format!(
                 r#"{{"Code":"{code}","RequestId":"R-1","Message":"Specified signature does not match our calculation. server StringToSign is [ACS3-HMAC-SHA256\n{digest}] server CanonicalRequest is [POST\n/\n\nx-acs-security-token:CAIS/secret==\n]"}}"#
             );
@@ -329,9 +329,9 @@ mod tests {
             assert_eq!(refusal.message, None);
             refusal.same_text_signed
         };
-        assert_eq!(told(digest, "SignatureDoesNotMatch"), Some(true));
-        assert_eq!(told("another", "SignatureDoesNotMatch"), Some(false));
-        assert_eq!(told(digest, "InvalidSignature"), Some(true));
+        assert_eq!(reported(digest, "SignatureDoesNotMatch"), Some(true));
+        assert_eq!(reported("another", "SignatureDoesNotMatch"), Some(false));
+        assert_eq!(reported(digest, "InvalidSignature"), Some(true));
     }
 
     #[test]

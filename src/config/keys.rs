@@ -126,6 +126,8 @@ pub static ENTRY: Section = Section {
         key("regionId", Vendor, One, ["a region id such as cn-hangzhou", "the region of the instance", "the node's region"]),
         key("domains", Vendor, List, ["a host name, with a port if images have one",
             "hosts, separated by commas, as images name them, with a port if images have one. Custom domains must be listed", "the hosts of the instance"]),
+        key("mirrors", Ours, List, ["a host name, with a port if images have one",
+            "hosts of mirrors, separated by commas: the entry's login also answers for requests that name one of them. Not for an entry with several instances", "none"]),
         key("assumeRoleARN", Vendor, One, ["`acs:ram::<account id>:role/<role name>`",
             "the role in the registry's account", "none: the identity itself"]),
         key("expireDuration", Vendor, One, ["whole seconds, 900 to 43200",

@@ -87,7 +87,7 @@ impl Config {
         let profiles = variables.profiles.as_deref();
         let context =
             identity::Context { settings: &settings, token_mode, rrsa, open_to_others, profiles };
-        let entries = match &file.entries {
+        let entries: Vec<Entry> = match &file.entries {
             Some(sections) if !sections.is_empty() => (1..)
                 .zip(sections)
                 .filter_map(|(number, section)| entry::read(number, section, &context, &mut notes))
@@ -104,6 +104,7 @@ impl Config {
                 identity.map(entry).into_iter().collect()
             }
         };
+        entry::mirrors_of_two(&entries, &mut notes);
         let First { notes: mut in_file, more } = notes.problems;
         let in_environment = from_environment.wrong;
         if !in_file.is_empty() || !in_environment.is_empty() {

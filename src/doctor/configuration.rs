@@ -110,7 +110,11 @@ fn summary(entry: &Entry) -> String {
     };
     let who = entry.identity.summary();
     let role = entry.role.as_ref().map_or(String::new(), |role| format!(", then {}", role.arn));
-    format!("{}: {hosts}, by {who}{role}", entry.name)
+    let mirrors = match entry.mirrors.join(", ") {
+        none if none.is_empty() => none,
+        mirrors => format!(", and the mirrors {mirrors}"),
+    };
+    format!("{}: {hosts}{mirrors}, by {who}{role}", entry.name)
 }
 
 /// What is in the file, or in the environment, and does not count here.

@@ -7,7 +7,7 @@ use crate::aliyun::call::CallError;
 use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::registry_host::{RegistryHost, region_in_name, without_port};
 use crate::aliyun::{Hop, acr, challenge};
-use crate::config::Entry;
+use crate::config::{Entry, Scope};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::Identity;
@@ -218,10 +218,17 @@ impl Lookup<'_, '_> {
         self.known_region(entry).map_or_else(|| self.node.region(), Ok)
     }
 
-    /// The region that the entry or the host names.
+    /// The region that the entry or the host names. The name of a mirror says nothing of the
+    /// registry behind it.
     #[must_use]
     pub fn known_region(&self, entry: &Entry) -> Option<Region> {
-        entry.region.clone().or_else(|| region_in_name(self.host))
+        let hosts = match &entry.scope {
+            Scope::Domains(domains) if entry.mirrors.iter().any(|it| it == self.host) => {
+                &domains[..]
+            }
+            _ => &[self.host.to_owned()],
+        };
+        entry.region.clone().or_else(|| hosts.iter().find_map(|host| region_in_name(host)))
     }
 }
 

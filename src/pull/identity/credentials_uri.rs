@@ -1,7 +1,7 @@
 //! Temporary credentials that a service gives at `ALIBABA_CLOUD_CREDENTIALS_URI`.
 //!
-//! The vendor's clients differ: some want to see `Code: Success` in the answer, and for others there
-//! is no such field. An answer with another code is refused, and one without is not.
+//! The vendor's clients differ: some want to see `Code: Success` in the answer, and others do not know
+//! this field. An answer with another code is refused. One without a code is taken.
 
 use jiff::Timestamp;
 use serde::Deserialize;
