@@ -50,7 +50,9 @@ pub(super) fn establish(
         },
     );
     let body = body.map_err(|error| Failure::of_call(&Facts::of(hop), &error))?;
-    let credentials = read(&body, &uri.path, network.clock.now()).map_err(|wrong| {
+    // One of the two clocks may be ahead. Whether the credentials are still of use is for STS to say.
+    let now = network.clock.now().min(network.clock.services());
+    let credentials = read(&body, &uri.path, now).map_err(|wrong| {
         let host = endpoint.current().host();
         Failure::new(Exit::Identity, format!("{hop}: {wrong}, at {host}"))
             .hint("see what answers at ALIBABA_CLOUD_CREDENTIALS_URI: it must give AccessKeyId, AccessKeySecret, SecurityToken and Expiration as a JSON object")

@@ -159,6 +159,9 @@ impl<'t> Scene<'t> {
         let mut exec = Exec::new(PROGRAM);
         exec.kubelet_env = with_warnings();
         exec.args = vec!["--config".to_owned(), path.to_string_lossy().into_owned()];
+        exec.config_env.extend(journey.env.iter().map(|(name, value)| {
+            (name.clone(), value.replace("${metadata}", &cloud.metadata_url()))
+        }));
         exec
     }
 

@@ -12,11 +12,12 @@ use super::renewal;
 use crate::TESTS;
 
 /// What the table must have, so that no part of it can go unnoticed.
-const HOPS: [&str; 11] = [
+const HOPS: [&str; 12] = [
     "metadata-token",
     "metadata-role-name",
     "metadata-role-document",
     "metadata-region",
+    "credentials-uri",
     "assume-role-with-oidc",
     "assume-role",
     "get-authorization-token",
@@ -82,6 +83,12 @@ pub(super) struct Journey {
     pub(super) pulls: Option<String>,
     #[serde(default)]
     pub(super) pulls_personal: Option<String>,
+    /// With the cloud's addresses in `${…}`.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    /// Nothing that the run obtains is kept on the node.
+    #[serde(default)]
+    pub(super) never_kept: bool,
     /// The node knows the hop's result for longer than a login lives.
     #[serde(default)]
     pub(super) remembered: bool,
