@@ -222,13 +222,13 @@ impl Lookup<'_, '_> {
     /// registry behind it.
     #[must_use]
     pub fn known_region(&self, entry: &Entry) -> Option<Region> {
-        let hosts = match &entry.scope {
-            Scope::Domains(domains) if entry.mirrors.iter().any(|it| it == self.host) => {
-                &domains[..]
-            }
-            _ => &[self.host.to_owned()],
+        let is_mirror = entry.mirrors.iter().any(|mirror| mirror == self.host);
+        let of_host = || match &entry.scope {
+            _ if !is_mirror => region_in_name(self.host),
+            Scope::Domains(domains) => domains.iter().find_map(|host| region_in_name(host)),
+            Scope::Instances | Scope::Personal | Scope::Account => None,
         };
-        entry.region.clone().or_else(|| hosts.iter().find_map(|host| region_in_name(host)))
+        entry.region.clone().or_else(of_host)
     }
 }
 
