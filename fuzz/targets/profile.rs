@@ -9,10 +9,12 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|text: &[u8]| {
-    let known: Value = serde_json::from_slice(text).unwrap_or_default();
+    // What is skipped may be a number that this type does not hold, or no UTF-8.
+    let known: Option<Value> = serde_json::from_str(&String::from_utf8_lossy(text)).ok();
     for name in ["ci", "other", ""] {
         match profile::asker(text, name) {
             Ok(_) => {
+                let Some(known) = &known else { continue };
                 let profiles = known["profiles"].as_array().expect("a list of profiles");
                 assert!(profiles.iter().any(|it| it["name"] == name), "{name}");
             }
