@@ -3,6 +3,7 @@
 //! `keys` and `variables` list what there is; `source` finds the file, `yaml` and `file` read it,
 //! `entry`, `identity` and `settings` say what it means, and `resolved` puts that together.
 
+mod credentials_uri;
 mod diagnostics;
 mod entry;
 mod error;
@@ -18,9 +19,10 @@ mod source;
 pub mod variables;
 pub mod yaml;
 
-pub use entry::{Entry, EntryKeys, Scope};
+pub use credentials_uri::CredentialsUri;
+pub use entry::{Entry, EntryKeys, Scope, session_name};
 pub use error::{ConfigError, Mistakes};
-pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
+pub use identity::{IdentitySource, Oidc, PodIdentity, Profile, TokenMode};
 pub use resolved::{Config, Written};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
 pub use source::{MAX_FILE, SYSTEM_PATH, Source};

@@ -12,7 +12,8 @@ use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::InstanceId;
 use crate::aliyun::refusal::{Sent, word};
 use crate::aliyun::rpc::{self, Action, Answer};
-use crate::aliyun::{Credentials, Hop, redact, signature};
+use crate::aliyun::signature::{Scheme, acs3, v1};
+use crate::aliyun::{Credentials, Hop, redact};
 use crate::net::http::{Method, Request};
 use crate::secret::Secret;
 use crate::system::random;
@@ -223,8 +224,23 @@ pub fn personal_token(
         endpoint,
         Patience::FULL,
         |candidate, timeout| {
-            let (headers, text) = roa_headers(network.clock.now(), caller, "GET", "/tokens");
-            signed.replace(text);
+            let now = network.clock.now();
+            let (headers, echo) = match network.signature {
+                Scheme::V1 => roa_headers(now, caller, "GET", "/tokens"),
+                Scheme::Acs3 => {
+                    let call = acs3::Call {
+                        method: "GET",
+                        host: candidate.host(),
+                        path: "/tokens",
+                        action: Hop::GetAuthorizationToken.name(),
+                        version: PERSONAL_VERSION,
+                        body: "",
+                    };
+                    let signed = call.sign(caller, now, random::nonce());
+                    (signed.headers, signed.digest)
+                }
+            };
+            signed.replace(echo);
             Request {
                 method: Method::Get,
                 url: format!("{}/tokens", candidate.url),
@@ -236,7 +252,7 @@ pub fn personal_token(
         },
         |response| {
             let signed = signed.borrow();
-            rpc::judge(response, &Sent { secrets: secrets.clone(), string_to_sign: Some(&signed) })
+            rpc::judge(response, &Sent { secrets: secrets.clone(), echo: Some(&signed) })
         },
     )?;
     Ok(answer.into())
@@ -265,8 +281,8 @@ fn roa_headers(
         headers.push(("x-acs-security-token", token.expose().to_owned()));
     }
     let borrowed: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    let text = signature::roa_string_to_sign(method, path, &[], &borrowed);
-    let signature = signature::roa_signature(caller.access_key_secret.expose(), &text);
+    let text = v1::roa_string_to_sign(method, path, &[], &borrowed);
+    let signature = v1::roa_signature(caller.access_key_secret.expose(), &text);
     headers.push(("authorization", format!("acs {}:{signature}", caller.access_key_id)));
     (headers, text)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::aliyun::Hop;
 use crate::aliyun::endpoint::{Candidate, Endpoint};
 use crate::aliyun::refusal::{Refusal, Sign};
+use crate::aliyun::signature::Scheme;
 use crate::net::error::{HttpError, SetupError};
 use crate::net::http::{Http, Request, Response};
 use crate::net::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
@@ -22,6 +23,7 @@ pub struct Network<'a> {
     pub clock: &'a Clock,
     pub deadline: &'a Deadline,
     pub journal: &'a Journal,
+    pub signature: Scheme,
 }
 
 /// Why a call gave nothing.

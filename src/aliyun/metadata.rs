@@ -287,13 +287,14 @@ pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, 
 
 /// Bodies of metadata errors say nothing that the status does not, and a role document must not
 /// end up in a message.
-fn status_only(status: u16) -> Refusal {
+pub fn status_only(status: u16) -> Refusal {
     Refusal { status, of_service: true, ..Refusal::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aliyun::signature::Scheme;
 
     #[test]
     fn a_document_is_an_object() {
@@ -326,8 +327,13 @@ mod tests {
             std::time::Duration::ZERO,
         );
         let journal = crate::system::log::Journal::default();
-        let network =
-            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
+        let network = Network {
+            http: &http,
+            clock: &clock,
+            deadline: &deadline,
+            journal: &journal,
+            signature: Scheme::V1,
+        };
         let metadata = Metadata::new(network, ADDRESS, false, Patience::BRIEF);
         assert!(metadata.is_clear(token.expose()));
         metadata.token.set(Some(token)).unwrap();

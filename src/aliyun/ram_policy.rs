@@ -13,6 +13,9 @@ const PULL: [&str; 3] =
 /// In place of an AccessKey's owner: nothing here knows the account of its user.
 pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 
+/// In place of whom a credentials URI gives credentials of, which it does not say.
+pub const URI_OWNER: &str = "acs:ram::<account>:role/<role behind the credentials URI>";
+
 /// The trust policy of the role in the registry's account: these roles may assume it.
 pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {
     let mut statement = json!({

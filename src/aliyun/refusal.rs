@@ -15,6 +15,11 @@ use crate::secret::Secret;
 const SECRETS: [&str; 4] =
     ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
+/// Words with which a message begins to repeat what was signed: of signature version 1.0, and of
+/// ACS3-HMAC-SHA256, whose canonical request holds the security token as it is.
+const ECHOES: [&str; 4] =
+    ["string to sign", "stringtosign", "canonical request", "canonicalrequest"];
+
 /// A refusal, safe to print.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
@@ -32,7 +37,7 @@ pub struct Refusal {
     /// Which kind of policy denied, if the service says so.
     pub policy_type: Option<PolicyType>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
-    pub same_string_to_sign: Option<bool>,
+    pub same_text_signed: Option<bool>,
 }
 
 /// Which kind of policy denied: `AccessDeniedDetail.PolicyType`.
@@ -150,7 +155,8 @@ impl fmt::Display for Refusal {
 #[derive(Default)]
 pub struct Sent<'a> {
     pub secrets: Vec<&'a Secret>,
-    pub string_to_sign: Option<&'a str>,
+    /// What a service repeats that has got, and signs, the same text.
+    pub echo: Option<&'a str>,
 }
 
 /// The fields of an error envelope. A field of the wrong form does not hide the others.
@@ -234,16 +240,14 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     // By its code, and by its words should another code echo the same.
     let signature = ["SignatureDoesNotMatch", "IncompleteSignature"];
     let named = code.as_deref().is_some_and(|code| signature.contains(&code));
-    let echoes = message.to_ascii_lowercase().contains("string to sign");
+    let words = message.to_ascii_lowercase();
+    let echoes = ECHOES.iter().any(|echo| words.contains(echo));
     let request_id = word(&envelope.request_id);
     Some(Refusal {
         status,
         of_service: code.is_some() || request_id.is_some() || envelope.is_success.is_some(),
         is_success: envelope.is_success,
-        same_string_to_sign: sent
-            .string_to_sign
-            .filter(|_| echoes)
-            .map(|ours| message.contains(ours)),
+        same_text_signed: sent.echo.filter(|_| echoes).map(|ours| message.contains(ours)),
         message: (!echoes && !named)
             .then(|| redact::line(message, &secrets))
             .filter(|m| !m.is_empty()),
@@ -286,7 +290,7 @@ mod tests {
     use super::*;
 
     fn sent(secret: &Secret) -> Sent<'_> {
-        Sent { secrets: vec![secret], string_to_sign: Some("POST&%2F&A%3Db") }
+        Sent { secrets: vec![secret], echo: Some("POST&%2F&A%3Db") }
     }
 
     #[test]
@@ -295,15 +299,33 @@ mod tests {
         let body = br#"{"Code":"SignatureDoesNotMatch","RequestId":"R-1","Message":"Specified signature is not matched with our calculation. server string to sign is:POST&%2F&A%3Db"}"#;
         let refusal = read(400, body, &sent(&token)).unwrap();
         assert_eq!(refusal.message, None);
-        assert_eq!(refusal.same_string_to_sign, Some(true));
+        assert_eq!(refusal.same_text_signed, Some(true));
         assert_eq!(refusal.to_string(), "SignatureDoesNotMatch (HTTP 400, request id R-1)");
     }
 
     #[test]
+    fn the_echo_of_an_acs3_request_is_never_passed_on() {
+        let (token, digest) = (Secret::new("CAIS/secret=="), "7ea06492da5221eba5297e897ce16e55");
+        let reported = |digest: &str, code: &str| {
+            let body = format!(
+                r#"{{"Code":"{code}","RequestId":"R-1","Message":"Specified signature does not match our calculation. server StringToSign is [ACS3-HMAC-SHA256\n{digest}] server CanonicalRequest is [POST\n/\n\nx-acs-security-token:CAIS/secret==\n]"}}"#
+            );
+            let sent =
+                Sent { secrets: vec![&token], echo: Some("7ea06492da5221eba5297e897ce16e55") };
+            let refusal = read(400, body.as_bytes(), &sent).unwrap();
+            assert_eq!(refusal.message, None);
+            refusal.same_text_signed
+        };
+        assert_eq!(reported(digest, "SignatureDoesNotMatch"), Some(true));
+        assert_eq!(reported("another", "SignatureDoesNotMatch"), Some(false));
+        assert_eq!(reported(digest, "InvalidSignature"), Some(true));
+    }
+
+    #[test]
     fn a_signature_message_is_withheld_whatever_its_words() {
-        let body = br#"{"Code":"SignatureDoesNotMatch","Message":"StringToSign was POST&%2F"}"#;
+        let body = br#"{"Code":"SignatureDoesNotMatch","Message":"it was POST&%2F"}"#;
         let refusal = read(400, body, &Sent::default()).unwrap();
-        assert_eq!((refusal.message, refusal.same_string_to_sign), (None, None));
+        assert_eq!((refusal.message, refusal.same_text_signed), (None, None));
     }
 
     #[test]

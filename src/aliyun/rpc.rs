@@ -1,6 +1,6 @@
 //! RPC calls: a POST with every parameter in the body, so that nothing of it is in a URL.
 
-use std::time::Duration;
+use std::cell::RefCell;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use crate::aliyun::call::{CallError, Form, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::refusal::{self, Sent};
-use crate::aliyun::{Credentials, Hop, signature};
-use crate::net::http::{Method, Request, Response, Route};
+use crate::aliyun::signature::{self, Scheme, acs3, v1};
+use crate::aliyun::{Credentials, Hop};
+use crate::net::http::{Method, Request, Response};
 use crate::secret::Secret;
 use crate::system::random;
 
@@ -41,23 +42,29 @@ pub fn call<T: DeserializeOwned>(
     action: &Action<'_>,
     credentials: Option<&Credentials>,
 ) -> Result<Answer<T>, CallError> {
-    let mut string_to_sign = String::new();
     let mut secrets = action.secrets.clone();
     secrets.extend(credentials.into_iter().flat_map(Credentials::secrets));
-    // Both closures need the string that was signed last: one writes it, the other compares.
-    let signed = std::cell::RefCell::new(&mut string_to_sign);
+    // Both closures need what was signed last: one writes it, the other compares.
+    let signed = RefCell::new(String::new());
     network.call(
         action.hop,
         endpoint,
         Patience::FULL,
         |candidate, timeout| {
-            let (body, text) = body(network, action, credentials);
-            **signed.borrow_mut() = text;
-            post(&candidate.url, candidate.quick, body, timeout)
+            let post = post(network, action, credentials, candidate.host());
+            signed.replace(post.echo);
+            Request {
+                method: Method::Post,
+                url: format!("{}/", candidate.url),
+                headers: post.headers,
+                body: Some(post.body),
+                timeout,
+                route: candidate.route(),
+            }
         },
         |response| {
             let signed = signed.borrow();
-            let sent = Sent { secrets: secrets.clone(), string_to_sign: Some(signed.as_str()) };
+            let sent = Sent { secrets: secrets.clone(), echo: Some(signed.as_str()) };
             if let Some(id) = refusal::request_id(&response.body, &sent) {
                 network.journal.request(action.hop.name(), id);
             }
@@ -66,13 +73,54 @@ pub fn call<T: DeserializeOwned>(
     )
 }
 
-fn body(
+/// What is sent for an action.
+struct Post {
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    /// What a service repeats that has got the same.
+    echo: String,
+}
+
+fn post(
     network: &Network<'_>,
+    action: &Action<'_>,
+    credentials: Option<&Credentials>,
+    host: &str,
+) -> Post {
+    let now = network.clock.now();
+    match (network.signature, credentials) {
+        (Scheme::Acs3, Some(credentials)) => {
+            let body = signature::form_encode(&action.parameters);
+            let call = acs3::Call {
+                method: "POST",
+                host,
+                path: "/",
+                action: action.hop.name(),
+                version: action.version,
+                body: &body,
+            };
+            let acs3::Signed { headers, digest } = call.sign(credentials, now, random::nonce());
+            Post { headers, body, echo: digest }
+        }
+        (Scheme::V1, _) | (_, None) => {
+            let (body, echo) = body(now, action, credentials);
+            let headers = vec![
+                ("accept", "application/json".to_owned()),
+                ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ];
+            Post { headers, body, echo }
+        }
+    }
+}
+
+/// A body with everything in it, and the text that its signature covers.
+fn body(
+    now: Timestamp,
     action: &Action<'_>,
     credentials: Option<&Credentials>,
 ) -> (String, String) {
     let nonce = random::nonce();
-    let now = network.clock.now().to_string();
+    let now = now.to_string();
     let mut parameters = vec![
         ("Action", action.hop.name()),
         ("Version", action.version),
@@ -90,24 +138,10 @@ fn body(
     if let Some(token) = &credentials.security_token {
         parameters.push(("SecurityToken", token.expose()));
     }
-    let text = signature::rpc_string_to_sign("POST", &parameters);
-    let signature = signature::rpc_signature(credentials.access_key_secret.expose(), &text);
+    let text = v1::rpc_string_to_sign("POST", &parameters);
+    let signature = v1::rpc_signature(credentials.access_key_secret.expose(), &text);
     parameters.push(("Signature", &signature));
     (signature::form_encode(&parameters), text)
-}
-
-fn post(base_url: &str, quick: bool, body: String, timeout: Duration) -> Request {
-    Request {
-        method: Method::Post,
-        url: format!("{base_url}/"),
-        headers: vec![
-            ("accept", "application/json".to_owned()),
-            ("content-type", "application/x-www-form-urlencoded".to_owned()),
-        ],
-        body: Some(body),
-        timeout,
-        route: if quick { Route::CloudQuick } else { Route::Cloud },
-    }
 }
 
 /// Reads a JSON answer, of RPC and ROA services alike.
@@ -183,18 +217,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_sent_is_what_was_signed() {
+    const PARAMETERS: [(&str, &str); 2] =
+        [("RoleArn", "acs:ram::1:role/a"), ("Policy", "{\"a\": \"*\"}")];
+
+    fn sent(scheme: Scheme, is_signed: bool) -> Post {
         let (http, clock) =
             (crate::net::http::Http::default(), crate::system::clock::Clock::default());
         let deadline = crate::system::clock::Deadline::new(
             crate::system::clock::instant(),
-            Duration::from_secs(1),
+            std::time::Duration::from_secs(1),
         );
         let journal = crate::system::log::Journal::default();
-        let network =
-            Network { http: &http, clock: &clock, deadline: &deadline, journal: &journal };
-        let parameters = vec![("RoleArn", "acs:ram::1:role/a"), ("Policy", "{\"a\": \"*\"}")];
+        let network = Network {
+            http: &http,
+            clock: &clock,
+            deadline: &deadline,
+            journal: &journal,
+            signature: scheme,
+        };
+        let parameters = PARAMETERS.to_vec();
         let action =
             Action { hop: Hop::AssumeRole, version: "2015-04-01", parameters, secrets: vec![] };
         let credentials = Credentials {
@@ -202,19 +243,26 @@ mod tests {
             access_key_secret: Secret::new("secret"),
             security_token: Some(Secret::new("token+/=")),
         };
-        let sent = |credentials| {
-            let (body, text) = body(&network, &action, credentials);
-            let pairs: Vec<(String, String)> =
-                form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-            (pairs, text)
-        };
-        let (mut pairs, text) = sent(Some(&credentials));
+        post(&network, &action, is_signed.then_some(&credentials), "127.0.0.1:81")
+    }
+
+    fn pairs(body: &str) -> Vec<(String, String)> {
+        form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_signed() {
+        let Post { headers, body, echo } = sent(Scheme::V1, true);
+        let accepted = ("accept", "application/json".to_owned());
+        let form = ("content-type", "application/x-www-form-urlencoded".to_owned());
+        assert_eq!(headers, [accepted, form]);
+        let mut pairs = pairs(&body);
         let at = pairs.iter().position(|(name, _)| name == "Signature").unwrap();
         let (_, signature) = pairs.remove(at);
         let plain: Vec<(&str, &str)> =
             pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(text, signature::rpc_string_to_sign("POST", &plain));
-        assert_eq!(signature, signature::rpc_signature("secret", &text));
+        assert_eq!(echo, v1::rpc_string_to_sign("POST", &plain));
+        assert_eq!(signature, v1::rpc_signature("secret", &echo));
         let names: Vec<&str> = plain.iter().map(|(name, _)| *name).collect();
         let all = [
             "AccessKeyId",
@@ -234,21 +282,37 @@ mod tests {
             plain.contains(&("SecurityToken", "token+/="))
                 && plain.contains(&("Action", "AssumeRole"))
         );
-        let (unsigned, text) = sent(None);
-        assert_eq!((unsigned.len(), text.as_str()), (7, ""));
-        assert_ne!(unsigned, sent(None).0, "each has a nonce of its own");
     }
 
     #[test]
-    fn everything_of_a_call_is_in_its_body() {
-        let request = post("https://sts.example", true, "a=b".to_owned(), Duration::from_secs(1));
-        assert_eq!(request.url, "https://sts.example/");
-        assert_eq!((request.method, request.body.as_deref()), (Method::Post, Some("a=b")));
-        assert_eq!(request.route, Route::CloudQuick);
-        let later = post("https://sts.example", false, String::new(), Duration::from_secs(1));
-        assert_eq!(later.route, Route::Cloud);
-        let accepted = ("accept", "application/json".to_owned());
-        let form = ("content-type", "application/x-www-form-urlencoded".to_owned());
-        assert_eq!(request.headers, [accepted, form]);
+    fn what_is_sent_by_acs3_is_what_was_signed() {
+        let Post { headers, body, echo } = sent(Scheme::Acs3, true);
+        let header = |name: &str| {
+            headers.iter().find(|(it, _)| *it == name).map(|(_, value)| value.as_str()).unwrap()
+        };
+        assert_eq!(pairs(&body).len(), 2, "{body}");
+        assert_eq!(header("x-acs-content-sha256"), acs3::hash(&body));
+        assert_eq!((header("host"), header("x-acs-action")), ("127.0.0.1:81", "AssumeRole"));
+        assert_eq!(header("x-acs-security-token"), "token+/=");
+        let mut signed: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .filter(|(name, _)| !["accept", "authorization"].contains(name))
+            .collect();
+        signed.sort_unstable();
+        let request = acs3::canonical_request("POST", "/", &[], &signed, &acs3::hash(&body));
+        assert_eq!(echo, acs3::hash(&request));
+        let signature = acs3::signature("secret", &acs3::string_to_sign(&echo));
+        assert_eq!(header("authorization"), acs3::authorization("STS.x", &signed, &signature));
+    }
+
+    /// `AssumeRoleWithOIDC` is the same, whatever signature others have.
+    #[test]
+    fn an_unsigned_call_has_all_in_its_body() {
+        for scheme in [Scheme::V1, Scheme::Acs3] {
+            let Post { headers, body, echo } = sent(scheme, false);
+            assert_eq!((headers.len(), pairs(&body).len(), echo.as_str()), (2, 7, ""));
+            assert_ne!(body, sent(scheme, false).body, "each has a nonce of its own");
+        }
     }
 }

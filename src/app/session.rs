@@ -129,8 +129,9 @@ impl<'p> Session<'p> {
     /// The machine, for one pull, with what earlier runs learnt of it.
     pub fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
         let Self { http, clock, process, .. } = self;
-        let network = Network { http, clock, deadline, journal: process.journal };
         let Config { settings, variables, .. } = &self.config;
+        let (journal, signature) = (process.journal, settings.signature);
+        let network = Network { http, clock, deadline, journal, signature };
         Node::new(network, settings, variables, Machine::read(), learnt(cache))
     }
 }

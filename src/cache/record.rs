@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::cache::store::{PLACE, hex};
+use crate::cache::store::PLACE;
 use crate::system::clock;
+use crate::system::text::hex;
 
 /// Whose configuration, and which: the first half of every name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,8 @@ use rustix::process::geteuid;
 use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
+use crate::system::text::hex;
+
 /// Form of the files, in their first line. Another one is not read.
 const MAGIC: &[u8] = b"acr-cache 1 ";
 
@@ -283,11 +285,4 @@ fn checked_start(text: &[u8]) -> Option<usize> {
     let (checksum, body) = text.strip_prefix(MAGIC)?.split_at_checked(CHECKSUM)?;
     let body = body.strip_prefix(b"\n")?;
     (hex(&Sha1::digest(body)).as_bytes() == checksum).then(|| text.len() - body.len())
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
 }

@@ -3,7 +3,7 @@
 use crate::aliyun::ids::{InstanceId, Region, RoleArn};
 use crate::aliyun::sts::{AssumedRole, MAX_DURATION, MIN_DURATION};
 use crate::config::diagnostics::lines::Position;
-use crate::config::diagnostics::notes::Notes;
+use crate::config::diagnostics::notes::{Note, Notes, quotable};
 use crate::config::file::Section;
 use crate::config::hosts;
 use crate::config::identity::{self, Context, IdentitySource};
@@ -22,6 +22,8 @@ pub struct Entry {
     /// `entry 2 (line 14)`, for messages.
     pub name: String,
     pub scope: Scope,
+    /// Hosts that are not the registry's, and that its login is also for.
+    pub mirrors: Vec<String>,
     /// Empty for Personal Edition.
     pub instances: Vec<InstanceId>,
     /// None for the node's own region.
@@ -88,6 +90,7 @@ impl Entry {
             number: 0,
             name: name.to_owned(),
             scope,
+            mirrors: Vec::new(),
             instances: Vec::new(),
             region: None,
             identity,
@@ -114,6 +117,10 @@ pub(super) fn read(
     let instances = section.values("instanceId", notes, InstanceId::parse);
     let is_personal = instances.is_empty() && notes.problems.count() == before;
     let domains = hosts::read(section, is_personal, notes);
+    let mirrors = hosts::mirrors(section, is_personal, notes);
+    if let (Some(at), 2..) = (section.given("mirrors"), instances.len()) {
+        notes.problem(at, "`mirrors` in an entry with several instances leaves open whose login a mirror gets: give each instance an entry of its own");
+    }
     let identity = identity::read(section, context, notes);
     let entry = Entry {
         number,
@@ -123,6 +130,7 @@ pub(super) fn read(
             (true, false) => Scope::Instances,
             (true, true) => Scope::Personal,
         },
+        mirrors,
         instances,
         region: section.value("regionId", notes, Region::parse),
         role: assumed_role(section, notes),
@@ -151,6 +159,30 @@ pub(super) fn read(
     (notes.problems.count() == before).then_some(entry)
 }
 
+/// A mirror is of one entry, and its host of no other: else the order of entries would decide who
+/// gets which login.
+pub(super) fn mirrors_of_two(entries: &[Entry], notes: &mut Notes) {
+    for (number, entry) in entries.iter().enumerate() {
+        for mirror in &entry.mirrors {
+            let has = |hosts: &[String]| hosts.contains(mirror);
+            let key = entries.iter().enumerate().find_map(|(other, of)| match &of.scope {
+                Scope::Domains(domains) if has(domains) => Some(("domains", of)),
+                _ if other < number && has(&of.mirrors) => Some(("mirrors", of)),
+                _ => None,
+            });
+            if let Some((key, other)) = key {
+                let at = entry.written.place("mirrors").unwrap_or(Position::START);
+                let message = format!(
+                    "`mirrors` has `{}`, which `{key}` of {} has too: take it out of one of them",
+                    quotable(mirror),
+                    other.name
+                );
+                notes.problem_of(|| Note { at, message });
+            }
+        }
+    }
+}
+
 fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
     let external_id = section.value("externalId", notes, |text| {
@@ -168,7 +200,8 @@ fn assumed_role(section: &Section, notes: &mut Notes) -> Option<AssumedRole> {
 }
 
 /// The name of a role session, as STS takes it.
-pub(super) fn session_name(text: &str) -> Option<String> {
+#[must_use]
+pub fn session_name(text: &str) -> Option<String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
     ((2..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }

@@ -1,4 +1,5 @@
-//! `domains`: the hosts that an entry names, each of the form and the edition that the entry is for.
+//! `domains` and `mirrors`: the hosts that an entry names. Those of `domains` are of the form and the
+//! edition that the entry is for.
 
 use crate::aliyun::ids::Region;
 use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, may_be_personal, without_port};
@@ -11,27 +12,54 @@ const MOST_EDITS: usize = 2;
 
 /// Reads the hosts of an entry, which has an `instanceId` unless it is for Personal Edition.
 pub(super) fn read(section: &Section, is_personal: bool, notes: &mut Notes) -> Vec<String> {
-    let mut domains = Vec::new();
-    for written in section.list("domains", notes) {
+    let hosts = listed("domains", section, notes, |host| wrong(host, is_personal));
+    for (host, written) in &hosts {
+        warn_of_slip(host, written, notes);
+    }
+    hosts.into_iter().map(|(host, _)| host).collect()
+}
+
+/// Reads the mirrors of an entry, which may have any name but one of the other edition.
+pub(super) fn mirrors(section: &Section, is_personal: bool, notes: &mut Notes) -> Vec<String> {
+    let wrong = |host: &str| {
+        if is_personal { in_capitals(host) } else { wrong(host, is_personal) }
+    };
+    listed("mirrors", section, notes, wrong).into_iter().map(|(host, _)| host).collect()
+}
+
+/// Hosts of a list that are not `wrong`, each with its place.
+fn listed(
+    name: &str,
+    section: &Section,
+    notes: &mut Notes,
+    wrong: impl Fn(&str) -> Option<String>,
+) -> Vec<(String, Written)> {
+    let mut hosts = Vec::new();
+    for written in section.list(name, notes) {
         let parse = |text: &str| is_host_and_port(text).then(|| text.to_owned());
-        let Some(host) = section.parsed("domains", &written, notes, parse) else { continue };
-        let wrong = wrong(&host, is_personal);
-        if let Some(wrong) = wrong {
-            let message = format!("`domains` has `{}`{wrong}", quotable(&host));
+        let Some(host) = section.parsed(name, &written, notes, parse) else { continue };
+        if let Some(wrong) = wrong(&host) {
+            let message = format!("`{name}` has `{}`{wrong}", quotable(&host));
             notes.problem_of(|| Note { at: written.at, message });
             continue;
         }
-        warn_of_slip(&host, &written, notes);
-        domains.push(host);
+        hosts.push((host, written));
     }
-    domains
+    hosts
+}
+
+/// What is wrong with a host that is not in lower case, to be put behind it.
+fn in_capitals(host: &str) -> Option<String> {
+    let lower = host.to_ascii_lowercase();
+    (lower != host)
+        .then(|| format!("; images name hosts in lower case: write `{}`", quotable(&lower)))
 }
 
 /// What is wrong with a host in this entry, to be put behind it.
 fn wrong(host: &str, is_personal: bool) -> Option<String> {
-    if host.bytes().any(|b| b.is_ascii_uppercase()) {
-        let lower = host.to_ascii_lowercase();
-        return Some(format!("; images name hosts in lower case: write `{}`", quotable(&lower)));
+    let in_capitals = in_capitals(host);
+    if in_capitals.is_some() {
+        return in_capitals;
     }
     match (may_be_personal(host), is_personal) {
         (false, true) => {

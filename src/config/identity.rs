@@ -1,16 +1,17 @@
 //! Who asks for an entry's login: exactly one identity, from the entry or the environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::aliyun::Credentials;
 use crate::aliyun::ids::{AccessKeyId, OidcProviderArn, RoleArn};
+use crate::config::credentials_uri::CredentialsUri;
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::Notes;
 use crate::config::file::Section;
 use crate::config::settings::{Settings, absolute};
 use crate::config::variables::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, OIDC_PROVIDER_ARN, OIDC_TOKEN_FILE, ROLE_ARN, Reader,
-    SECURITY_TOKEN, VariableError,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, CREDENTIALS_URI, OIDC_PROVIDER_ARN, OIDC_TOKEN_FILE, PROFILE,
+    ROLE_ARN, Reader, SECURITY_TOKEN, VariableError,
 };
 use crate::secret::Secret;
 
@@ -29,6 +30,16 @@ pub enum IdentitySource {
     AccessKey(Credentials),
     Oidc(Oidc),
     WorkerRole,
+    /// Of the environment alone.
+    CredentialsUri(CredentialsUri),
+    Profile(Profile),
+}
+
+/// A profile of the vendor's command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    pub name: String,
+    pub file: PathBuf,
 }
 
 impl TokenMode {
@@ -47,6 +58,10 @@ impl IdentitySource {
         match self {
             Self::AccessKey(_) => "an AccessKey".to_owned(),
             Self::WorkerRole => "the worker role".to_owned(),
+            Self::CredentialsUri(uri) => format!("the credentials URI at {}", uri.base_url),
+            Self::Profile(Profile { name, file }) => {
+                format!("profile `{name}` of {}", file.display())
+            }
             Self::Oidc(oidc) => match &oidc.role {
                 Some(role) => format!("RRSA as {role}"),
                 None => "RRSA as the role that the service account names".to_owned(),
@@ -60,6 +75,8 @@ impl IdentitySource {
             Self::AccessKey(_) => "access-key",
             Self::WorkerRole => "worker-role",
             Self::Oidc(_) => "rrsa",
+            Self::CredentialsUri(_) => "credentials-uri",
+            Self::Profile(_) => "profile",
         }
     }
 
@@ -105,6 +122,8 @@ pub(super) struct Context<'a> {
     pub token_mode: TokenMode,
     pub rrsa: bool,
     pub open_to_others: bool,
+    /// None where neither `ALIBABA_CLOUD_CONFIG_FILE` nor `HOME` names one.
+    pub profiles: Option<&'a Path>,
 }
 
 /// The identity that the environment gives where no entry is configured, else the node's role. None
@@ -113,17 +132,21 @@ pub(super) fn of_environment(
     variables: &mut Reader<'_>,
     settings: &Settings,
     token_mode: TokenMode,
+    profiles: Option<&Path>,
 ) -> Option<IdentitySource> {
     const KEY: [&str; 2] = [ACCESS_KEY_ID, ACCESS_KEY_SECRET];
     const OIDC: [&str; 3] = [ROLE_ARN, OIDC_PROVIDER_ARN, OIDC_TOKEN_FILE];
     let set = |names: &[&'static str]| names.iter().copied().find(|name| variables.is_set(name));
     let (by_key, by_oidc) = (set(&KEY), set(&OIDC));
-    if let (TokenMode::WorkerRole, Some(name)) = (token_mode, by_key.or(by_oidc)) {
+    let (by_uri, by_profile) = (set(&[CREDENTIALS_URI]), set(&[PROFILE]));
+    let mut chosen = [by_key, by_oidc, by_uri, by_profile].into_iter().flatten();
+    let (chosen, another) = (chosen.next(), chosen.next());
+    if let (TokenMode::WorkerRole, Some(name)) = (token_mode, chosen) {
         variables.wrong.push(VariableError::WorkerRoleOnly(name));
         return None;
     }
-    if by_key.is_some() && by_oidc.is_some() {
-        variables.wrong.push(VariableError::TwoIdentities);
+    if let (Some(one), Some(another)) = (chosen, another) {
+        variables.wrong.push(VariableError::TwoIdentities(one, another));
         return None;
     }
     let secret = |text: &str| is_secret(text).then(|| Secret::new(text));
@@ -156,7 +179,24 @@ pub(super) fn of_environment(
             allowed_roles: Vec::new(),
         }));
     }
+    if by_uri.is_some() {
+        return variables
+            .read(CREDENTIALS_URI, CredentialsUri::parse)
+            .map(IdentitySource::CredentialsUri);
+    }
+    if by_profile.is_some() {
+        let name = variables.read(PROFILE, profile_name)?;
+        let Some(file) = profiles else {
+            variables.wrong.push(VariableError::NoProfiles);
+            return None;
+        };
+        return Some(IdentitySource::Profile(Profile { name, file: file.to_owned() }));
+    }
     Some(IdentitySource::WorkerRole)
+}
+
+fn profile_name(text: &str) -> Option<String> {
+    (text.len() <= 128 && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
 /// Half an identity is a mistake, not a reason to use another one.
@@ -188,8 +228,16 @@ pub(super) fn read(
     });
     let pod_identity = pod_identity.unwrap_or(PodIdentity::Auto);
     let required = (pod_identity == PodIdentity::Required).then_some(section.at);
-    if let (TokenMode::WorkerRole, Some(other)) = (context.token_mode, key.or(role).or(required)) {
+    let profile = at("profile");
+    let other = key.or(role).or(required).or(profile);
+    if let (TokenMode::WorkerRole, Some(other)) = (context.token_mode, other) {
         notes.problem(other, "`tokenMode: workerRole` allows the node's role only, and this entry asks for another identity");
+        return None;
+    }
+    if let (Some(at), true) = (profile, key.or(role).or(provider).or(required).is_some()) {
+        let message =
+            "a profile and an AccessKey or RRSA are given; an entry has exactly one identity";
+        notes.problem(at, message);
         return None;
     }
     match (key, role.or(provider).or(required).is_some()) {
@@ -210,10 +258,28 @@ pub(super) fn read(
             }
             match key {
                 Some(at) => access_key(at, section, context, notes),
+                None if profile.is_some() => by_profile(section, context, notes),
                 None => Some(IdentitySource::WorkerRole),
             }
         }
     }
+}
+
+fn by_profile(
+    section: &Section,
+    context: &Context<'_>,
+    notes: &mut Notes,
+) -> Option<IdentitySource> {
+    let name = section.value("profile", notes, profile_name)?;
+    let Some(file) = context.profiles else {
+        let at = section.given("profile").unwrap_or(section.at);
+        notes.problem(
+            at,
+            "`profile` needs a file: set ALIBABA_CLOUD_CONFIG_FILE, because HOME is not set either",
+        );
+        return None;
+    };
+    Some(IdentitySource::Profile(Profile { name, file: file.to_owned() }))
 }
 
 fn access_key(

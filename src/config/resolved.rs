@@ -82,22 +82,29 @@ impl Config {
         let token_mode = token_mode(&file.top, &mut notes);
         let rrsa = file.rrsa.value("enable", &mut notes, flag).unwrap_or(false);
         let threshold = file.top.value("expiring-threshold", &mut notes, go_duration::parse_go);
-        let context = identity::Context { settings: &settings, token_mode, rrsa, open_to_others };
         let mut from_environment = variables::Reader::new(environment);
         let variables = from_environment.variables();
-        let entries = match &file.entries {
+        let profiles = variables.profiles.as_deref();
+        let context =
+            identity::Context { settings: &settings, token_mode, rrsa, open_to_others, profiles };
+        let entries: Vec<Entry> = match &file.entries {
             Some(sections) if !sections.is_empty() => (1..)
                 .zip(sections)
                 .filter_map(|(number, section)| entry::read(number, section, &context, &mut notes))
                 .collect(),
             implicit => {
-                let identity =
-                    identity::of_environment(&mut from_environment, &settings, token_mode);
+                let identity = identity::of_environment(
+                    &mut from_environment,
+                    &settings,
+                    token_mode,
+                    profiles,
+                );
                 let session = from_environment.read(ROLE_SESSION_NAME, session_name);
                 let entry = |it| Entry::implicit(implicit.is_some(), it, session);
                 identity.map(entry).into_iter().collect()
             }
         };
+        entry::mirrors_of_two(&entries, &mut notes);
         let First { notes: mut in_file, more } = notes.problems;
         let in_environment = from_environment.wrong;
         if !in_file.is_empty() || !in_environment.is_empty() {

@@ -9,6 +9,7 @@ use crate::aliyun::endpoint::Network;
 use crate::aliyun::ids::{Region, is_account_id, is_role_name};
 use crate::aliyun::metadata;
 use crate::aliyun::registry_host::{is_host_and_port, is_port};
+use crate::aliyun::signature::Scheme;
 use crate::config::diagnostics::notes::Notes;
 use crate::config::file::Section;
 use crate::system::go_duration;
@@ -41,6 +42,7 @@ pub struct Settings {
     pub metrics: Option<PathBuf>,
     /// For the whole call.
     pub timeout: Duration,
+    pub signature: Scheme,
     pub cluster_id: Option<String>,
     /// The account of roles that a service account's annotation names.
     pub account_id: Option<String>,
@@ -113,6 +115,13 @@ impl Settings {
             margin,
             cache_dir: cache_dir.unwrap_or(Some(CacheDir::Default)),
             timeout,
+            signature: section
+                .value("signature", notes, |text| match text {
+                    "v1" => Some(Scheme::V1),
+                    "acs3" => Some(Scheme::Acs3),
+                    _ => None,
+                })
+                .unwrap_or_default(),
             cluster_id,
             account_id,
         }

@@ -46,6 +46,10 @@ pub(super) const ROLE_ARN: &str = "ALIBABA_CLOUD_ROLE_ARN";
 pub(super) const OIDC_PROVIDER_ARN: &str = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN";
 pub(super) const OIDC_TOKEN_FILE: &str = "ALIBABA_CLOUD_OIDC_TOKEN_FILE";
 pub(super) const ROLE_SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
+pub(super) const CREDENTIALS_URI: &str = "ALIBABA_CLOUD_CREDENTIALS_URI";
+pub(super) const PROFILE: &str = "ALIBABA_CLOUD_PROFILE";
+const PROFILES: &str = "ALIBABA_CLOUD_CONFIG_FILE";
+const HOME: &str = "HOME";
 const ECS_METADATA: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const ECS_METADATA_DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const IMDSV1_DISABLED: &str = "ALIBABA_CLOUD_IMDSV1_DISABLED";
@@ -73,7 +77,7 @@ const fn hidden(name: &'static str, counts: Counts, words: [&'static str; 2]) ->
 use Counts::{Always, Unless, WithProxy, WithoutEntries};
 
 #[rustfmt::skip]
-pub static VARIABLES: [Variable; 22] = [
+pub static VARIABLES: [Variable; 26] = [
     public(CONFIG_FILE, Unless("--config"), ["a path", "path of the configuration"]),
     public(LOG, Always, ["error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"]),
     hidden(ACCESS_KEY_ID, WithoutEntries, ["the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"]),
@@ -83,6 +87,10 @@ pub static VARIABLES: [Variable; 22] = [
     public(OIDC_PROVIDER_ARN, WithoutEntries, ["`acs:ram::<account id>:oidc-provider/<provider name>`", "RRSA as identity: the OIDC provider"]),
     public(OIDC_TOKEN_FILE, WithoutEntries, ["an absolute path", "RRSA as identity: the token"]),
     public(ROLE_SESSION_NAME, WithoutEntries, ["2 to 64 letters, digits or `.@-_`", "names the role session of that identity"]),
+    hidden(CREDENTIALS_URI, WithoutEntries, ["an `https` URL, or an `http` URL of this machine, without user name and password", "a service that gives temporary credentials as identity. `https`, or `http` for loopback"]),
+    public(PROFILE, WithoutEntries, ["the name of a profile", "a profile of the vendor's command line as identity"]),
+    public(PROFILES, Always, ["an absolute path", "the file that has the profiles; default `.aliyun/config.json` in `HOME`"]),
+    public(HOME, Unless(PROFILES), ["an absolute path", "the folder in which the profiles are looked for; not read for anything else"]),
     public(ECS_METADATA, Unless("workerRoleName"), ["a RAM role's name", "name of the node's role"]),
     public(ECS_METADATA_DISABLED, Always, ["true or false", "`true`: never ask the metadata service"]),
     public(IMDSV1_DISABLED, Always, ["true or false", "`true`: metadata in hardened mode only"]),
@@ -122,6 +130,8 @@ pub struct Variables {
     pub https_proxy: Option<String>,
     pub no_proxy: Option<String>,
     pub certificates: Option<PathBuf>,
+    /// The file of the vendor's command line.
+    pub profiles: Option<PathBuf>,
 }
 
 /// A mistake in the environment.
@@ -137,8 +147,12 @@ pub enum VariableError {
     Missing { name: &'static str, of: &'static [&'static str] },
     #[error("environment: {ACCESS_KEY_ID} is a temporary id and {SECURITY_TOKEN} is missing")]
     NoToken,
-    #[error("environment: both {ACCESS_KEY_ID} and {ROLE_ARN} are set; one identity at a time")]
-    TwoIdentities,
+    #[error("environment: both {0} and {1} are set; one identity at a time")]
+    TwoIdentities(&'static str, &'static str),
+    #[error(
+        "environment: {PROFILE} is set, and neither {PROFILES} nor {HOME} says where the profiles are"
+    )]
+    NoProfiles,
     #[error("environment: `tokenMode: workerRole` allows the node's role only, and {0} is set")]
     WorkerRoleOnly(&'static str),
 }
@@ -154,7 +168,10 @@ impl VariableError {
         let name = match self {
             Self::NotText(name) | Self::Form { name, .. } | Self::Url { name, .. } => name,
             Self::Missing { .. } | Self::NoToken => return "set it, or unset the others",
-            Self::TwoIdentities | Self::WorkerRoleOnly(_) => {
+            Self::NoProfiles => {
+                return "set ALIBABA_CLOUD_CONFIG_FILE to the path of the vendor's config.json";
+            }
+            Self::TwoIdentities(..) | Self::WorkerRoleOnly(_) => {
                 return "unset the variables that are not meant, or configure an entry in acr-registry-info";
             }
         };
@@ -232,6 +249,7 @@ impl<'e> Reader<'e> {
             https_proxy,
             no_proxy,
             certificates: self.read(SSL_CERT_FILE, absolute),
+            profiles: self.read(PROFILES, absolute).or_else(|| profiles_at_home(self.environment)),
         }
     }
 }
@@ -247,6 +265,20 @@ pub fn log_level(environment: &Environment) -> Result<Option<Level>, VariableErr
     let level = Level::parse(text);
     let wrong = || VariableError::Form { name: LOG, value: text.to_owned() };
     level.map(Some).ok_or_else(wrong)
+}
+
+fn profiles_at_home(environment: &Environment) -> Option<PathBuf> {
+    Some(absolute(environment.get(HOME)?)?.join(".aliyun/config.json"))
+}
+
+/// The file of the vendor's command line, where the environment chooses a profile of it, or may as
+/// well be that the configuration does.
+#[must_use]
+pub fn profiles(environment: &Environment, configuration: &str) -> Option<PathBuf> {
+    let is_used = environment.get(PROFILE).is_some() || configuration.contains("profile");
+    let named =
+        || environment.get(PROFILES).map_or_else(|| profiles_at_home(environment), absolute);
+    is_used.then(named).flatten()
 }
 
 /// The folder of a user's session, in which the cache is.

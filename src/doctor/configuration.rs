@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::doctor::report::{Check, Name, Status};
 use crate::failure::Exit;
+use crate::pull::identity::profile;
 use crate::system::environment::Environment;
 
 /// What every role grants without its maximum being raised, in seconds.
@@ -109,7 +110,11 @@ fn summary(entry: &Entry) -> String {
     };
     let who = entry.identity.summary();
     let role = entry.role.as_ref().map_or(String::new(), |role| format!(", then {}", role.arn));
-    format!("{}: {hosts}, by {who}{role}", entry.name)
+    let mirrors = match entry.mirrors.join(", ") {
+        none if none.is_empty() => none,
+        mirrors => format!(", and the mirrors {mirrors}"),
+    };
+    format!("{}: {hosts}{mirrors}, by {who}{role}", entry.name)
 }
 
 /// What is in the file, or in the environment, and does not count here.
@@ -183,6 +188,13 @@ fn what_will_bite(entry: &Entry, config: &Config, check: &mut Check) {
             format!("{at}an AccessKey that does not end by itself lies on this node"),
             "prefer the worker role or RRSA; else give its user nothing but the pull policy, and rotate the key",
         );
+    }
+    if let IdentitySource::Profile(of) = &entry.identity
+        && let Err(refused) = profile::read(of)
+    {
+        let at =
+            if entry.written.at.is_some() { at("profile") } else { "environment: ".to_owned() };
+        check.warn(format!("{at}{}: {refused}", of.file.display()), refused.remedy());
     }
     let Scope::Domains(domains) = &entry.scope else { return };
     for host in domains {

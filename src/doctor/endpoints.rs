@@ -17,6 +17,10 @@ pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
         let probe = Probe::of(url, routes);
         probe.add_to("metadata", "", &mut check);
     }
+    if let IdentitySource::CredentialsUri(uri) = &entry.identity {
+        let probe = Probe::of(&uri.base_url, routes);
+        probe.add_to("credentials URI", "", &mut check);
+    }
     let by_role = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));
     let sts = by_role.then(|| node.sts(lookup.known_region(entry).as_ref()));
     let services = [("STS", sts), ("ACR", Some(node.cr(|| lookup.region(entry))))];

@@ -44,6 +44,10 @@ fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<Strin
     let key = failure.key.as_deref()?;
     // An AccessKey of the environment stands in no line.
     entry.written.at?;
+    // Nor does one of a profile.
+    if let IdentitySource::Profile(_) = entry.identity {
+        return None;
+    }
     let place = configuration::place(config, entry, key);
     Some(if entry.written.has(key) {
         format!("compare {place}{key}")

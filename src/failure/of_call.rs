@@ -22,6 +22,7 @@ impl From<Hop> for Exit {
             | Hop::MetadataRoleDocument
             | Hop::MetadataRegion
             | Hop::MetadataAccount
+            | Hop::CredentialsUri
             | Hop::AssumeRoleWithOidc => Self::Identity,
             Hop::AssumeRole => Self::AssumeRole,
             Hop::GetAuthorizationToken
@@ -98,10 +99,10 @@ impl Failure {
 
     fn explained(self, facts: &Facts, refusal: &Refusal) -> Self {
         let by_key = facts.by_access_key();
-        match (service_codes::find(facts, refusal), refusal.same_string_to_sign) {
+        match (service_codes::find(facts, refusal), refusal.same_text_signed) {
             (_, Some(true)) if by_key => self
                 .caused_by("the AccessKey secret is wrong: the service signed the same text and got another signature")
-                .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET) with the secret of the AccessKey"),
+                .hint("compare the configured secret (customAccessKeySecret, ALIBABA_CLOUD_ACCESS_KEY_SECRET, or access_key_secret of the profile) with the secret of the AccessKey"),
             (_, Some(true)) => self
                 .caused_by("the temporary credentials do not belong together: the service signed the same text and got another signature")
                 .hint(service_codes::CREDENTIALS),
@@ -133,6 +134,9 @@ fn no_answer_hint(facts: &Facts, host: &str, why: &HttpError) -> String {
     match why {
         HttpError::NoConnection { why, proxy: Some(proxy) } => proxy_hint(host, why, proxy),
         _ if facts.hop.is_metadata() => metadata_hint(facts).to_owned(),
+        _ if facts.hop == Hop::CredentialsUri => {
+            format!("see that the service of ALIBABA_CLOUD_CREDENTIALS_URI runs at {host}")
+        }
         HttpError::NoConnection { why, proxy: None } => match why {
             NoConnection::Name(_) => format!(
                 "see that this node resolves {host} (/etc/resolv.conf, PrivateZone, /etc/hosts); names with `-vpc` resolve only inside a VPC of their region"
@@ -234,6 +238,9 @@ fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
         407 => "put user name and password into HTTPS_PROXY, or add the host to NO_PROXY",
         500.. => "the service failed: try again later",
         _ if hop.is_metadata() => IN_PLACE_OF_METADATA,
+        _ if hop == Hop::CredentialsUri => {
+            "see that the path in ALIBABA_CLOUD_CREDENTIALS_URI is right, and what the service there reports of this request"
+        }
         _ if !refusal.of_service => IN_PLACE_OF_THE_SERVICE,
         _ if refusal.code.is_empty() => {
             "go by the service's message; if this lasts, give the request id to the vendor's support"
@@ -254,8 +261,8 @@ mod tests {
     use crate::aliyun::owner::Owner;
 
     fn refusal(code: &str) -> Refusal {
-        let same_string_to_sign = Some(true);
-        Refusal { status: 400, code: code.to_owned(), same_string_to_sign, ..Refusal::default() }
+        let same_text_signed = Some(true);
+        Refusal { status: 400, code: code.to_owned(), same_text_signed, ..Refusal::default() }
     }
 
     fn facts(caller: &Owner) -> Facts {

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Access, Cache, Scope, place};
-use crate::config::{CacheDir, Source, variables};
+use crate::config::{CacheDir, MAX_FILE, Source, variables};
 use crate::kubelet::exec_api::{self, Pod};
 use crate::pull::known::KnownHost;
 use crate::pull::registry_token::Login;
 use crate::system::environment::Environment;
 use crate::system::log::Journal;
+use crate::system::trusted_file;
 
 /// Everything that what is fetched depends on, beside the host: what is cached under one scope is
 /// never seen under another.
@@ -20,11 +21,22 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
         (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
     });
     let identity = variables::fingerprint(environment);
+    // Another content of this file may be another identity.
+    let profiles = variables::profiles(environment, text).map(|path| {
+        trusted_file::read(&path, MAX_FILE).map(|contents| contents.bytes).unwrap_or_default()
+    });
     let present = [u8::from(source.is_some()), u8::from(open)];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
     Scope::new(
         &[path, identity.as_bytes()],
-        &[version, boot_id.as_bytes(), &present, text.as_bytes(), identity.as_bytes()],
+        &[
+            version,
+            boot_id.as_bytes(),
+            &present,
+            text.as_bytes(),
+            identity.as_bytes(),
+            profiles.as_deref().unwrap_or_default(),
+        ],
     )
 }
 

@@ -4,14 +4,17 @@
 //! identity has a file of its own with the same few functions; this file knows which there are.
 
 mod access_key;
+pub mod credentials_uri;
 mod established;
 pub mod jwt;
 mod oidc;
 mod pod;
+pub mod profile;
 mod worker_role;
 
 use jiff::Timestamp;
 
+use crate::aliyun::ram_policy;
 pub use crate::aliyun::sts::AUDIENCE;
 use crate::aliyun::sts::{MIN_DURATION, SessionRequest};
 use crate::config::{Entry, IdentitySource};
@@ -28,6 +31,8 @@ pub fn key(source: &IdentitySource) -> String {
         IdentitySource::AccessKey(credentials) => access_key::key(credentials),
         IdentitySource::Oidc(oidc) => oidc::key(oidc),
         IdentitySource::WorkerRole => worker_role::key(),
+        IdentitySource::CredentialsUri(uri) => credentials_uri::key(uri),
+        IdentitySource::Profile(profile) => profile::key(profile),
     }
 }
 
@@ -36,16 +41,21 @@ pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
     match source {
         IdentitySource::AccessKey(credentials) => access_key::may_be_kept(credentials),
         IdentitySource::Oidc(oidc) => oidc::may_be_kept(oidc, pod),
-        IdentitySource::WorkerRole => true,
+        IdentitySource::WorkerRole | IdentitySource::Profile(_) => true,
+        // It does not say whose credentials it gives.
+        IdentitySource::CredentialsUri(_) => false,
     }
 }
 
-/// Whether it takes a call to STS. The metadata service gives its credentials at no cost, and an
-/// AccessKey is there.
+/// Whether it is one role session that STS is asked for. The metadata service gives its credentials at
+/// no cost, an AccessKey is there, and a profile may lead anywhere.
 pub fn is_session(source: &IdentitySource) -> bool {
     match source {
         IdentitySource::Oidc(_) => true,
-        IdentitySource::AccessKey(_) | IdentitySource::WorkerRole => false,
+        IdentitySource::AccessKey(_)
+        | IdentitySource::WorkerRole
+        | IdentitySource::CredentialsUri(_)
+        | IdentitySource::Profile(_) => false,
     }
 }
 
@@ -60,7 +70,10 @@ pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<
     for entry in entries {
         let admitted = match &entry.identity {
             IdentitySource::Oidc(oidc) => pod::admit(oidc, pod, now).map(|_| ()),
-            IdentitySource::AccessKey(_) | IdentitySource::WorkerRole => Ok(()),
+            IdentitySource::AccessKey(_)
+            | IdentitySource::WorkerRole
+            | IdentitySource::CredentialsUri(_)
+            | IdentitySource::Profile(_) => Ok(()),
         };
         match admitted {
             Ok(()) => return Ok(()),
@@ -83,7 +96,9 @@ pub fn establish(
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(access_key::establish(credentials)),
         IdentitySource::Oidc(oidc) => oidc::establish(entry, oidc, requester, first),
-        IdentitySource::WorkerRole => worker_role::establish(requester.node),
+        IdentitySource::WorkerRole => worker_role::establish(requester.node, None),
+        IdentitySource::CredentialsUri(uri) => credentials_uri::establish(uri, requester),
+        IdentitySource::Profile(profile) => profile::establish(entry, profile, requester, first),
     }
 }
 
@@ -93,6 +108,8 @@ pub fn report(entry: &Entry, identity: &Identity) -> String {
         IdentitySource::AccessKey(_) => access_key::report(entry, identity),
         IdentitySource::Oidc(oidc) => oidc::report(oidc, identity, first_duration(entry)),
         IdentitySource::WorkerRole => worker_role::report(identity),
+        IdentitySource::CredentialsUri(uri) => credentials_uri::report(uri, identity),
+        IdentitySource::Profile(profile) => profile::report(profile, identity),
     }
 }
 
@@ -107,6 +124,8 @@ pub fn principal(
         IdentitySource::AccessKey(_) => Some(access_key::principal()),
         IdentitySource::Oidc(oidc) => oidc.role.as_ref().map(ToString::to_string),
         IdentitySource::WorkerRole => Some(worker_role::principal(&account(), worker_role?)),
+        IdentitySource::CredentialsUri(_) => Some(ram_policy::URI_OWNER.to_owned()),
+        IdentitySource::Profile(profile) => profile::principal(profile, account, worker_role),
     }
 }
 
@@ -121,7 +140,7 @@ mod tests {
     use super::*;
     use crate::aliyun::Credentials;
     use crate::aliyun::ids::{OidcProviderArn, RoleArn};
-    use crate::config::{Oidc, PodIdentity};
+    use crate::config::{Oidc, PodIdentity, Profile};
     use crate::secret::Secret;
 
     fn oidc(pod_identity: PodIdentity) -> Oidc {
@@ -143,6 +162,10 @@ mod tests {
         })
     }
 
+    fn profile() -> IdentitySource {
+        IdentitySource::Profile(Profile { name: "ci".to_owned(), file: "/p".into() })
+    }
+
     #[test]
     fn what_a_pod_or_a_temporary_key_obtains_is_not_kept() {
         let token = Secret::new("token");
@@ -157,6 +180,7 @@ mod tests {
             (of(PodIdentity::Required), with, false),
             (of(PodIdentity::Off), with, true),
             (of(PodIdentity::Off), none, true),
+            (profile(), none, true),
         ] {
             assert_eq!(may_be_kept(&source, pod), kept, "{source:?} {pod:?}");
         }
@@ -168,13 +192,15 @@ mod tests {
             access_key(None),
             IdentitySource::Oidc(oidc(PodIdentity::Auto)),
             IdentitySource::WorkerRole,
+            profile(),
         ];
         assert_eq!(
             all.each_ref().map(key),
             [
                 "AccessKey e6e6c1f46f607b1e2da2c17d10dffa32d5dfb717",
                 "OIDC acs:ram::1:role/own acs:ram::1:oidc-provider/p /t",
-                "worker role"
+                "worker role",
+                "profile ci /p"
             ]
         );
     }

@@ -22,6 +22,7 @@ pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Regio
         number: _,
         name: _,
         scope: _,
+        mirrors: _,
         instances: _,
         written: _,
         // What counts is `region`.
@@ -103,6 +104,8 @@ mod tests {
             format!("{plain}, customAccessKey: LTAI1, customAccessKeySecret: hunter2"),
             format!("{plain}, customAccessKey: LTAI2, customAccessKeySecret: hunter2"),
             format!("{plain}, rrsaRoleARN: \"acs:ram::1:role/r\""),
+            format!("{plain}, profile: a"),
+            format!("{plain}, profile: b"),
             "assumeRoleARN: \"acs:ram::1:role/a\"".to_owned(),
             "instanceId: cri-a".to_owned(),
         ];
@@ -119,7 +122,8 @@ mod tests {
         let text = format!(
             "rrsa: {{enable: true}}\ncredential-provider: {{clusterId: c1}}\nacr-registry-info: [{{{entry}}}]"
         );
-        let config = Config::resolve(None, &text, false, &Environment::default()).unwrap();
+        let home = Environment::new([("HOME".into(), "/root".into())]);
+        let config = Config::resolve(None, &text, false, &home).unwrap();
         let entry = &config.entries[0];
         format!("{:?}", login(entry, entry.instances.first(), entry.region.as_ref()))
     }

@@ -7,7 +7,7 @@ use crate::aliyun::call::CallError;
 use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::registry_host::{RegistryHost, region_in_name, without_port};
 use crate::aliyun::{Hop, acr, challenge};
-use crate::config::Entry;
+use crate::config::{Entry, Scope};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::Identity;
@@ -217,9 +217,16 @@ impl Lookup<'_, '_> {
         self.known_region(entry).map_or_else(|| self.node.region(), Ok)
     }
 
-    /// The region that the entry or the host names.
+    /// The region that the entry or the host names. The name of a mirror says nothing of the
+    /// registry behind it.
     pub fn known_region(&self, entry: &Entry) -> Option<Region> {
-        entry.region.clone().or_else(|| region_in_name(self.host))
+        let is_mirror = entry.mirrors.iter().any(|mirror| mirror == self.host);
+        let of_host = || match &entry.scope {
+            _ if !is_mirror => region_in_name(self.host),
+            Scope::Domains(domains) => domains.iter().find_map(|host| region_in_name(host)),
+            Scope::Instances | Scope::Personal | Scope::Account => None,
+        };
+        entry.region.clone().or_else(of_host)
     }
 }
 

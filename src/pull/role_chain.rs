@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::aliyun::Credentials;
 use crate::aliyun::ids::InstanceId;
 use crate::aliyun::owner::Owner;
-use crate::aliyun::sts::{self, AssumedRole, SessionRequest};
+use crate::aliyun::sts::{AssumedRole, SessionRequest};
 use crate::cache::freshness::Rules;
 use crate::cache::{Cache, Key, Made};
 use crate::config::Entry;
-use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::{self, Identity, Requester};
 use crate::pull::{login_key, shared};
@@ -98,7 +97,7 @@ impl<'a, 'n> Sessions<'a, 'n> {
         self.once(&key, || {
             self.on_node(&key, request.duration, || {
                 let caller = self.identity(entry, None)?;
-                assume(entry, role, &request, &caller, &self.requester)
+                self.requester.assume(entry, role, &request, &caller)
             })
         })
     }
@@ -175,23 +174,6 @@ impl From<KeptSession> for Identity {
         };
         Self { credentials, owner: kept.owner, ends: None, about: None }
     }
-}
-
-fn assume(
-    entry: &Entry,
-    role: &AssumedRole,
-    request: &SessionRequest<'_>,
-    caller: &Identity,
-    requester: &Requester<'_, '_>,
-) -> Result<Identity, Failure> {
-    let facts = Facts::assume_role(&role.arn, &caller.owner);
-    let network = &requester.node.network;
-    let session =
-        sts::assume_role(network, requester.sts(entry)?, &caller.credentials, role, request)
-            .map_err(|error| Failure::of_call(&facts, &error))?;
-    let owner = Owner::from(&role.arn);
-    let about = Some(session.about);
-    Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
 }
 
 /// The narrowest session policy for a purpose: the session can do no more than this, whatever the

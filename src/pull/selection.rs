@@ -44,7 +44,10 @@ pub fn claim<'c>(
     form: Option<&RegistryHost>,
     node_region: impl Fn() -> Result<Region, Failure>,
 ) -> Result<Claim<'c>, Failure> {
-    let names = |entry: &&Entry| matches!(&entry.scope, Scope::Domains(domains) if domains.iter().any(|d| d == host));
+    let names = |entry: &&Entry| {
+        let has = |hosts: &[String]| hosts.iter().any(|known| known == host);
+        matches!(&entry.scope, Scope::Domains(domains) if has(domains)) || has(&entry.mirrors)
+    };
     if let Some(entry) = entries.iter().find(names) {
         return Ok(Claim::Entry(entry));
     }

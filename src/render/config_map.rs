@@ -23,6 +23,16 @@ pub fn render(config: &Config) -> Result<String, Failure> {
         )
         .hint("write the ConfigMap by hand, or use the worker role or RRSA"));
     }
+    let unknown = |entry: &&Entry| {
+        matches!(entry.identity, IdentitySource::Profile(_) | IdentitySource::CredentialsUri(_))
+    };
+    if let Some(entry) = config.entries.iter().find(unknown) {
+        let who = entry.identity.summary();
+        let message =
+            format!("{}: the vendor's helper does not know this identity: {who}", entry.name);
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("write the ConfigMap by hand, or use the worker role or RRSA"));
+    }
     let without_role = |entry: &&Entry| matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.role.is_none());
     if let Some(entry) = config.entries.iter().find(without_role) {
         return Err(Failure::new(

@@ -224,12 +224,13 @@ fn apart(pods: &Hosts<'_>, node: &Hosts<'_>) -> Result<(), Failure> {
         .hint("name the hosts in `domains` of both entries"))
 }
 
-/// Patterns for exactly the hosts that an entry covers.
+/// Patterns for exactly the hosts that an entry covers. A pod may name a mirror in its image, too.
 fn patterns(entry: &Entry) -> Vec<String> {
     let region = entry.region.as_ref();
-    match &entry.scope {
+    let hosts = match &entry.scope {
         Scope::Domains(domains) => domains.clone(),
         Scope::Instances | Scope::Account => RegistryHost::enterprise_patterns(region),
         Scope::Personal => RegistryHost::personal_patterns(region),
-    }
+    };
+    [hosts, entry.mirrors.clone()].concat()
 }

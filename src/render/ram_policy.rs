@@ -82,9 +82,21 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
         let name = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
         first.push(format!("acs:ram::{account}:role/{name}"));
     }
-    let callers = match first.as_slice() {
-        [] => vec!["the user of the AccessKey".to_owned()],
-        roles => roles.to_vec(),
+    if let IdentitySource::Profile(_) = entry.identity {
+        let account =
+            || config.settings.account_id.clone().unwrap_or_else(|| CLUSTER_ACCOUNT.to_owned());
+        let role = identity::principal(&entry.identity, account, Some(WORKER_ROLE));
+        first.extend(role.filter(|role| role != ram_policy::KEY_ACCOUNT));
+    }
+    let callers = match (first.as_slice(), &entry.identity) {
+        ([], IdentitySource::CredentialsUri(_)) => {
+            vec!["whom the credentials URI stands for".to_owned()]
+        }
+        ([], IdentitySource::Profile(profile)) => {
+            vec![format!("whom the profile {} stands for", profile.name)]
+        }
+        ([], _) => vec!["the user of the AccessKey".to_owned()],
+        (roles, _) => roles.to_vec(),
     };
     let to_callers = |policy: &Value| {
         callers.iter().map(|caller| Attachment::permission(caller, policy.clone())).collect()
@@ -97,8 +109,13 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     };
     all.extend::<Vec<Attachment>>(to_callers(&ram_policy::assume(&[&role.arn])));
     let arn = role.arn.as_str();
-    if let IdentitySource::AccessKey(_) = entry.identity {
-        first.push(ram_policy::KEY_ACCOUNT.to_owned());
+    match entry.identity {
+        IdentitySource::AccessKey(_) => first.push(ram_policy::KEY_ACCOUNT.to_owned()),
+        IdentitySource::CredentialsUri(_) => first.push(ram_policy::URI_OWNER.to_owned()),
+        IdentitySource::Profile(_) if first.is_empty() => {
+            first.push(ram_policy::KEY_ACCOUNT.to_owned());
+        }
+        IdentitySource::Profile(_) | IdentitySource::Oidc(_) | IdentitySource::WorkerRole => {}
     }
     if !first.is_empty() {
         let trust = ram_policy::trust(&first, role.external_id.as_deref());

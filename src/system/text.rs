@@ -19,6 +19,14 @@ pub fn visible(c: char) -> char {
     if c.is_control() || unseen { ' ' } else { c }
 }
 
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

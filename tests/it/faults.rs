@@ -40,6 +40,13 @@ fn every_row_holds_on_a_cold_node() {
 }
 
 #[test]
+fn every_row_of_a_signed_hop_holds_with_the_other_signature() {
+    let tables = Tables::read();
+    let cases = Tables::with_the_other_signature(&tables.cold());
+    all_hold(&tables, cases, |case| run::cold(case, &tables));
+}
+
+#[test]
 fn every_row_holds_on_a_node_with_an_old_login() {
     let Some(boot_time) = BootTime::or_accepted("faults on a node with an old login") else {
         return;

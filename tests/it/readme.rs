@@ -68,7 +68,7 @@ fn every_error_can_be_met() {
             of_service: true,
             is_success: None,
             policy_type: remedy.policy.cloned(),
-            same_string_to_sign: None,
+            same_text_signed: None,
         };
         let caller = remedy.by_access_key.then(|| Owner::of_access_key("LTAI0001"));
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };

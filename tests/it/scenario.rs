@@ -165,6 +165,14 @@ impl Run {
         if let Some(token) = &self.scenario.token_file {
             fs::write(self.dir.join("token"), self.mint(token) + "\n").unwrap();
         }
+        if let Some(profiles) = &self.scenario.profiles {
+            let text = profiles.as_str().map_or_else(|| profiles.to_string(), str::to_owned);
+            let path = self.dir.join("aliyun.json");
+            fs::write(&path, self.filled(&text)).unwrap();
+            let mode = self.scenario.profiles_mode.as_deref().unwrap_or("600");
+            let mode = u32::from_str_radix(mode, 8).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
         if let Some(pem) = self.cloud.ca_pem() {
             fs::write(self.dir.join("ca.pem"), pem).unwrap();
         }

@@ -4,7 +4,7 @@ use std::fs;
 
 use aliyun_acr_credential_provider::aliyun::endpoint::{Endpoint, Network};
 use aliyun_acr_credential_provider::aliyun::ids::Region;
-use aliyun_acr_credential_provider::aliyun::signature;
+use aliyun_acr_credential_provider::aliyun::signature::{self, acs3, v1};
 use serde_json::{Map, Value};
 
 use crate::TESTS;
@@ -33,10 +33,9 @@ fn rpc_signatures() {
     assert_eq!(vectors.len(), 18);
     for vector in vectors {
         let name = text(vector, "description");
-        let signed =
-            signature::rpc_string_to_sign(text(vector, "method"), &pairs(&vector["params"]));
+        let signed = v1::rpc_string_to_sign(text(vector, "method"), &pairs(&vector["params"]));
         assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
-        let signature = signature::rpc_signature(text(vector, "access_key_secret"), &signed);
+        let signature = v1::rpc_signature(text(vector, "access_key_secret"), &signed);
         assert_eq!(signature, text(vector, "signature"), "{name}");
         if text(vector, "mode") == "composer" {
             let mut query = pairs(&vector["query_params"]);
@@ -57,12 +56,35 @@ fn roa_signatures() {
         let name = text(vector, "description");
         let (method, path) = (text(vector, "method"), text(vector, "path"));
         let query = pairs(&vector["params"]);
-        let signed =
-            signature::roa_string_to_sign(method, path, &query, &pairs(&vector["headers"]));
+        let signed = v1::roa_string_to_sign(method, path, &query, &pairs(&vector["headers"]));
         assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
-        let signature = signature::roa_signature(text(vector, "access_key_secret"), &signed);
+        let signature = v1::roa_signature(text(vector, "access_key_secret"), &signed);
         assert_eq!(signature, text(vector, "signature"), "{name}");
         let authorization = format!("acs {}:{signature}", text(vector, "access_key_id"));
+        assert_eq!(authorization, text(vector, "authorization"), "{name}");
+    }
+}
+
+#[test]
+fn acs3_signatures() {
+    let vectors = read("acs3-signature");
+    let vectors = vectors["vectors"].as_array().unwrap();
+    assert_eq!(vectors.len(), 86);
+    for vector in vectors {
+        let name = text(vector, "description");
+        let (method, path) = (text(vector, "method"), text(vector, "path"));
+        let headers = pairs(&vector["headers"]);
+        let hash = acs3::hash(text(vector, "body"));
+        assert_eq!(hash, text(vector, "payload_hash"), "{name}");
+        let query = pairs(&vector["query_params"]);
+        let request = acs3::canonical_request(method, path, &query, &headers, &hash);
+        assert_eq!(request, text(vector, "canonical_request"), "{name}");
+        let signed = acs3::string_to_sign(&acs3::hash(&request));
+        assert_eq!(signed, text(vector, "string_to_sign"), "{name}");
+        let signature = acs3::signature(text(vector, "access_key_secret"), &signed);
+        assert_eq!(signature, text(vector, "signature"), "{name}");
+        let authorization =
+            acs3::authorization(text(vector, "access_key_id"), &headers, &signature);
         assert_eq!(authorization, text(vector, "authorization"), "{name}");
     }
 }

@@ -176,6 +176,7 @@ fn meaning(entry: &Entry) -> String {
         IdentitySource::AccessKey(_) => "an AccessKey".to_owned(),
         IdentitySource::WorkerRole => "worker role".to_owned(),
         IdentitySource::Oidc(oidc) => format!("{:?} {}", oidc.role, oidc.provider),
+        other => other.summary(),
     };
     let role = entry.role.as_ref().map(|role| &role.arn);
     let Entry { scope, instances, region, expire_duration, .. } = entry;

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use aliyun_acr_credential_provider::aliyun::signature;
+use aliyun_acr_credential_provider::aliyun::signature::{self, acs3, v1};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
-use ring::hmac;
+use ring::{digest, hmac};
 
 fn encode(text: &str) -> String {
     let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -65,10 +65,10 @@ proptest! {
         let mut given = pairs(&parameters);
         let turns = turn % given.len().max(1);
         given.rotate_left(turns);
-        let signed = signature::rpc_string_to_sign(method, &given);
+        let signed = v1::rpc_string_to_sign(method, &given);
         prop_assert_eq!(&signed, &expected);
         let key = [secret.as_str(), "&"].concat();
-        prop_assert_eq!(signature::rpc_signature(&secret, &signed), sign(&key, &expected));
+        prop_assert_eq!(v1::rpc_signature(&secret, &signed), sign(&key, &expected));
     }
 
     #[test]
@@ -103,8 +103,41 @@ proptest! {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let mut given = pairs(&query);
         given.reverse();
-        let signed = signature::roa_string_to_sign("GET", &path, &given, &headers);
+        let signed = v1::roa_string_to_sign("GET", &path, &given, &headers);
         prop_assert_eq!(&signed, &expected);
-        prop_assert_eq!(signature::roa_signature(&secret, &signed), sign(&secret, &expected));
+        prop_assert_eq!(v1::roa_signature(&secret, &signed), sign(&secret, &expected));
     }
+
+    #[test]
+    fn acs3(
+        secret in text(),
+        path in "/[a-z/-]{0,20}",
+        query in parameters(),
+        headers in proptest::collection::btree_map("[a-z-]{1,12}", "[!-~]{0,20}", 1..6),
+        body in text(),
+    ) {
+        let hash = hexadecimal(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
+        prop_assert_eq!(acs3::hash(&body), hash.clone());
+        let form: Vec<String> =
+            query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let mut lines = vec!["POST".to_owned(), path.clone(), form.join("&")];
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}:{value}")));
+        let names: Vec<&str> = headers.keys().map(String::as_str).collect();
+        lines.extend([String::new(), names.join(";"), hash.clone()]);
+        let expected = lines.join("\n");
+        let (mut query, mut signed) = (pairs(&query), pairs(&headers));
+        query.reverse();
+        signed.reverse();
+        let request = acs3::canonical_request("POST", &path, &query, &signed, &hash);
+        prop_assert_eq!(&request, &expected);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let string = acs3::string_to_sign(&acs3::hash(&request));
+        let tag = hmac::sign(&key, string.as_bytes());
+        prop_assert_eq!(acs3::signature(&secret, &string), hexadecimal(tag.as_ref()));
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }

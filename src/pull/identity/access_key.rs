@@ -4,9 +4,9 @@ use sha1::{Digest, Sha1};
 
 use crate::aliyun::owner::Owner;
 use crate::aliyun::{Credentials, ram_policy};
-use crate::cache::store::hex;
 use crate::config::Entry;
 use crate::pull::identity::established::Identity;
+use crate::system::text::hex;
 
 /// What distinguishes it from others. Keys are written to files, and a secret may stand in the id's place,
 /// so it is a digest.

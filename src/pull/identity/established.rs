@@ -6,9 +6,10 @@ use crate::aliyun::Credentials;
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::Region;
 use crate::aliyun::owner::Owner;
-use crate::aliyun::sts::About;
+use crate::aliyun::sts::{self, About, AssumedRole, SessionRequest};
 use crate::config::Entry;
 use crate::failure::Failure;
+use crate::failure::facts::Facts;
 use crate::kubelet::exec_api::Pod;
 use crate::pull::node::Node;
 
@@ -32,6 +33,27 @@ impl<'a> Requester<'a, '_> {
         let sts = self.node.sts(region)?;
         self.node.connect_to_cr(region);
         Ok(sts)
+    }
+
+    /// The session of a role that `caller` assumes.
+    ///
+    /// # Errors
+    ///
+    /// With exit code 4, or 6 when time ran out.
+    pub fn assume(
+        &self,
+        entry: &Entry,
+        role: &AssumedRole,
+        request: &SessionRequest<'_>,
+        caller: &Identity,
+    ) -> Result<Identity, Failure> {
+        let facts = Facts::assume_role(&role.arn, &caller.owner);
+        let (network, sts) = (&self.node.network, self.sts(entry)?);
+        let session = sts::assume_role(network, sts, &caller.credentials, role, request)
+            .map_err(|error| Failure::of_call(&facts, &error))?;
+        let owner = Owner::from(&role.arn);
+        let about = Some(session.about);
+        Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
     }
 }
 

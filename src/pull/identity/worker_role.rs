@@ -10,9 +10,10 @@ pub(super) fn key() -> String {
     "worker role".to_owned()
 }
 
-pub(super) fn establish(node: &Node<'_>) -> Result<Identity, Failure> {
+/// `named` is the role that is asked for, if the node is not to say which it has.
+pub(super) fn establish(node: &Node<'_>, named: Option<&str>) -> Result<Identity, Failure> {
     let metadata = node.metadata()?;
-    let role = match node.worker_role_name() {
+    let role = match named.or(node.worker_role_name()) {
         Some(name) => name.to_owned(),
         None => metadata.role_name().map_err(|error| node.metadata_failure(&error))?,
     };

@@ -35,6 +35,29 @@ fn the_second_pull_reads_no_yaml() {
     assert_eq!(ask(), "debug: answered from the node's cache\n");
 }
 
+/// What a profile says stands in a file of its own: another content may be another identity.
+#[test]
+fn a_change_of_the_profile_takes_effect_at_once() {
+    let mut node = Node::new("{}");
+    let file = node.config().with_file_name("aliyun.json");
+    let write = |role: &str| {
+        let profile = format!(r#"{{"name":"ci","mode":"EcsRamRole","ram_role_name":"{role}"}}"#);
+        fs::write(&file, format!(r#"{{"profiles":[{profile}]}}"#)).unwrap();
+    };
+    node.set("ALIBABA_CLOUD_CONFIG_FILE", file.to_str().unwrap());
+    let entry = entry(ACME, standard::ACME, standard::PULLER);
+    node.configure(&format!("{entry}    profile: ci\n"));
+    write(standard::WORKER_ROLE_NAME);
+    let first = node.pull(ACME);
+    let calls = node.cloud.calls().len();
+    assert_eq!(node.pull(ACME).password, first.password);
+    assert_eq!(node.cloud.calls().len(), calls);
+    write("AnotherRole");
+    let (exit, stderr) = node.refused(ACME);
+    assert_eq!(exit, 3, "{stderr}");
+    assert!(stderr.contains("this instance has no role `AnotherRole`"), "{stderr}");
+}
+
 #[test]
 fn only_the_owner_can_read_it() {
     let node = Node::new("{}");

@@ -4,20 +4,28 @@ use simulation::cloud::Hop;
 
 use super::table::Expected;
 
+/// The signatures that calls may have.
+pub(super) const V1: &str = "v1";
+pub(super) const ACS3: &str = "acs3";
+
 /// One run: a fault at a hop.
+#[derive(Clone)]
 pub(super) struct Case<'t> {
     pub(super) hop: &'t str,
     pub(super) fault: &'t str,
     pub(super) when: When,
+    /// `signature` in the configuration.
+    pub(super) signature: &'static str,
     pub(super) expected: Expected,
     /// It is known not to be as expected.
     pub(super) deviates: bool,
 }
 
 impl Case<'_> {
-    /// `assume-role reset once`.
+    /// `assume-role reset once`, and `assume-role reset once acs3` with the other signature.
     pub(super) fn name(&self) -> String {
-        format!("{} {} {}", self.hop, self.fault, self.when.name())
+        let signature = if self.signature == V1 { "" } else { " acs3" };
+        format!("{} {} {}{signature}", self.hop, self.fault, self.when.name())
     }
 
     /// The hop as the cloud knows it.

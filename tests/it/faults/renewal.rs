@@ -15,7 +15,7 @@ pub(super) fn expected(journey: &Journey, fault: &Fault, cold: &Expected, when: 
             login: Login::New,
         };
     }
-    if cold.exit == 0 || fault.refusal || when == When::Ended {
+    if journey.never_kept || cold.exit == 0 || fault.refusal || when == When::Ended {
         return cold.clone();
     }
     let reason = cold.says.as_deref().expect("a failure says something");

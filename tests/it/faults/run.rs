@@ -41,6 +41,7 @@ pub(super) struct Ran<'t> {
 
 /// A cloud and a node before anything is run.
 struct Scene<'t> {
+    signature: &'static str,
     journey: &'t Journey,
     fault: &'t Fault,
     timeout: &'t str,
@@ -130,7 +131,7 @@ impl<'t> Scene<'t> {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let cloud = Cloud::start(&change(world)).unwrap();
-        Self { journey, fault, timeout, cloud, folder }
+        Self { signature: case.signature, journey, fault, timeout, cloud, folder }
     }
 
     fn request(&self) -> Vec<u8> {
@@ -142,6 +143,7 @@ impl<'t> Scene<'t> {
         let mut config = journey.config.clone();
         config["credential-provider"] = json!({
             "timeout": timeout,
+            "signature": self.signature,
             "cacheDir": cache,
             "oidcTokenFile": self.write_token(),
             "endpoints": {
@@ -157,6 +159,9 @@ impl<'t> Scene<'t> {
         let mut exec = Exec::new(PROGRAM);
         exec.kubelet_env = with_warnings();
         exec.args = vec!["--config".to_owned(), path.to_string_lossy().into_owned()];
+        exec.config_env.extend(journey.env.iter().map(|(name, value)| {
+            (name.clone(), value.replace("${metadata}", &cloud.metadata_url()))
+        }));
         exec
     }
 

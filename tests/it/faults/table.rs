@@ -7,16 +7,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::case::{Case, When};
+use super::case::{ACS3, Case, V1, When};
 use super::renewal;
 use crate::TESTS;
 
 /// What the table must have, so that no part of it can go unnoticed.
-const HOPS: [&str; 11] = [
+const HOPS: [&str; 12] = [
     "metadata-token",
     "metadata-role-name",
     "metadata-role-document",
     "metadata-region",
+    "credentials-uri",
     "assume-role-with-oidc",
     "assume-role",
     "get-authorization-token",
@@ -24,6 +25,14 @@ const HOPS: [&str; 11] = [
     "list-instance-endpoint",
     "personal-tokens",
     "registry-challenge",
+];
+/// Those of them whose calls are signed.
+const SIGNED: [&str; 5] = [
+    "assume-role",
+    "get-authorization-token",
+    "list-instance",
+    "list-instance-endpoint",
+    "personal-tokens",
 ];
 const FAULTS: [&str; 30] = [
     "refused",
@@ -74,6 +83,12 @@ pub(super) struct Journey {
     pub(super) pulls: Option<String>,
     #[serde(default)]
     pub(super) pulls_personal: Option<String>,
+    /// With the cloud's addresses in `${…}`.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    /// Nothing that the run obtains is kept on the node.
+    #[serde(default)]
+    pub(super) never_kept: bool,
     /// The node knows the hop's result for longer than a login lives.
     #[serde(default)]
     pub(super) remembered: bool,
@@ -256,7 +271,9 @@ impl Tables {
 
     /// The names of all runs.
     pub(super) fn names(&self) -> BTreeSet<String> {
-        self.cold().iter().chain(&self.with_an_old_login()).map(Case::name).collect()
+        let cold = self.cold();
+        let other = Self::with_the_other_signature(&cold);
+        cold.iter().chain(&other).chain(&self.with_an_old_login()).map(Case::name).collect()
     }
 
     /// The runs on a cold node.
@@ -270,6 +287,12 @@ impl Tables {
             always.chain(once).map(case)
         });
         both.collect()
+    }
+
+    /// The runs of signed hops once more, with ACS3-HMAC-SHA256: nothing else differs.
+    pub(super) fn with_the_other_signature<'t>(cold: &[Case<'t>]) -> Vec<Case<'t>> {
+        let signed = cold.iter().filter(|case| SIGNED.contains(&case.hop));
+        signed.map(|case| Case { signature: ACS3, ..case.clone() }).collect()
     }
 
     /// The runs on a node that has a login already.
@@ -310,7 +333,7 @@ impl Tables {
         when: When,
         expected: Expected,
     ) -> Case<'t> {
-        let mut case = Case { hop, fault, when, expected, deviates: false };
+        let mut case = Case { hop, fault, when, signature: V1, expected, deviates: false };
         case.deviates = self.deviations.contains_key(&case.name());
         case
     }

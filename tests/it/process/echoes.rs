@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use base64::Engine;
@@ -130,6 +130,40 @@ fn in_a_refusal_in_whatever_form() {
             no_secret(&told, &body.to_string());
             assert!(![begin, middle, end].iter().all(|part| told.contains(part)), "{told}");
         }
+    }
+}
+
+/// The request that the service repeats by ACS3-HMAC-SHA256 has a session's token in clear.
+#[test]
+fn nor_of_a_request_that_is_repeated() {
+    const IN_HOUSE: &str = "inhouse-registry.cn-hangzhou.cr.aliyuncs.com";
+    let mut node = Node::new("{}");
+    node.settings.push_str("  signature: acs3\n");
+    node.configure_all("");
+    let role = standard::WORKER_ROLE_NAME;
+    let url = node.cloud.metadata_url();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let path = format!("/latest/meta-data/ram/security-credentials/{role}");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: metadata\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let document: Json = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let text = |field: &str| document[field].as_str().unwrap().to_owned();
+    let mut exec = node.exec(&[]);
+    for (name, value) in [
+        ("ACCESS_KEY_ID", text("AccessKeyId")),
+        ("ACCESS_KEY_SECRET", "MadeUpAndWrong12345678901234".to_owned()),
+        ("SECURITY_TOKEN", text("SecurityToken")),
+    ] {
+        exec.config_env.push((format!("ALIBABA_CLOUD_{name}"), value));
+    }
+    exec.config_env.push(("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "debug".to_owned()));
+    let stderr = exec.run(&request(IN_HOUSE)).unwrap().stderr_text();
+    assert!(stderr.contains("SignatureDoesNotMatch from GetAuthorizationToken"), "{stderr}");
+    assert!(stderr.contains("the service signed the same text"), "{stderr}");
+    assert_eq!(node.cloud.leaks(&stderr), []);
+    for (path, _, bytes) in node.kept_as_it_is() {
+        assert_eq!(node.cloud.leaks(&String::from_utf8_lossy(&bytes)), [], "{}", path.display());
     }
 }
 

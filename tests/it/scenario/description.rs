@@ -39,6 +39,12 @@ pub(super) struct Scenario {
     /// Written to `${dir}/token` before the run.
     #[serde(default)]
     pub(super) token_file: Option<Token>,
+    /// Written to `${dir}/aliyun.json` before the run: JSON, or a text as it is.
+    #[serde(default)]
+    pub(super) profiles: Option<Json>,
+    /// Mode of that file, octal; 600 if left out.
+    #[serde(default)]
+    pub(super) profiles_mode: Option<String>,
     /// What is different in the cloud from the standard world, as a JSON merge patch.
     #[serde(default)]
     pub(super) cloud: Option<Json>,

@@ -205,7 +205,8 @@ impl Default for Node {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Metadata {
     pub mode: MetadataMode,
-    /// `Code` of the role document; anything but `Success` is a failure [cgo].
+    /// `Code` of the role document; anything but `Success` is a failure [cgo]. Empty for a document
+    /// without this field, as services behind a credentials URI give it [cgo].
     pub role_document_code: String,
     /// End texts with a newline, which clients must trim [art].
     pub trailing_newline: bool,

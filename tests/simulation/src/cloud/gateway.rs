@@ -1,6 +1,7 @@
 //! The front of the APIs: which action, which format, and is the request signed by whom it says.
 
 mod access;
+mod acs3;
 mod envelope;
 pub(super) mod roa;
 
@@ -63,8 +64,13 @@ pub(super) fn rpc(
     let region = region(door, request);
     let mut envelope = Envelope::new(door.service, request, region.as_deref());
     let result = parameters(request).and_then(|parameters| {
-        envelope.format = Format::of_parameter(parameters.get("Format"));
-        envelope.action = parameters.get("Action").unwrap_or("Error").to_owned();
+        if acs3::is_meant(request) {
+            envelope.format = Format::of_accept(request.header("accept"));
+            envelope.action = request.header("x-acs-action").unwrap_or("Error").to_owned();
+        } else {
+            envelope.format = Format::of_parameter(parameters.get("Format"));
+            envelope.action = parameters.get("Action").unwrap_or("Error").to_owned();
+        }
         let admitted = admit(backend, door, request, parameters, region, trace)?;
         let mut answer = act(&admitted, trace)?;
         answer["RequestId"] = trace.request_id.clone().into();
@@ -109,7 +115,14 @@ fn admit(
     region: Option<String>,
     trace: &mut Trace,
 ) -> Result<Admitted, Failure> {
-    let name = parameters.get("Action").ok_or_else(|| Failure::missing("Action"))?;
+    let in_headers = acs3::is_meant(request);
+    let (name, told_version) = if in_headers {
+        let (name, version) = acs3::action(request)?;
+        (name, Some(version))
+    } else {
+        let name = parameters.get("Action").ok_or_else(|| Failure::missing("Action"))?;
+        (name, parameters.get("Version"))
+    };
     let (actions, version): (&[Action], _) = match door.service {
         Service::Sts => (&STS_ACTIONS, "2015-04-01"),
         _ => (&CR_ACTIONS, "2018-12-01"),
@@ -122,12 +135,16 @@ fn admit(
     let about = ["RoleArn", "InstanceId", "InstanceName"];
     trace.what = about.iter().find_map(|name| parameters.get(name)).map(str::to_owned);
     note_violations(backend, request, &parameters, action);
-    if parameters.get("Version").ok_or_else(|| Failure::missing("Version"))? != version {
+    if told_version.ok_or_else(|| Failure::missing("Version"))? != version {
         return Err(Failure::new(
             400,
             "InvalidVersion",
             "Specified parameter Version is not valid.",
         ));
+    }
+    if in_headers {
+        let caller = Some(acs3::authenticate(backend, request, trace)?);
+        return Ok(Admitted { hop: action.hop, parameters, caller, region });
     }
     check_time(backend, &parameters)?;
     let caller = if action.signed {

@@ -13,6 +13,8 @@ pub enum Hop {
     MetadataRoleName,
     MetadataRoleDocument,
     MetadataRegion,
+    /// A service on this machine that gives the credentials of the node's role.
+    CredentialsUri,
     /// Any other item of instance metadata.
     MetadataItem,
     AssumeRoleWithOidc,
@@ -40,6 +42,7 @@ impl Hop {
             | Self::MetadataRoleName
             | Self::MetadataRoleDocument
             | Self::MetadataRegion
+            | Self::CredentialsUri
             | Self::MetadataItem => Some(Service::Metadata),
             Self::AssumeRoleWithOidc | Self::AssumeRole => Some(Service::Sts),
             Self::GetAuthorizationToken
@@ -61,6 +64,7 @@ impl fmt::Display for Hop {
             Self::MetadataRoleName => "metadata role name",
             Self::MetadataRoleDocument => "metadata role document",
             Self::MetadataRegion => "metadata region",
+            Self::CredentialsUri => "credentials URI",
             Self::MetadataItem => "metadata item",
             Self::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
             Self::AssumeRole => "AssumeRole",

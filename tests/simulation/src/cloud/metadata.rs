@@ -22,6 +22,8 @@ const TOKEN: &str = "/latest/api/token";
 const TTL_HEADER: &str = "x-aliyun-ecs-metadata-token-ttl-seconds";
 const TOKEN_HEADER: &str = "x-aliyun-ecs-metadata-token";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
+/// Not of the metadata service: what may stand in `ALIBABA_CLOUD_CREDENTIALS_URI`.
+const CREDENTIALS_URI: &str = "/credentials";
 const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
 /// A new credential is made so long before the present one ends, and both work in between
 /// [old:ecs].
@@ -60,6 +62,10 @@ pub(super) fn answer(backend: &Backend, request: &Request, trace: &mut Trace) ->
     if request.method != "GET" {
         return page(405, "Method Not Allowed");
     }
+    if let (CREDENTIALS_URI, Some(role)) = (request.path.as_str(), &world.description.node.role) {
+        let document = role_document(backend, &world.description.node, role);
+        return Response::new(200, "application/json", document);
+    }
     if let Err(refusal) = admit(backend, request, world.description.metadata.mode, trace) {
         return refusal;
     }
@@ -78,6 +84,7 @@ pub(super) fn answer(backend: &Backend, request: &Request, trace: &mut Trace) ->
 fn hop_of(path: &str) -> Hop {
     match path {
         TOKEN => Hop::MetadataToken,
+        CREDENTIALS_URI => Hop::CredentialsUri,
         ROLES => Hop::MetadataRoleName,
         "/latest/meta-data/region-id" => Hop::MetadataRegion,
         _ if path.starts_with(ROLES) => Hop::MetadataRoleDocument,
@@ -179,14 +186,18 @@ fn item(backend: &Backend, request: &Request, node: &Node, trace: &mut Trace) ->
 fn role_document(backend: &Backend, node: &Node, role: &str) -> String {
     let credential = credential(backend, node, role);
     let session = &credential.session;
-    let document = json!({
+    let mut document = json!({
         "AccessKeyId": session.access_key_id,
         "AccessKeySecret": session.access_key_secret,
         "Expiration": iso(session.expires),
         "SecurityToken": session.security_token,
         "LastUpdated": iso(credential.made),
-        "Code": backend.world().description.metadata.role_document_code,
     });
+    let world = backend.world();
+    let code = &world.description.metadata.role_document_code;
+    if !code.is_empty() {
+        document["Code"] = code.as_str().into();
+    }
     format!("{document:#}")
 }
 

@@ -1,5 +1,6 @@
 //! The cloud on trial: it refuses each thing that it claims to refuse, and lets pass what is right.
 
+mod acs3;
 mod client;
 mod connections;
 mod faults;

@@ -11,6 +11,7 @@ use super::super::identity::Identity;
 use super::super::parameters;
 use super::super::signature::{RoaRequest, roa_signature, roa_string_to_sign};
 use super::access::{Signer, check_nonce, look_up};
+use super::acs3;
 use super::{
     Door, Envelope, Format, incomplete_signature, region, signature_mismatch, time_expired,
 };
@@ -47,6 +48,9 @@ fn authenticate(
             "InvalidVersion",
             "Specified parameter Version is not valid.",
         ));
+    }
+    if acs3::is_meant(request) {
+        return acs3::authenticate(backend, request, trace);
     }
     let date = required("date")?;
     let Some(at) = parse_http_date(date) else {
