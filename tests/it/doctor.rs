@@ -1,7 +1,9 @@
 //! What doctor says, and that doing what it says helps.
 
+mod broken_nodes;
 mod configuration;
 mod kubelet;
+mod names;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

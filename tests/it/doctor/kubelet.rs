@@ -28,7 +28,7 @@ const SOURCE: &str = r#"fn main() {
     }
 }"#;
 
-fn kubelet() -> &'static PathBuf {
+pub fn kubelet() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kubelet");
