@@ -5,6 +5,7 @@ use crate::config::{Entry, IdentitySource};
 use crate::doctor::network::Probe;
 use crate::doctor::report::{Check, Name};
 use crate::pull::registry_instance::Lookup;
+use crate::system::firmware::Machine;
 
 /// Which of a service's hosts answers is known after the pull.
 #[must_use]
@@ -15,7 +16,12 @@ pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
     if matches!(entry.identity, IdentitySource::WorkerRole) && node.metadata().is_ok() {
         let url = node.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
         let probe = Probe::of(url, routes);
-        probe.add_to("metadata", "", &mut check);
+        if !probe.add_to("metadata", "", &mut check) && Machine::read() == Machine::AlibabaCloud {
+            check.warn(
+                format!("this machine's firmware names Alibaba Cloud, so something on it keeps packets from {}", probe.name),
+                format!("iptables-save | grep -F {0}; nft list ruleset | grep -F {0}; ip route get {0}; remove the rule that drops them", probe.name),
+            );
+        }
     }
     let by_role = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));
     let sts = by_role.then(|| node.sts(lookup.known_region(entry).as_ref()));

@@ -2,17 +2,16 @@
 
 use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, Scope};
-use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::report::{Check, Name};
 use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
 
-/// Adds the check. The target is none if the host is not ours, an error if that cannot be known.
+/// The target is none if the host is not ours, an error if that cannot be known.
 pub fn check(
     target: Result<Option<&Target<'_>>, &Failure>,
     config: &Config,
     lookup: &Lookup<'_, '_>,
-    report: &mut Report,
-) {
+) -> Check {
     let host = lookup.host;
     let mut check = Check::new(Name::Entry);
     match target {
@@ -44,7 +43,7 @@ pub fn check(
         let answers = answers.iter().map(|target| target.entry).collect::<Vec<_>>();
         add_others(config, &answers, lookup, &mut check);
     }
-    report.add(check);
+    check
 }
 
 /// The entry whose `domains` have another host of the same instance: a second entry for the

@@ -6,6 +6,7 @@ mod invocation;
 mod log;
 mod start;
 mod token_modes;
+mod unstartable;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,6 +65,24 @@ impl Look {
         let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
         let provider = hit.or(self.ours.first())?;
         Invocation::of(provider, self.start.kubelet.as_ref()?, self.read_arguments)
+    }
+
+    /// When the kubelet started, in seconds since 1970, if it runs.
+    #[must_use]
+    pub fn since(&self) -> Option<i64> {
+        self.start.kubelet.as_ref()?.started
+    }
+
+    /// What shows the kubelet's log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        format!("journalctl -u {}", self.start.unit)
+    }
+
+    /// What starts the kubelet anew, which then keeps no login.
+    #[must_use]
+    pub fn restart(&self) -> String {
+        format!("systemctl restart {}", self.start.unit)
     }
 
     /// Whether the kubelet asks for an image with a pod's token.
@@ -130,7 +149,7 @@ impl Look {
         let found: Vec<Finding> = self.ours.iter().flat_map(rules).chain(others).collect();
         let mut stops = false;
         for finding in self.findings.iter().chain(&found) {
-            let (what, remedy) = (finding.to_string(), finding.mistake.remedy());
+            let (what, remedy) = (finding.to_string(), finding.remedy());
             stops |= finding.mistake.stops_the_kubelet();
             if finding.mistake.fails_pulls() {
                 check.refuse(what, remedy);

@@ -254,6 +254,14 @@ pub static REMEDIES: &[Remedy] = &[
         ..ANY
     },
     Remedy {
+        code: Is("INSTANCE_NOT_EXIST"),
+        hops: &[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint],
+        key: Some("instanceId"),
+        cause: "{instance} is not in the account and region that were asked",
+        remedy: "see that instanceId exists in regionId and belongs to the account whose role is assumed",
+        ..ANY
+    },
+    Remedy {
         code: Begins("USER_NOT_EXIST"),
         hops: ACR_HOPS,
         key: Some("instanceId"),

@@ -146,6 +146,12 @@ impl Kubelet {
         Self { root: root.to_owned(), seen, flags, started: None, shares_mounts, release }
     }
 
+    /// Below which its files are.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The feature gates of its flags and of its own configuration file.
     #[must_use]
     pub fn feature_gates(&self) -> FeatureGates {
@@ -178,6 +184,10 @@ impl Kubelet {
     pub fn path(&self, path: &str) -> PathBuf {
         let here = || self.root.join(path.trim_start_matches('/'));
         let Seen::Process(process) = &self.seen else { return here() };
+        let is_here = || fs::read_link(process.join("root")).is_ok_and(|root| root == self.root);
+        if self.shares_mounts && path.starts_with('/') && is_here() {
+            return here();
+        }
         let through = match path.strip_prefix('/') {
             Some(path) => process.join("root").join(path),
             None => process.join("cwd").join(path),

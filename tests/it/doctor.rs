@@ -2,8 +2,10 @@
 
 mod broken_nodes;
 mod configuration;
+mod followed;
 mod kubelet;
 mod names;
+mod output;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What the kubelet's log has about credential providers.
+//! What the logs of this machine have about credential providers, and about a program that was denied.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -24,7 +24,7 @@ const ABOUT: [&str; 3] = ["credential provider", "credential-provider", "cri aut
 
 /// The last lines about credential providers.
 pub(super) fn last_lines(root: &Path, unit: &str) -> Vec<String> {
-    let journal = journal(root, unit).map(|text| about(&text)).unwrap_or_default();
+    let journal = journalctl(root, &["-u", unit]).map(|text| about(&text)).unwrap_or_default();
     if !journal.is_empty() {
         return journal;
     }
@@ -32,13 +32,22 @@ pub(super) fn last_lines(root: &Path, unit: &str) -> Vec<String> {
     files.map(|text| about(&text)).find(|lines| !lines.is_empty()).unwrap_or_default()
 }
 
+/// The last lines of the kernel in which SELinux or AppArmor denied something about a program.
+pub(super) fn denials(root: &Path, program: &str) -> Vec<String> {
+    let text = journalctl(root, &["-k", "-b"]).unwrap_or_default();
+    let is_denial = |line: &str| {
+        (line.contains("avc:") && line.contains("denied")) || line.contains("apparmor=\"DENIED\"")
+    };
+    last(&text, |line| is_denial(line) && line.contains(program), 1)
+}
+
 /// Of the journal of this machine.
-fn journal(root: &Path, unit: &str) -> Option<String> {
+fn journalctl(root: &Path, which: &[&str]) -> Option<String> {
     if root != Path::new("/") {
         return None;
     }
     let binary = JOURNALCTL.iter().map(PathBuf::from).find(|path| is_roots(path))?;
-    let arguments = ["-u", unit, "-o", "cat", "-n", "500", "--no-pager", "-q"];
+    let arguments = [which, &["-o", "cat", "-n", "1000", "--no-pager", "-q"]].concat();
     output_of(&binary, &arguments, END).ok()
 }
 
@@ -52,11 +61,16 @@ fn end_of(path: &Path) -> Option<String> {
 }
 
 fn about(text: &str) -> Vec<String> {
-    let is_about = |line: &&str| {
+    let is_about = |line: &str| {
         let line = line.to_lowercase();
         ABOUT.iter().any(|words| line.contains(words))
     };
-    let mut lines: Vec<&str> = text.lines().rev().filter(is_about).take(MOST).collect();
+    last(text, is_about, MOST)
+}
+
+fn last(text: &str, is_meant: impl Fn(&str) -> bool, most: usize) -> Vec<String> {
+    let mut lines: Vec<&str> =
+        text.lines().rev().filter(|line| is_meant(line)).take(most).collect();
     lines.reverse();
     lines.into_iter().map(|line| masked(line).chars().take(WIDTH).collect()).collect()
 }

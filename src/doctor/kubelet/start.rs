@@ -91,13 +91,13 @@ impl Start {
         }
         let Some(unit) = idle.unit else {
             return check.warn(
-                "no kubelet process, and no unit of kubelet, k3s, RKE2 or snap on this machine",
+                "this user sees no kubelet process, and no unit of kubelet, k3s, RKE2 or snap on this machine",
                 "run doctor on a node, as root",
             );
         };
         let files = idle.files.join(", ");
         check.warn(
-            format!("no kubelet process: {unit}.service should run it ({files})"),
+            format!("this user sees no kubelet process: {unit}.service should run it ({files})"),
             format!("systemctl start {unit}; systemctl status {unit}"),
         );
         if let Some(why) = &idle.unread {
