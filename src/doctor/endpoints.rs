@@ -16,11 +16,18 @@ pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
     if matches!(entry.identity, IdentitySource::WorkerRole) && node.metadata().is_ok() {
         let url = node.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
         let probe = Probe::of(url, routes);
-        if !probe.add_to("metadata", "", &mut check) && Machine::read() == Machine::AlibabaCloud {
-            check.warn(
-                format!("this machine's firmware names Alibaba Cloud, so something on it keeps packets from {}", probe.name),
-                format!("iptables-save | grep -F {0}; nft list ruleset | grep -F {0}; ip route get {0}; remove the rule that drops them", probe.name),
-            );
+        let is_on_cloud = Machine::read() == Machine::AlibabaCloud;
+        let remedy = if is_on_cloud {
+            format!(
+                "iptables-save | grep -F {0}; nft list ruleset | grep -F {0}; ip route get {0}",
+                probe.name
+            )
+        } else {
+            "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
+                .to_owned()
+        };
+        if !probe.add_to("metadata", &remedy, &mut check) && is_on_cloud {
+            check.detail("this machine's firmware names Alibaba Cloud: its metadata service should answer, and a rule here may drop the packets");
         }
     }
     let by_role = entry.role.is_some() || matches!(entry.identity, IdentitySource::Oidc(_));

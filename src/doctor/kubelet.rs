@@ -116,6 +116,9 @@ impl Look {
         });
         let summary: Vec<String> = release.into_iter().chain(names).collect();
         check.detail(format!("{} in {file}", summary.join(", ")));
+        if let Some(label) = kubelet.label() {
+            check.detail(format!("SELinux or AppArmor: the kubelet runs as {label}"));
+        }
         self.mistakes(kubelet, &mut check);
         if ours.is_empty() && !others.is_empty() {
             none_is_ours(file, bin_dir, others, kubelet, &mut check);

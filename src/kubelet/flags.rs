@@ -29,6 +29,11 @@ impl Flags {
         Self(arguments)
     }
 
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+
     /// All arguments behind the program's name.
     #[must_use]
     pub fn arguments(&self) -> &[String] {

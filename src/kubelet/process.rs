@@ -146,6 +146,15 @@ impl Kubelet {
         Self { root: root.to_owned(), seen, flags, started: None, shares_mounts, release }
     }
 
+    /// The label or profile that SELinux or AppArmor has for it, if either has one.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        let Seen::Process(process) = &self.seen else { return None };
+        let label = fs::read_to_string(process.join("attr/current")).ok()?;
+        let label = label.trim_end_matches(['\0', '\n']);
+        (!label.is_empty() && label != "unconfined").then(|| label.to_owned())
+    }
+
     /// Below which its files are.
     #[must_use]
     pub fn root(&self) -> &Path {

@@ -38,6 +38,8 @@ struct Idle {
     unit: Option<&'static str>,
     /// The unit and its drop-ins.
     files: Vec<String>,
+    /// Files without which systemd does not start the unit, and which are not there.
+    missing: Vec<String>,
     /// Why the unit's command line is not known.
     unread: Option<String>,
     /// The process of a kubelet that runs in a container.
@@ -76,7 +78,13 @@ impl Start {
         };
         let log = found.map(|unit| log::last_lines(root, unit)).unwrap_or_default();
         let files = read.map(|read| read.files).unwrap_or_default();
-        Self { kubelet, unit, idle: Some(Idle { unit: found, files, unread, contained, log }) }
+        let missing = tree.as_ref().map(|tree| missing(tree, &files, kubelet.as_ref()));
+        let missing = missing.unwrap_or_default();
+        Self {
+            kubelet,
+            unit,
+            idle: Some(Idle { unit: found, files, missing, unread, contained, log }),
+        }
     }
 
     /// Whether it runs, and if not who should run it.
@@ -100,6 +108,12 @@ impl Start {
             format!("this user sees no kubelet process: {unit}.service should run it ({files})"),
             format!("systemctl start {unit}; systemctl status {unit}"),
         );
+        for file in &idle.missing {
+            check.refuse(
+                format!("{unit}.service needs {file}, which is not there: systemd does not start it"),
+                format!("put {file} there, or correct the line that names it: systemctl cat {unit} | grep -F {file}"),
+            );
+        }
         if let Some(why) = &idle.unread {
             check.warn(
                 format!("the command line of {unit}.service is not known: {why}"),
@@ -114,6 +128,27 @@ impl Start {
             check.detail(format!("  {line}"));
         }
     }
+}
+
+/// The program, and files of `EnvironmentFile=` without the `-` that makes them optional.
+fn missing(tree: &Tree, files: &[String], kubelet: Option<&Kubelet>) -> Vec<String> {
+    let mut needed: Vec<String> = Vec::new();
+    for text in files.iter().filter_map(|file| tree.text(file).ok().flatten()) {
+        let named = text.lines().filter_map(|line| line.trim().split_once('='));
+        for (_, path) in named.filter(|(key, _)| key.trim() == "EnvironmentFile") {
+            match path.trim() {
+                "" => needed.clear(),
+                path if path.starts_with('/') && !path.contains(['*', '?', '[', '%']) => {
+                    needed.push(path.to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    let program = kubelet.and_then(|kubelet| kubelet.flags.program());
+    needed.extend(program.filter(|path| path.starts_with('/')).map(str::to_owned));
+    needed.retain(|path| !tree.exists(path));
+    needed
 }
 
 fn service(name: &str) -> String {

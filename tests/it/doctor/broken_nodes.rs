@@ -257,6 +257,10 @@ fn held(row: &Row, text: &str, json: &str) -> Result<(), String> {
     if !last.contains(&row.verdict) {
         return Err(format!("`{}` is not in the last line", row.verdict));
     }
+    let is_long = text.lines().count() > 14 || text.lines().any(|line| line.chars().count() > 100);
+    if row.verdict == "All is well." && is_long {
+        return Err("a good day takes at most 14 lines of 100 columns".to_owned());
+    }
     agree(text, named)
 }
 

@@ -39,9 +39,12 @@ fn cases() -> Vec<Case> {
             entries: acme(),
             host: FOO,
             check: "entry",
-            says: "add an entry to acr-registry-info with `domains: foo-registry-registry",
+            says: "add this entry to acr-registry-info, and assumeRoleARN for a registry of another account:",
             from: "credential-provider:",
-            to: format!("  - domains: {FOO}\ncredential-provider:"),
+            to: format!(
+                "  - instanceId: {}\n    regionId: cn-hangzhou\n    domains: {FOO}\ncredential-provider:",
+                standard::FOO_REGISTRY
+            ),
             // The node's own role is not of the registry's account.
             exit: 5,
         },
