@@ -98,6 +98,12 @@ impl Look {
         let mut check = Check::new(Name::Kubelet);
         self.start.check(self.bin_dir.as_deref(), &mut check);
         let Some(kubelet) = &self.start.kubelet else { return check };
+        if kubelet.environment().is_none() {
+            check.warn(
+                "this user cannot see the environment of the kubelet, so a pull may end otherwise than the checks",
+                "run doctor as root",
+            );
+        }
         let (Some(file), Some(bin_dir)) = (&self.file, &self.bin_dir) else {
             let flags = [(CONFIG, &self.file), (BIN_DIR, &self.bin_dir)];
             let missing = flags.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);

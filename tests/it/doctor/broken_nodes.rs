@@ -32,11 +32,11 @@ hosts() { printf '127.0.0.1 localhost\n%s\n' "$1" > $node/hosts; mount --bind $n
 "##;
 
 /// Runs the first remedy.
-const FOLLOW: &str = r#"
+const FOLLOW: &str = r"
 $program doctor DOCTOR | sed -n 's/^ *do: //p' | head -n 1 > $node/remedy.sh || true
 sh $node/remedy.sh
 $program doctor DOCTOR || true
-"#;
+";
 
 /// Behind the report as text, before that as JSON.
 const THEN: &str = "\n---- as JSON\n";
