@@ -38,7 +38,7 @@ pub(super) fn checks<'c>(
 pub(super) fn without_token(failure: &Failure, made: &mut Vec<Check>) {
     let mut check = Check::new(Name::Identity);
     check.warn(
-        format!("static pods get no login: {}", failure.message),
+        format!("static pods get no login: {}", failure.text()),
         "set podIdentity: required, if only pods with a token are to pull",
     );
     check.also(failure.hint.clone());

@@ -65,7 +65,6 @@ impl From<std::io::Error> for Unread {
 
 /// The first process called kubelet, but for those of containers with processes of their own, which
 /// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
-#[must_use]
 pub fn running(root: &Path) -> Option<Kubelet> {
     let process = processes(root).find(|path| is_named(path, KUBELET) && is_machines(path))?;
     let flags = Flags::new(&fs::read(process.join("cmdline")).ok()?);
@@ -162,14 +161,12 @@ impl Kubelet {
     }
 
     /// The feature gates of its flags and of its own configuration file.
-    #[must_use]
     pub fn feature_gates(&self) -> FeatureGates {
         let file = self.flags.value(OWN_CONFIG).and_then(|path| self.read(&path).ok());
         FeatureGates::new(file.as_deref(), &self.flags)
     }
 
     /// The kubelet's own environment, which it hands on; none where this user cannot read it.
-    #[must_use]
     pub fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
         let process = match &self.seen {
             Seen::Process(process) => process,
@@ -189,7 +186,6 @@ impl Kubelet {
 
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
     /// a relative path counts from its own working directory.
-    #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let here = || self.root.join(path.trim_start_matches('/'));
         let Seen::Process(process) = &self.seen else { return here() };

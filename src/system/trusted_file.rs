@@ -118,7 +118,6 @@ impl Refused {
     }
 
     /// It is there, and others could have written it.
-    #[must_use]
     pub fn is_distrust(&self) -> bool {
         matches!(self, Self::Foreign { .. } | Self::Open { .. })
     }
