@@ -13,6 +13,7 @@ pub mod stdin;
 pub mod version;
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 
 use crate::app::arguments::{Command, UsageError};
 use crate::app::session::Process;
@@ -87,10 +88,16 @@ pub fn run(
             render::run(process, config.as_deref(), what, &options, &pods).map(Done::for_person)
         }
         Command::Doctor { config, options } => {
-            let (text, exit) = doctor::run(process, config.as_deref(), &options);
+            let (text, exit) = doctor::run(process, config.as_deref(), &options)
+                .map_err(|error| unwritten(&error))?;
             Ok(Done { text: Secret::new(text), exit, is_for_program: false })
         }
     }
+}
+
+/// What is for stdout did not get there.
+pub fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(Exit::Unexpected, format!("the answer cannot be written to stdout: {error}"))
 }
 
 /// The program runs with another user's rights.

@@ -25,5 +25,5 @@ pub use error::{ConfigError, Mistakes};
 pub use identity::{IdentitySource, Oidc, PodIdentity, Profile, TokenMode};
 pub use resolved::{Config, Written};
 pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
-pub use source::{MAX_FILE, SYSTEM_PATH, Source};
+pub use source::{MAX_FILE, SYSTEM_PATH, Source, overlooked};
 pub use variables::CONFIG_FILE as PATH_VARIABLE;

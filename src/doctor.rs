@@ -2,10 +2,14 @@
 //!
 //! Doctor reads and asks, and changes nothing. Each check has a file; `report` lists their names.
 
+mod address;
 pub mod cache;
+mod check;
 pub mod configuration;
+mod disk;
 mod endpoints;
 mod entry;
+pub mod json;
 pub mod kubelet;
 mod network;
 mod oss;
@@ -15,3 +19,4 @@ mod registry;
 mod remedy;
 pub mod report;
 pub mod run_history;
+mod text;

@@ -61,10 +61,7 @@ fn finish(outcome: Result<Done, Failure>, caller: Caller) -> i32 {
     let failure = match outcome {
         Ok(Done { text, exit, .. }) => match write_answer(&text) {
             Ok(()) => return i32::from(exit),
-            Err(error) => Failure::new(
-                Exit::Unexpected,
-                format!("the answer cannot be written to stdout: {error}"),
-            ),
+            Err(error) => app::unwritten(&error),
         },
         Err(failure) => failure,
     };

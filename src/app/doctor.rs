@@ -9,16 +9,35 @@ use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
 use crate::config::{Config, Scope, variables};
 use crate::doctor::kubelet::Look;
-use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::report::{Check, Name, Report, Text};
+use crate::doctor::run_history::WithTokens;
 use crate::doctor::{self, configuration, pull};
+use crate::pull::image::registry_host;
 use crate::system::log::Journal;
 
-/// The report as text, and the exit code that a pull would have.
-pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions) -> (String, u8) {
+/// Writes the report to stdout as the checks end, or as a document at the end. The result is what is
+/// still to be written, and the exit code that a pull would have.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn run(
+    process: Process<'_>,
+    config: Option<&Path>,
+    options: &DoctorOptions,
+) -> io::Result<(String, u8)> {
+    let is_terminal = io::stdout().is_terminal();
+    let colour = is_terminal && variables::allows_colour(process.environment);
+    let mut out = io::stdout().lock();
+    let mut report = if options.json {
+        Report::default()
+    } else {
+        Report::written(Text::new(&mut out, colour, is_terminal, options.verbose))
+    };
+    report.begin("the kubelet of this machine");
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
-    let colour = io::stdout().is_terminal() && variables::allows_colour(process.environment);
     // What would be a warning of a pull is in the report.
     let journal = &Journal::default();
     let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);
@@ -26,7 +45,6 @@ pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions)
     let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
     let session = Session::open(process, asked.as_deref(), Access::Look);
     let config = session.as_ref().map(|session| &session.config);
-    let mut report = Report::default();
     let hosts: Vec<String> = config.map_or_else(|_| Vec::new(), named_hosts);
     let asked: Vec<String> = options.image.clone().into_iter().collect();
     if let Some(look) = &look {
@@ -34,25 +52,24 @@ pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions)
     }
     report.add(configuration::check(config, environment));
     if let (Some(look), Ok(session)) = (&look, &session) {
-        let pulls = if asked.is_empty() { hosts } else { asked };
-        follow(&pulls, look, session, journal, options, &mut report);
-        report.images = pulls;
+        report.images = if asked.is_empty() { hosts } else { asked };
+        follow(look, session, journal, options, &mut report);
     }
-    let text = if options.json { report.json() } else { report.text(colour, options.verbose) };
-    (text, report.exit())
+    report.end()?;
+    Ok((if options.json { report.json() } else { String::new() }, report.exit()))
 }
 
 /// Adds what a pull of each image would meet, and what the node keeps.
 fn follow(
-    images: &[String],
     look: &Look,
     session: &Session<'_>,
     journal: &Journal,
     options: &DoctorOptions,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) {
-    let Session { config, cache, directory, .. } = session;
-    for image in images {
+    let images = report.images.clone();
+    let Session { config, cache, directory, clock, .. } = session;
+    for image in &images {
         let deadline = session.deadline_from_now();
         let node = session.node(&deadline, &Cache::off(journal));
         let sends_tokens = look.sends_tokens(image);
@@ -63,8 +80,11 @@ fn follow(
     }
     let is_on = config.settings.cache_dir.is_some();
     let place = doctor::cache::place(is_on, directory.as_deref(), is_root());
-    report.add(doctor::cache::check(place, Some(cache)));
-    report.add(doctor::run_history::check(place, Some(cache)));
+    report.add(doctor::cache::check(place, Some(cache), clock, &look.restart()));
+    let hosts = images.iter().filter(|image| look.sends_tokens(image));
+    let hosts = hosts.filter_map(|image| registry_host(image).ok()).map(str::to_owned).collect();
+    let with_tokens = WithTokens { hosts, since: look.since(), log: look.log() };
+    report.add(doctor::run_history::check(place, Some(cache), &with_tokens));
 }
 
 /// The configuration that a provider's arguments name, or why there is no answer with them.

@@ -50,7 +50,7 @@ pub struct Session<'p> {
     pub directory: Option<PathBuf>,
     pub cache: Cache<'p>,
     http: Http,
-    clock: Clock,
+    pub clock: Clock,
 }
 
 impl<'p> Found<'p> {

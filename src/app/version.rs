@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::doctor::report;
+use crate::doctor::json;
 use crate::program;
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ pub fn document() -> String {
         commit: program::COMMIT,
         target: program::target(),
         license: env!("CARGO_PKG_LICENSE"),
-        doctor_json: report::VERSION,
+        doctor_json: json::VERSION,
     };
     let text = serde_json::to_string_pretty(&build);
     text.map_or_else(|_| String::new(), |text| text + "\n")

@@ -59,7 +59,7 @@ impl Config {
     pub fn of(source: Option<Source>, environment: &Environment) -> Result<Self, ConfigError> {
         let Some(Source { path, text, open_to_others }) = source else {
             let mut config = Self::resolve(None, "", false, environment)?;
-            config.warnings.extend(source::overlooked());
+            config.warnings.extend(source::overlooked().map(|(_, says)| says));
             return Ok(config);
         };
         Self::resolve(Some(path), &text, open_to_others, environment)

@@ -71,13 +71,15 @@ impl Source {
     }
 }
 
-/// Says that a file of a near name is where the one that is looked for is not.
-pub(super) fn overlooked() -> Option<String> {
+/// A file of a near name where the one that is looked for is not, and what to say of it.
+#[must_use]
+pub fn overlooked() -> Option<(PathBuf, String)> {
     let near = near_name(Path::new(SYSTEM_PATH))?;
-    Some(format!(
+    let says = format!(
         "{} is not read: its name is not that of the configuration, {SYSTEM_PATH}, which is not there",
         near.display()
-    ))
+    );
+    Some((near, says))
 }
 
 /// A file beside the one that was looked for, with another ending or in another letter case.

@@ -11,12 +11,13 @@ use crate::aliyun::registry_host::RegistryHost;
 use crate::config::yaml::Position;
 use crate::config::{
     Config, ConfigError, Entry, IdentitySource, MAX_FILE, Mistakes, PodIdentity, SYSTEM_PATH,
-    Scope, Source, variables,
+    Scope, Source, overlooked, variables,
 };
 use crate::doctor::report::{Check, Name, Status};
 use crate::failure::Exit;
 use crate::pull::identity::profile;
 use crate::system::environment::Environment;
+use crate::system::trusted_file;
 
 /// What every role grants without its maximum being raised, in seconds.
 const EVERY_ROLE_GRANTS: u32 = 3600;
@@ -38,10 +39,12 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Check {
             check.warn(error.to_string(), "see that the path is right and the file readable");
         }
         ConfigError::Distrusted { path, .. } => {
-            check.warn(
-                error.to_string(),
-                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's",
-            );
+            let refused = trusted_file::read(path, MAX_FILE).err();
+            let commands = refused.and_then(|why| why.commands(path));
+            let commands = commands.unwrap_or_else(|| {
+                "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's".to_owned()
+            });
+            check.warn(error.to_string(), commands);
             // Whoever checks a file away from its node wants to hear of the rest as well.
             if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
                 mistakes(&wrong, &mut check);
@@ -86,8 +89,11 @@ fn usable(config: &Config, environment: &Environment) -> Check {
         check.detail(format!("settings in credential-provider: {settings}"));
     }
     ignored(config, environment, &mut check);
+    let overlooked = overlooked();
     for warning in &config.warnings {
-        check.problem(warning.clone(), None);
+        let overlooked = overlooked.as_ref().filter(|(_, says)| says == warning);
+        let remedy = overlooked.map(|(near, _)| format!("mv {} {SYSTEM_PATH}", near.display()));
+        check.problem(warning.clone(), remedy);
     }
     if let Err(wrong) = variables::log_level(environment) {
         check.warn(wrong.to_string(), wrong.remedy());

@@ -5,6 +5,7 @@ use crate::config::{Entry, IdentitySource};
 use crate::doctor::network::Probe;
 use crate::doctor::report::{Check, Name};
 use crate::pull::registry_instance::Lookup;
+use crate::system::firmware::Machine;
 
 /// Which of a service's hosts answers is known after the pull.
 #[must_use]
@@ -15,7 +16,19 @@ pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
     if matches!(entry.identity, IdentitySource::WorkerRole) && node.metadata().is_ok() {
         let url = node.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
         let probe = Probe::of(url, routes);
-        probe.add_to("metadata", "", &mut check);
+        let is_on_cloud = Machine::read() == Machine::AlibabaCloud;
+        let remedy = if is_on_cloud {
+            format!(
+                "iptables-save | grep -F {0}; nft list ruleset | grep -F {0}; ip route get {0}",
+                probe.name
+            )
+        } else {
+            "the metadata service answers on ECS instances only; elsewhere use RRSA or an AccessKey"
+                .to_owned()
+        };
+        if !probe.add_to("metadata", &remedy, &mut check) && is_on_cloud {
+            check.detail("this machine's firmware names Alibaba Cloud: its metadata service should answer, and a rule here may drop the packets");
+        }
     }
     if let IdentitySource::CredentialsUri(uri) = &entry.identity {
         let probe = Probe::of(&uri.base_url, routes);

@@ -1,18 +1,20 @@
 //! Which entry an image meets, and why not the others.
 
+use crate::aliyun::call::Network;
+use crate::aliyun::challenge;
 use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, Entry, Scope};
-use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::network::question;
+use crate::doctor::report::{Check, Name};
 use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
 
-/// Adds the check. The target is none if the host is not ours, an error if that cannot be known.
+/// The target is none if the host is not ours, an error if that cannot be known.
 pub fn check(
     target: Result<Option<&Target<'_>>, &Failure>,
     config: &Config,
     lookup: &Lookup<'_, '_>,
-    report: &mut Report,
-) {
+) -> Check {
     let host = lookup.host;
     let mut check = Check::new(Name::Entry);
     match target {
@@ -29,7 +31,7 @@ pub fn check(
                     Some(format!("nothing to do: the images of {host} are public"))
                 }
                 Some(form) => Some(beside(config, form).map_or_else(
-                    || format!("add an entry to acr-registry-info with `domains: {host}`"),
+                    || missing(form, lookup),
                     |entry| format!("add {host} to `domains` of {}", entry.name),
                 )),
                 None => Some(format!(
@@ -44,7 +46,30 @@ pub fn check(
         let answers = answers.iter().map(|target| target.entry).collect::<Vec<_>>();
         add_others(config, &answers, lookup, &mut check);
     }
-    report.add(check);
+    check
+}
+
+/// The entry that a host lacks, with what the registry says of itself: one without its instance would
+/// be a mistake, with which no registry is answered.
+fn missing(form: &RegistryHost, lookup: &Lookup<'_, '_>) -> String {
+    let Lookup { host, node, .. } = lookup;
+    let mut keys = vec![format!("regionId: {}", form.region()), format!("domains: {host}")];
+    if let RegistryHost::Enterprise { .. } = form {
+        let network = Network { deadline: &question(), ..node.network };
+        let base_url = node.settings.endpoints.registry.as_deref();
+        let Some(id) = challenge::ask(&network, host, base_url).ok().and_then(|it| it.instance)
+        else {
+            return format!(
+                "add an entry to acr-registry-info with `instanceId` (see the console), `{}`, and assumeRoleARN for a registry of another account",
+                keys.join("`, `")
+            );
+        };
+        keys.insert(0, format!("instanceId: {id}"));
+    }
+    format!(
+        "add this entry to acr-registry-info, and assumeRoleARN for a registry of another account:\n- {}",
+        keys.join("\n  ")
+    )
 }
 
 /// The entry whose `domains` have another host of the same instance: a second entry for the

@@ -3,7 +3,10 @@
 mod binary;
 mod images;
 mod invocation;
+mod log;
+mod start;
 mod token_modes;
+mod unstartable;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,17 +17,18 @@ use crate::doctor::report::{Check, Name};
 use crate::kubelet::flags::{BIN_DIR, CONFIG};
 use crate::kubelet::match_images::{BOTH_LOGINS, first_overlap};
 use crate::kubelet::mistake::Finding;
-use crate::kubelet::process::{Kubelet, running};
+use crate::kubelet::process::Kubelet;
 use crate::kubelet::provider_config::{Provider, ProviderConfig};
 use crate::kubelet::provider_rules;
 use crate::program::PROGRAM;
+
+use start::Start;
 
 pub use invocation::{Invocation, ReadArguments};
 
 /// The kubelet as far as it is seen.
 pub struct Look {
-    root: PathBuf,
-    kubelet: Option<Kubelet>,
+    start: Start,
     /// The values of both flags.
     file: Option<String>,
     bin_dir: Option<String>,
@@ -40,19 +44,19 @@ impl Look {
     /// The kubelet's files and `proc` are below `root`.
     #[must_use]
     pub fn at(root: &Path, read_arguments: ReadArguments) -> Self {
-        let kubelet = running(root);
+        let start = Start::find(root);
+        let kubelet = &start.kubelet;
         let flag = |name| kubelet.as_ref().and_then(|kubelet| kubelet.flags.value(name));
         let (file, bin_dir) = (flag(CONFIG), flag(BIN_DIR));
         let (mut config, mut folder) = (ProviderConfig::default(), PathBuf::new());
-        if let (Some(kubelet), Some(file), Some(bin_dir)) = (&kubelet, &file, &bin_dir) {
+        if let (Some(kubelet), Some(file), Some(bin_dir)) = (kubelet, &file, &bin_dir) {
             config = ProviderConfig::read(file, kubelet);
             folder = kubelet.path(bin_dir);
         }
         let is_ours = |provider: &Provider| token_modes::is_ours(provider, &folder);
         let (ours, others) = config.providers.into_iter().partition(is_ours);
-        let root = root.to_owned();
         let findings = config.findings;
-        Self { root, kubelet, file, bin_dir, ours, others, findings, read_arguments }
+        Self { start, file, bin_dir, ours, others, findings, read_arguments }
     }
 
     /// How the kubelet runs the program for an image, or for any.
@@ -60,7 +64,25 @@ impl Look {
     pub fn invocation(&self, image: Option<&str>) -> Option<Invocation> {
         let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
         let provider = hit.or(self.ours.first())?;
-        Invocation::of(provider, self.kubelet.as_ref()?, self.read_arguments)
+        Invocation::of(provider, self.start.kubelet.as_ref()?, self.read_arguments)
+    }
+
+    /// When the kubelet started, in seconds since 1970, if it runs.
+    #[must_use]
+    pub fn since(&self) -> Option<i64> {
+        self.start.kubelet.as_ref()?.started
+    }
+
+    /// What shows the kubelet's log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        format!("journalctl -u {}", self.start.unit)
+    }
+
+    /// What starts the kubelet anew, which then keeps no login.
+    #[must_use]
+    pub fn restart(&self) -> String {
+        format!("systemctl restart {}", self.start.unit)
     }
 
     /// Whether the kubelet asks for an image with a pod's token.
@@ -74,10 +96,14 @@ impl Look {
     #[must_use]
     pub fn check(&self, images: &[String], config: Option<&Config>) -> Check {
         let mut check = Check::new(Name::Kubelet);
-        let Some(kubelet) = &self.kubelet else {
-            check.warn("this user sees no kubelet process", not_seen(&self.root));
-            return check;
-        };
+        self.start.check(self.bin_dir.as_deref(), &mut check);
+        let Some(kubelet) = &self.start.kubelet else { return check };
+        if kubelet.environment().is_none() {
+            check.warn(
+                "this user cannot see the environment of the kubelet, so a pull may end otherwise than the checks",
+                "run doctor as root",
+            );
+        }
         let (Some(file), Some(bin_dir)) = (&self.file, &self.bin_dir) else {
             let flags = [(CONFIG, &self.file), (BIN_DIR, &self.bin_dir)];
             let missing = flags.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
@@ -96,6 +122,9 @@ impl Look {
         });
         let summary: Vec<String> = release.into_iter().chain(names).collect();
         check.detail(format!("{} in {file}", summary.join(", ")));
+        if let Some(label) = kubelet.label() {
+            check.detail(format!("SELinux or AppArmor: the kubelet runs as {label}"));
+        }
         self.mistakes(kubelet, &mut check);
         if ours.is_empty() && !others.is_empty() {
             none_is_ours(file, bin_dir, others, kubelet, &mut check);
@@ -114,7 +143,7 @@ impl Look {
                 token_modes::served(image, &images::providers(ours, image), config, &mut check);
             }
         }
-        since_its_start(ours, kubelet, &mut check);
+        since_its_start(ours, kubelet, self.start.unit, &mut check);
         apart(ours, others, &mut check);
         check
     }
@@ -129,7 +158,7 @@ impl Look {
         let found: Vec<Finding> = self.ours.iter().flat_map(rules).chain(others).collect();
         let mut stops = false;
         for finding in self.findings.iter().chain(&found) {
-            let (what, remedy) = (finding.to_string(), finding.mistake.remedy());
+            let (what, remedy) = (finding.to_string(), finding.remedy());
             stops |= finding.mistake.stops_the_kubelet();
             if finding.mistake.fails_pulls() {
                 check.refuse(what, remedy);
@@ -140,22 +169,6 @@ impl Look {
         if stops {
             check.detail("The kubelet does not start again with this configuration.");
         }
-    }
-}
-
-/// Units that run a kubelet.
-const UNITS: [&str; 6] =
-    ["kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent", "snap.kubelet.daemon"];
-
-/// What to do where no kubelet runs: which unit should run it.
-fn not_seen(root: &Path) -> String {
-    let folders = ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
-    let is_there = |unit: &&&str| {
-        folders.iter().any(|folder| root.join(folder).join(format!("{unit}.service")).exists())
-    };
-    match UNITS.iter().find(is_there) {
-        Some(unit) => format!("systemctl status {unit}; journalctl -u {unit} | grep -i credential"),
-        None => "run doctor on a node, as root".to_owned(),
     }
 }
 
@@ -179,7 +192,7 @@ fn none_is_ours(
 }
 
 /// The kubelet reads its file when it starts, and not again.
-fn since_its_start(ours: &[Provider], kubelet: &Kubelet, check: &mut Check) {
+fn since_its_start(ours: &[Provider], kubelet: &Kubelet, unit: &str, check: &mut Check) {
     let Some(started) = kubelet.started else { return };
     let changed = |provider: &&Provider| {
         fs::metadata(kubelet.path(&provider.file)).is_ok_and(|file| file.mtime() > started)
@@ -187,7 +200,7 @@ fn since_its_start(ours: &[Provider], kubelet: &Kubelet, check: &mut Check) {
     if let Some(provider) = ours.iter().find(changed) {
         check.warn(
             format!("{} is newer than the running kubelet, which has not read it", provider.file),
-            "systemctl restart kubelet",
+            format!("systemctl restart {unit}"),
         );
     }
 }

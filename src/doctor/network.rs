@@ -1,15 +1,14 @@
 //! Whether a host resolves, can be connected to, and proves who it is.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::doctor::address::{self, Source, Unresolved};
 use crate::doctor::report::Check;
 use crate::net::http::Routes;
 use crate::net::origin::Origin;
-use crate::net::tls;
+use crate::net::tls::{self, NoHandshake};
 use crate::system::clock::{self, Deadline};
 
 /// For a name, a connection and a handshake each; a pull gives them no more.
@@ -17,9 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For a question to a registry, an authentication service or a bucket: two tries of four seconds.
 const QUESTION: Duration = Duration::from_secs(24);
-
-/// Authentication services and OSS buckets have addresses in 100.0.0.0/8 within a VPC.
-const VPC_SERVICES: u8 = 100;
 
 /// What to do where 100.0.0.0/8, or a part of it, is used for something else: the vendor's page
 /// has one remedy for each kind of name.
@@ -39,6 +35,8 @@ pub fn question() -> Deadline {
 pub struct Probe {
     pub name: String,
     pub address: Option<IpAddr>,
+    /// Who says that the name has this address.
+    source: Source,
     /// What took how long, for people.
     steps: Vec<String>,
     pub outcome: Outcome,
@@ -49,13 +47,17 @@ pub enum Outcome {
     /// Connected and, for https, with a certificate that is trusted for the name.
     Reached,
     NotAUrl,
-    Unresolved,
+    Unresolved(Unresolved),
     NotConnected {
         port: u16,
         why: io::Error,
+        /// Every address is one of IPv6.
+        is_v6_alone: bool,
     },
+    /// Connected, and then nothing came, or the end.
+    Mute(NoHandshake),
     /// Somebody answers, but not the one whose name it is.
-    NotItself(String),
+    NotItself(NoHandshake),
     /// The proxy that leads there.
     Proxy(Box<Probe>),
 }
@@ -81,7 +83,7 @@ impl Probe {
     }
 
     fn new(name: String, outcome: Outcome) -> Self {
-        Self { name, address: None, steps: Vec::new(), outcome }
+        Self { name, address: None, source: Source::Literal, steps: Vec::new(), outcome }
     }
 
     /// `routes` say whom to trust, where there is to be TLS.
@@ -95,30 +97,39 @@ impl Probe {
 
     fn go(&mut self, port: u16, routes: Option<&Routes>) -> Result<(), Outcome> {
         let begun = clock::instant();
-        let addresses = resolve(&self.name, port);
-        let first = addresses.first().ok_or(Outcome::Unresolved)?;
-        self.address = Some(first.ip());
-        self.steps.push(format!("{} in {} ms", first.ip(), since(begun)));
-        let begun = clock::instant();
-        let mut refused = None;
-        let connect = |at| match TcpStream::connect_timeout(at, PATIENCE) {
-            Ok(stream) => Some(stream),
-            Err(error) => {
-                refused.get_or_insert(error);
-                None
-            }
+        let addresses =
+            address::resolve(&self.name, port, PATIENCE).map_err(Outcome::Unresolved)?;
+        let first = addresses.first().ok_or(Outcome::NotAUrl)?;
+        self.leads_to(first.ip());
+        let from = match self.source {
+            Source::Hosts(_) => format!(" ({})", self.source),
+            Source::Literal | Source::Resolver => String::new(),
         };
-        let Some(stream) = addresses.iter().find_map(connect) else {
-            let why = refused.unwrap_or_else(|| ErrorKind::NotConnected.into());
-            return Err(Outcome::NotConnected { port, why });
+        self.steps.push(format!("{}{from} in {} ms", first.ip(), since(begun)));
+        let begun = clock::instant();
+        let stream = match connected(&addresses) {
+            Ok(stream) => stream,
+            Err((at, why)) => {
+                self.leads_to(at.ip());
+                let is_v6_alone = addresses.iter().all(SocketAddr::is_ipv6);
+                return Err(Outcome::NotConnected { port, why, is_v6_alone });
+            }
         };
         self.steps.push(format!("connected in {} ms", since(begun)));
         let Some(routes) = routes else { return Ok(()) };
         let begun = clock::instant();
-        let version = tls::handshake(&routes.trust, &self.name, stream, PATIENCE)
-            .map_err(Outcome::NotItself)?;
+        let version = tls::handshake(&routes.trust, &self.name, stream, PATIENCE);
+        let version = version.map_err(|why| match why {
+            NoHandshake::Silent | NoHandshake::Closed => Outcome::Mute(why),
+            NoHandshake::Untrusted(_) | NoHandshake::Other(_) => Outcome::NotItself(why),
+        })?;
         self.steps.push(format!("{version} in {} ms", since(begun)));
         Ok(())
+    }
+
+    fn leads_to(&mut self, address: IpAddr) {
+        self.address = Some(address);
+        self.source = address::source(&self.name, address);
     }
 
     #[must_use]
@@ -134,18 +145,34 @@ impl Probe {
     #[must_use]
     pub fn line(&self) -> String {
         let Self { name, outcome, .. } = self;
-        let at = self.address.map_or(String::new(), |address| format!("{address} "));
+        let at = self.address.map_or(String::new(), |address| match &self.source {
+            Source::Literal => format!("{address} "),
+            source => format!("{address} ({source}) "),
+        });
         match outcome {
             Outcome::Reached => format!("{name}: {}", self.steps.join(", ")),
             Outcome::NotAUrl => format!("{name} is not a URL"),
-            Outcome::Unresolved => format!("{name} does not resolve"),
-            Outcome::NotConnected { port, why } => match why.kind() {
+            Outcome::Unresolved(why) => format!("{name} does not resolve: {why}"),
+            Outcome::NotConnected { is_v6_alone: true, why, .. } if is_routeless(why) => {
+                format!(
+                    "{name}: {at}is an IPv6 address, the name has no other, and this machine has no route for IPv6"
+                )
+            }
+            Outcome::NotConnected { port, why, .. } => match why.kind() {
                 ErrorKind::ConnectionRefused => {
                     format!("{name}: {at}refuses connections to port {port}")
                 }
-                ErrorKind::TimedOut => format!("{name}: {at}does not answer at port {port}"),
+                ErrorKind::TimedOut => format!(
+                    "{name}: {at}does not answer at port {port}: no connection within {} s",
+                    PATIENCE.as_secs()
+                ),
+                ErrorKind::PermissionDenied => {
+                    format!("{name}: {at}is closed to this machine by its own rules: {why}")
+                }
+                _ if is_routeless(why) => format!("{name}: {at}has no route from here: {why}"),
                 _ => format!("{name}: {at}is not reached at port {port}: {why}"),
             },
+            Outcome::Mute(why) => format!("{name}: {at}{why}"),
             Outcome::NotItself(why) => format!("{name}: {at}TLS: {why}"),
             Outcome::Proxy(proxy) => {
                 format!("{name} through the proxy of HTTPS_PROXY ({})", proxy.line())
@@ -156,21 +183,73 @@ impl Probe {
     /// Whether the name leads to the addresses of the vendor's services within a VPC.
     #[must_use]
     pub fn is_vpc_service(&self) -> bool {
-        self.address.is_some_and(in_vpc)
+        self.address.is_some_and(address::is_vendors)
     }
 
     /// What is to be done about it, in general.
     fn remedy(&self) -> String {
         let name = &self.name;
+        let address = self.address.map_or_else(|| name.clone(), |address| address.to_string());
         match &self.outcome {
             Outcome::NotItself(_) => format!(
                 "see where {name} leads (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA"
             ),
-            Outcome::Proxy(_) => format!("correct HTTPS_PROXY, or name {name} in NO_PROXY"),
-            Outcome::Unresolved => format!(
+            Outcome::Proxy(proxy) => {
+                format!(
+                    "correct HTTPS_PROXY, or name {name} in NO_PROXY; the proxy: {}",
+                    proxy.remedy()
+                )
+            }
+            Outcome::Unresolved(Unresolved::NoAnswer) => format!(
+                "correct the name servers in /etc/resolv.conf, and try: getent hosts {name}"
+            ),
+            Outcome::Unresolved(Unresolved::Says(_)) => format!(
                 "see /etc/resolv.conf; in a VPC without Internet add {name} to PrivateZone or /etc/hosts"
             ),
-            _ => format!("see route, security group and proxy: this node needs {name}"),
+            Outcome::Mute(_) => format!(
+                "large packets may be lost on the way: ping -M do -s 1372 {address}; if that fails, lower the MTU (ip link set dev eth0 mtu 1400)"
+            ),
+            Outcome::NotConnected { is_v6_alone: true, why, .. } if is_routeless(why) => {
+                format!(
+                    "give {name} an IPv4 address (DNS, PrivateZone, /etc/hosts), or this machine a route for IPv6"
+                )
+            }
+            Outcome::NotConnected { port, why, .. } => match why.kind() {
+                ErrorKind::ConnectionRefused => match self.source {
+                    Source::Hosts(line) => {
+                        format!("correct line {line} of /etc/hosts, if {address} is not {name}")
+                    }
+                    Source::Literal | Source::Resolver => format!(
+                        "see what should listen at {address} port {port}, and whether {name} is to lead there"
+                    ),
+                },
+                ErrorKind::PermissionDenied => {
+                    format!(
+                        "see this machine's firewall: iptables-save | grep -F {address}; ip route get {address}"
+                    )
+                }
+                _ if is_routeless(why) => format!("ip route get {address}; add the route"),
+                _ => format!(
+                    "see route, security group and proxy: this node needs {name} (ip route get {address}; security group: outbound TCP {port})"
+                ),
+            },
+            Outcome::Reached | Outcome::NotAUrl => format!("correct the address of {name}"),
+        }
+    }
+
+    /// A host for machines within a VPC has no address of the Internet.
+    fn outside(&self, check: &mut Check) {
+        let Self { name, source, .. } = self;
+        if let Some(address) =
+            self.address.filter(|address| address::is_public(*address) && is_inside(name))
+        {
+            check.warn(
+                format!("{name} is a host within a VPC, and leads to {address}, an address of the Internet ({source})"),
+                match source {
+                    Source::Hosts(line) => format!("remove line {line} of /etc/hosts, or correct it"),
+                    Source::Literal | Source::Resolver => "use the name servers of the VPC in /etc/resolv.conf, or name the public host (the name without -vpc or -internal)".to_owned(),
+                },
+            );
         }
     }
 
@@ -178,6 +257,7 @@ impl Probe {
     /// machines have the addresses of the vendor's services.
     pub fn add_to(&self, label: &str, conflict: &str, check: &mut Check) -> bool {
         let line = format!("{label} {}", self.line()).trim_start().to_owned();
+        self.outside(check);
         if self.is_reached() {
             check.detail(line);
             return true;
@@ -192,29 +272,28 @@ fn since(begun: Instant) -> u128 {
     clock::instant().saturating_duration_since(begun).as_millis()
 }
 
-fn in_vpc(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(v4) if v4.octets().first() == Some(&VPC_SERVICES))
-}
-
-/// The resolver knows no time limit, so it is left behind when it takes too long.
-fn resolve(host: &str, port: u16) -> Vec<SocketAddr> {
-    let (sender, receiver) = mpsc::channel();
-    let name = (host.to_owned(), port);
-    thread::spawn(move || {
-        let addresses = (name.0.as_str(), name.1).to_socket_addrs();
-        // Nobody may be waiting any more.
-        let _ = sender.send(addresses.map(Iterator::collect).unwrap_or_default());
-    });
-    receiver.recv_timeout(PATIENCE).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_services_within_a_vpc() {
-        assert!(in_vpc([100, 103, 0, 1].into()));
-        assert!(!in_vpc([101, 103, 0, 1].into()));
+/// A connection to the first address that gives one, or what came of the first of IPv4, of which more
+/// is expected.
+fn connected(addresses: &[SocketAddr]) -> Result<TcpStream, (SocketAddr, io::Error)> {
+    let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();
+    for at in addresses {
+        match TcpStream::connect_timeout(at, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed.push((*at, error)),
+        }
     }
+    let v4 = failed.iter().position(|(at, _)| at.is_ipv4()).unwrap_or_default();
+    let none = || (SocketAddr::from(([0, 0, 0, 0], 0)), ErrorKind::NotConnected.into());
+    Err(failed.into_iter().nth(v4).unwrap_or_else(none))
+}
+
+/// No packet leaves this machine for the address.
+fn is_routeless(why: &io::Error) -> bool {
+    use ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
+    [NetworkUnreachable, HostUnreachable, AddrNotAvailable].contains(&why.kind())
+}
+
+/// Whether the cloud names a host so that is for machines within a VPC.
+fn is_inside(name: &str) -> bool {
+    name.ends_with(".aliyuncs.com") && (name.contains("-vpc.") || name.contains("-internal."))
 }

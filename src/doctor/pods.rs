@@ -1,20 +1,23 @@
 //! Hosts that pods alone get a login for, each with a token of its own.
 
 use crate::config::Config;
-use crate::doctor::report::{Check, Name, Report};
-use crate::doctor::{endpoints, entry, oss, registry};
+use crate::doctor::entry;
+use crate::doctor::report::{Check, Name};
 use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
 use crate::pull::selection::Claim;
 
-/// The checks of a pull that nobody but a pod can make: only what needs no login.
-pub(super) fn checks(
-    claim: &Claim<'_>,
-    oss: Option<&str>,
+/// Why nothing of a pod's own is checked.
+pub(super) const UNFOLLOWED: &str = "a pod's token decides, and doctor has none";
+
+/// The checks of a pull that nobody but a pod can make: only what needs no login. The result is what
+/// the services are asked for.
+pub(super) fn checks<'c>(
+    claim: &Claim<'c>,
     config: &Config,
     lookup: &Lookup<'_, '_>,
-    report: &mut Report,
-) {
+    made: &mut Vec<Check>,
+) -> Option<Target<'c>> {
     let host = lookup.host;
     let entries = claim.entries();
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -24,34 +27,25 @@ pub(super) fn checks(
         entry::add_keys(entry, &mut check);
     }
     entry::add_others(config, &entries, lookup, &mut check);
-    report.add(check);
-    add_unfollowed(&[Name::Identity, Name::Role, Name::Token], report);
+    made.push(check);
+    add_unfollowed(&[Name::Identity, Name::Role, Name::Token], made);
     // Which instance it is may take a login to know; each entry will do for its services.
-    let target = Target::of_claim(claim);
     let entry = entries.first().copied();
-    let Some(target) = target.or_else(|| entry.map(|entry| Target { entry, instance: None }))
-    else {
-        return;
-    };
-    report.add(endpoints::check(target.entry, lookup));
-    report.add(registry::check(host, &target, lookup.node));
-    report.checks.extend(oss::check(oss, &target, lookup));
+    Target::of_claim(claim).or_else(|| entry.map(|entry| Target { entry, instance: None }))
 }
 
 /// Says that there is no identity where the kubelet sends the tokens of pods, which do not need it.
-pub(super) fn without_token(failure: &Failure, report: &mut Report) {
+pub(super) fn without_token(failure: &Failure, made: &mut Vec<Check>) {
     let mut check = Check::new(Name::Identity);
     check.warn(
         format!("static pods get no login: {}", failure.text()),
         "set podIdentity: required, if only pods with a token are to pull",
     );
     check.also(failure.hint.clone());
-    report.add(check);
-    add_unfollowed(&[Name::Role, Name::Token], report);
+    made.push(check);
+    add_unfollowed(&[Name::Role, Name::Token], made);
 }
 
-fn add_unfollowed(names: &[Name], report: &mut Report) {
-    for name in names {
-        report.add(Check::unfollowed(*name, "a pod's token decides, and doctor has none"));
-    }
+fn add_unfollowed(names: &[Name], made: &mut Vec<Check>) {
+    made.extend(names.iter().map(|name| Check::unfollowed(*name, UNFOLLOWED)));
 }

@@ -23,17 +23,6 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Checks that every pull has, in their order.
-const ORDER: [Name; 7] = [
-    Name::Entry,
-    Name::Identity,
-    Name::Endpoints,
-    Name::Clock,
-    Name::Role,
-    Name::Token,
-    Name::Registry,
-];
-
 /// Adds the checks of a pull of an image. `oss` is the bucket that its layers come from, or
 /// `auto`; `sends_tokens` says whether the kubelet asks for it with a pod's token.
 pub fn image(
@@ -42,24 +31,21 @@ pub fn image(
     sends_tokens: bool,
     config: &Config,
     node: &Node<'_>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) {
-    let mut checks = Report::default();
     match image::registry_host(image) {
         Ok(host) => {
-            walk(host, oss, sends_tokens, config, node, &mut checks);
-            for check in &mut checks.checks {
-                check.host = Some(host.to_owned());
-            }
+            report.host = Some(host.to_owned());
+            walk(host, oss, sends_tokens, config, node, report);
+            report.host = None;
         }
         Err(error) => {
             let mut check = Check::new(Name::Image);
             let failure = Failure::new(Exit::Usage, error.to_string());
             check.fail(&failure.hint("give the image as a pod names it: HOST/NAMESPACE/NAME"));
-            checks.add(check);
+            report.add(check);
         }
     }
-    report.checks.extend(checks.checks);
 }
 
 /// Adds the checks of a pull from a host. Nothing is kept, and nothing kept is believed.
@@ -69,40 +55,55 @@ fn walk(
     sends_tokens: bool,
     config: &Config,
     node: &Node<'_>,
-    report: &mut Report,
+    report: &mut Report<'_>,
 ) {
+    report.begin(&format!("a pull from {host}"));
     let form = RegistryHost::parse(host);
     let lookup = Lookup { host, form: form.as_ref(), node };
     let off = Cache::off(node.network.journal);
     let trail = Pull { lookup, pod: Pod::default(), config, cache: &off }.walk();
 
-    if let Some(claim) = trail.claim.as_ref().filter(|_| !trail.is_admitted) {
-        pods::checks(claim, oss, config, &lookup, report);
-        clock(node, report);
-        return in_order(report);
-    }
-    entry::check(trail.entry(), config, &lookup, report);
-    let why = match trail.entry() {
-        Err(_) => "not reached: a pull ends at `entry`".to_owned(),
-        Ok(None) => "not reached: the pull gets no login from this program".to_owned(),
-        Ok(Some(target)) => {
-            let ended = login(&trail, target, sends_tokens, config, node, report);
-            report.add(endpoints::check(target.entry, &lookup));
-            clock(node, report);
-            report.add(registry::check(host, target, node));
-            report.checks.extend(oss::check(oss, target, &lookup));
-            format!("not reached: a pull ends at `{}`", ended.unwrap_or(Name::Token).text())
+    let mut made = Vec::new();
+    let for_pods = trail.claim.as_ref().filter(|_| !trail.is_admitted);
+    let (target, why) = if let Some(claim) = for_pods {
+        (pods::checks(claim, config, &lookup, &mut made), pods::UNFOLLOWED.to_owned())
+    } else {
+        made.push(entry::check(trail.entry(), config, &lookup));
+        match trail.entry() {
+            Err(_) => (None, "not reached: a pull ends at `entry`".to_owned()),
+            Ok(None) => (None, "not reached: the pull gets no login from this program".to_owned()),
+            Ok(Some(target)) => {
+                let ended = login(&trail, target, sends_tokens, config, node, &mut made);
+                let ended = ended.unwrap_or(Name::Token).text();
+                let target = Target { entry: target.entry, instance: target.instance.clone() };
+                (Some(target), format!("not reached: a pull ends at `{ended}`"))
+            }
         }
     };
-    let known: Vec<Name> = report.checks.iter().map(|check| check.name).collect();
-    for name in ORDER.into_iter().filter(|name| !known.contains(name)) {
-        report.add(Check::skipped(name, why.clone()));
+    let mut next = |name: Name| match made.iter().position(|check| check.name == name) {
+        Some(at) => made.remove(at),
+        None => Check::skipped(name, why.clone()),
+    };
+    report.add(next(Name::Entry));
+    report.add(next(Name::Identity));
+    let Some(target) = target else {
+        for name in [Name::Endpoints, Name::Clock, Name::Role, Name::Token, Name::Registry] {
+            report.add(next(name));
+        }
+        return;
+    };
+    report.begin(&format!("the services for {host}"));
+    report.add(endpoints::check(target.entry, &lookup));
+    // Without a login nobody but the registry has said what time it is.
+    let early = for_pods.map(|_| registry::check(host, &target, node));
+    report.add(clock(node));
+    report.add(next(Name::Role));
+    report.add(next(Name::Token));
+    report.begin(&format!("the registry {host}"));
+    report.add(early.unwrap_or_else(|| registry::check(host, &target, node)));
+    if let Some(check) = oss::check(oss, &target, &lookup) {
+        report.add(check);
     }
-    in_order(report);
-}
-
-fn in_order(report: &mut Report) {
-    report.checks.sort_by_key(|check| check.name);
 }
 
 /// Who asks, as which role, and the login. The result is the check that failed.
@@ -112,7 +113,7 @@ fn login(
     sends_tokens: bool,
     config: &Config,
     node: &Node<'_>,
-    report: &mut Report,
+    made: &mut Vec<Check>,
 ) -> Option<Name> {
     let entry = target.entry;
     let Reached { identity, session } = &trail.sessions;
@@ -120,24 +121,24 @@ fn login(
         && sends_tokens
         && entry.identity.takes_pod_tokens()
     {
-        pods::without_token(failure, report);
+        pods::without_token(failure, made);
         return Some(Name::Identity);
     }
     if let Some(identity) = identity {
-        report.add(well(Name::Identity, identity::report(entry, identity)));
+        made.push(well(Name::Identity, identity::report(entry, identity)));
     }
     match (&entry.role, session) {
-        (None, Some(_)) => report.add(Check::skipped(Name::Role, "the entry assumes none")),
+        (None, Some(_)) => made.push(Check::skipped(Name::Role, "the entry assumes none")),
         (Some(role), Some(session)) => {
             let arn = session.about.as_ref().and_then(About::arn);
             let arn = arn.unwrap_or_else(|| role.arn.to_string());
-            report.add(well(Name::Role, format!("{arn}{}", session.life(entry.expire_duration))));
+            made.push(well(Name::Role, format!("{arn}{}", session.life(entry.expire_duration))));
         }
         (_, None) => {}
     }
     match (&trail.outcome, session) {
         (Ok(Some(served)), Some(session)) => {
-            report.add(token(served, session, trail.may_be_kept, node));
+            made.push(token(served, session, trail.may_be_kept, node));
             None
         }
         (Ok(_), _) => None,
@@ -150,7 +151,7 @@ fn login(
             let mut check = Check::new(name);
             check.fail(failure);
             check.also(remedy::exact(failure, caller, target, config, node));
-            report.add(check);
+            made.push(check);
             Some(name)
         }
     }
@@ -175,9 +176,9 @@ fn well(name: Name, detail: String) -> Check {
     check
 }
 
-fn clock(node: &Node<'_>, report: &mut Report) {
+fn clock(node: &Node<'_>) -> Check {
     let Some(off) = node.network.clock.seen() else {
-        return report.add(Check::skipped(Name::Clock, "no service reported its time"));
+        return Check::skipped(Name::Clock, "no service reported its time");
     };
     let mut check = Check::new(Name::Clock);
     let by = match off {
@@ -195,5 +196,5 @@ fn clock(node: &Node<'_>, report: &mut Report) {
             "start time synchronisation (chrony or ntpd) on this node",
         );
     }
-    report.add(check);
+    check
 }

@@ -27,6 +27,9 @@ pub fn exact(
             "to try a pod's token by hand, put it into a request as serviceAccountToken".to_owned(),
         );
     }
+    if failure.denied.is_some() {
+        remedies.extend(narrowed(failure, target, config));
+    }
     if let Some(denied) = failure.denied {
         remedies.extend(match failure.exit {
             Exit::Identity => oidc_trust(target).into_iter().collect(),
@@ -54,6 +57,27 @@ fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<Strin
     } else {
         format!("compare {place}{} has no {key}", entry.name)
     })
+}
+
+/// The line of the entry that may be what denies.
+fn narrowed(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<String> {
+    let role = target.entry.role.as_ref()?;
+    let place = |key| configuration::place(config, target.entry, key);
+    match failure.exit {
+        Exit::AssumeRole if failure.denied != Some(Denied::ByPermission) => {
+            role.external_id.as_ref()?;
+            Some(format!(
+                "compare {}externalId with sts:ExternalId in the trust policy of {}",
+                place("externalId"),
+                role.arn
+            ))
+        }
+        Exit::RegistryToken if target.entry.written.has("sessionPolicy") => Some(format!(
+            "see {}sessionPolicy: it allows this session no more than a pull from its instance",
+            place("sessionPolicy")
+        )),
+        _ => None,
+    }
 }
 
 fn permission(caller: Option<&Identity>, policy: &Value) -> String {

@@ -245,9 +245,6 @@ fn unknown_code_hint(hop: Hop, refusal: &Refusal) -> &'static str {
         _ if refusal.code.is_empty() => {
             "go by the service's message; if this lasts, give the request id to the vendor's support"
         }
-        _ if matches!(hop, Hop::GetAuthorizationToken | Hop::ListInstanceEndpoint) => {
-            "see that instanceId exists in regionId and belongs to the account whose role is assumed"
-        }
         _ => {
             "look the code up in the vendor's error center, or give the request id to the vendor's support"
         }

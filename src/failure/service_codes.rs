@@ -218,6 +218,13 @@ pub static REMEDIES: &[Remedy] = &[
         "{caller} has no permission for this call",
         "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
     ),
+    is("INSTANCE_NOT_EXIST")
+        .at(&[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint])
+        .about("instanceId")
+        .means(
+            "{instance} is not in the account and region that were asked",
+            "see that instanceId exists in regionId and belongs to the account whose role is assumed",
+        ),
     begins("USER_NOT_EXIST").at(ACR_HOPS).about("instanceId").means(
         "the account has no Personal Edition registry in this region",
         "for Enterprise Edition set instanceId; for Personal Edition set regionId to the registry's region, and activate Personal Edition there",

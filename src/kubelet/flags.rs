@@ -27,6 +27,11 @@ impl Flags {
         Self(arguments)
     }
 
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+
     /// All arguments behind the program's name.
     pub fn arguments(&self) -> &[String] {
         self.0.get(1..).unwrap_or_default()

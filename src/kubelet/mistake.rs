@@ -89,6 +89,17 @@ pub enum Mistake {
     SameKey(String),
 }
 
+impl Finding {
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let commands = match &self.mistake {
+            Mistake::Unread(Unread::Refused(why)) => why.commands(self.file.as_ref()),
+            _ => None,
+        };
+        commands.unwrap_or_else(|| self.mistake.remedy())
+    }
+}
+
 impl Mistake {
     /// Whether a kubelet with this mistake does not start.
     pub fn stops_the_kubelet(&self) -> bool {

@@ -1,5 +1,5 @@
-//! The kubelet that runs on this machine: its command line, its files as it sees them, when it was
-//! started and which version it is.
+//! The kubelet of this machine: its command line, its files as it sees them, when it was started and
+//! which version it is. Where none runs it is one that its unit would start.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,13 +21,17 @@ use crate::system::trusted_file::{self, Refused};
 /// For `kubelet --version`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+const KUBELET: &str = "kubelet";
+/// What the process of k3s calls itself.
+const K3S: [&str; 3] = ["k3s-server", "k3s-agent", "k3s"];
+
 /// Largest file of the kubelet's that is read, in KiB.
 const MOST: u64 = 1024;
 
-/// What the kernel shows of a running kubelet.
+/// A kubelet that runs, as the kernel shows it, or one that is to be started.
 pub struct Kubelet {
     root: PathBuf,
-    process: PathBuf,
+    seen: Seen,
     pub flags: Flags,
     /// Seconds since 1970; a second too late rather than too early.
     pub started: Option<i64>,
@@ -35,6 +39,13 @@ pub struct Kubelet {
     pub shares_mounts: bool,
     /// None where it cannot be asked.
     pub release: Option<Release>,
+}
+
+enum Seen {
+    /// Its folder in `/proc`.
+    Process(PathBuf),
+    /// The variables that it would get.
+    Unit(Vec<(String, String)>),
 }
 
 /// Why a file of the kubelet's is not read.
@@ -55,32 +66,53 @@ impl From<std::io::Error> for Unread {
 /// The first process called kubelet, but for those of containers with processes of their own, which
 /// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
 pub fn running(root: &Path) -> Option<Kubelet> {
-    let proc = &root.join("proc");
-    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let mut processes: Vec<PathBuf> = fs::read_dir(proc)
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| number(path).is_some())
-        .collect();
-    processes.sort_by_key(|path| number(path));
-    let process = processes.into_iter().find(|path| is_kubelet(path))?;
+    let process = processes(root).find(|path| is_named(path, KUBELET) && is_machines(path))?;
     let flags = Flags::new(&fs::read(process.join("cmdline")).ok()?);
-    let started = started(proc, &process);
-    let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
-    let shares_mounts = view(&process).is_some_and(|its| view(&proc.join("self")) == Some(its));
-    let release = if shares_mounts { release(&process) } else { None };
-    Some(Kubelet { root: root.to_owned(), process, flags, started, shares_mounts, release })
+    Some(Kubelet::of_process(root, process, flags))
 }
 
-fn is_kubelet(process: &Path) -> bool {
-    let is_named =
-        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "kubelet");
+/// The process of k3s that has the kubelet in it. Its own command line is not the kubelet's.
+#[must_use]
+pub fn running_k3s(root: &Path) -> Option<PathBuf> {
+    let is_k3s = |path: &PathBuf| K3S.iter().any(|name| is_named(path, name)) && is_machines(path);
+    processes(root).find(is_k3s)
+}
+
+/// The first kubelet of a container with processes of its own, by its number here.
+#[must_use]
+pub fn contained(root: &Path) -> Option<u32> {
+    let is_contained = |path: &PathBuf| {
+        is_named(path, KUBELET) && is_believed(path) && !is_pods(path) && !is_machines(path)
+    };
+    processes(root).find(is_contained).as_deref().and_then(number)
+}
+
+fn processes(root: &Path) -> impl Iterator<Item = PathBuf> {
+    let all = fs::read_dir(root.join("proc")).into_iter().flatten().filter_map(Result::ok);
+    let mut all: Vec<PathBuf> =
+        all.map(|entry| entry.path()).filter(|path| number(path).is_some()).collect();
+    all.sort_by_key(|path| number(path));
+    all.into_iter()
+}
+
+fn number(process: &Path) -> Option<u32> {
+    process.file_name()?.to_str()?.parse().ok()
+}
+
+fn is_named(process: &Path, name: &str) -> bool {
+    fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == name)
+}
+
+/// Neither of a pod nor of a container with processes of its own.
+fn is_machines(process: &Path) -> bool {
     let status = fs::read_to_string(process.join("status")).unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let is_alone = ids.is_none_or(|ids| ids.split_whitespace().count() == 1);
-    let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-    is_named && is_believed(process) && is_alone && !groups.contains("kubepods")
+    is_believed(process) && is_alone && !is_pods(process)
+}
+
+fn is_pods(process: &Path) -> bool {
+    fs::read_to_string(process.join("cgroup")).is_ok_and(|groups| groups.contains("kubepods"))
 }
 
 /// Anybody can call a process so: only what root runs counts, and what who asks runs.
@@ -90,6 +122,44 @@ fn is_believed(process: &Path) -> bool {
 }
 
 impl Kubelet {
+    /// One that runs, or that runs within a process.
+    #[must_use]
+    pub fn of_process(root: &Path, process: PathBuf, flags: Flags) -> Self {
+        let proc = root.join("proc");
+        let started = started(&proc, &process);
+        let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+        let shares_mounts = view(&process).is_some_and(|its| view(&proc.join("self")) == Some(its));
+        let binary = fs::read_link(process.join("exe")).ok();
+        let release = binary.filter(|_| shares_mounts).and_then(|binary| release(&binary));
+        let seen = Seen::Process(process);
+        Self { root: root.to_owned(), seen, flags, started, shares_mounts, release }
+    }
+
+    /// One that does not run, as its unit would start it: with the program first.
+    #[must_use]
+    pub fn of_unit(root: &Path, line: Vec<String>, variables: Vec<(String, String)>) -> Self {
+        let shares_mounts = root == Path::new("/");
+        let binary = line.first().filter(|_| shares_mounts).map(PathBuf::from);
+        let release = binary.and_then(|binary| release(&binary));
+        let (flags, seen) = (Flags::of(line), Seen::Unit(variables));
+        Self { root: root.to_owned(), seen, flags, started: None, shares_mounts, release }
+    }
+
+    /// The label or profile that SELinux or AppArmor has for it, if either has one.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        let Seen::Process(process) = &self.seen else { return None };
+        let label = fs::read_to_string(process.join("attr/current")).ok()?;
+        let label = label.trim_end_matches(['\0', '\n']);
+        (!label.is_empty() && label != "unconfined").then(|| label.to_owned())
+    }
+
+    /// Below which its files are.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The feature gates of its flags and of its own configuration file.
     pub fn feature_gates(&self) -> FeatureGates {
         let file = self.flags.value(OWN_CONFIG).and_then(|path| self.read(&path).ok());
@@ -98,7 +168,14 @@ impl Kubelet {
 
     /// The kubelet's own environment, which it hands on; none where this user cannot read it.
     pub fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
-        let all = fs::read(self.process.join("environ")).ok()?;
+        let process = match &self.seen {
+            Seen::Process(process) => process,
+            Seen::Unit(variables) => {
+                let pairs = variables.iter().map(|(name, value)| (name.into(), value.into()));
+                return Some(pairs.collect());
+            }
+        };
+        let all = fs::read(process.join("environ")).ok()?;
         let pair = |pair: &[u8]| {
             let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
             let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
@@ -110,13 +187,19 @@ impl Kubelet {
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
     /// a relative path counts from its own working directory.
     pub fn path(&self, path: &str) -> PathBuf {
+        let here = || self.root.join(path.trim_start_matches('/'));
+        let Seen::Process(process) = &self.seen else { return here() };
+        let is_here = || fs::read_link(process.join("root")).is_ok_and(|root| root == self.root);
+        if self.shares_mounts && path.starts_with('/') && is_here() {
+            return here();
+        }
         let through = match path.strip_prefix('/') {
-            Some(path) => self.process.join("root").join(path),
-            None => self.process.join("cwd").join(path),
+            Some(path) => process.join("root").join(path),
+            None => process.join("cwd").join(path),
         };
         // Only root may look through another's root.
-        let may_look = fs::metadata(self.process.join("root/.")).is_ok();
-        if may_look { through } else { self.root.join(path.trim_start_matches('/')) }
+        let may_look = fs::metadata(process.join("root/.")).is_ok();
+        if may_look { through } else { here() }
     }
 
     /// A file of the kubelet's. A kubelet that runs in a container has one that is not this machine's:
@@ -144,15 +227,19 @@ fn started(proc: &Path, process: &Path) -> Option<i64> {
 
 /// What `kubelet --version` says. The binary is run only if it is root's and this machine's own: a
 /// process of a container can call itself kubelet, too.
-fn release(process: &Path) -> Option<Release> {
-    let binary = fs::read_link(process.join("exe")).ok()?;
-    let metadata = fs::metadata(&binary).ok()?;
-    let is_roots = metadata.is_file() && metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
-    let is_named = binary.file_name().is_some_and(|name| name == "kubelet");
-    if !is_roots || !is_named {
+fn release(binary: &Path) -> Option<Release> {
+    let is_named = binary.file_name().is_some_and(|name| name == KUBELET);
+    if !is_named || !is_roots(binary) {
         return None;
     }
-    Release::parse(version_of(&binary).ok()?.strip_prefix("Kubernetes ")?)
+    Release::parse(version_of(binary).ok()?.strip_prefix("Kubernetes ")?)
+}
+
+/// A program that root alone can have put there.
+#[must_use]
+pub fn is_roots(binary: &Path) -> bool {
+    fs::metadata(binary)
+        .is_ok_and(|found| found.is_file() && found.uid() == 0 && found.mode() & 0o022 == 0)
 }
 
 /// What a program says with `--version`.
@@ -161,13 +248,33 @@ fn release(process: &Path) -> Option<Release> {
 ///
 /// If it cannot be started, or does not end in time.
 pub fn version_of(binary: &Path) -> io::Result<String> {
+    output_of(binary, &["--version"], 1024)
+}
+
+/// What a program writes that is started with an empty environment: at most so many bytes.
+///
+/// # Errors
+///
+/// If it cannot be started, or does not end in time.
+pub fn output_of(binary: &Path, arguments: &[&str], most: u64) -> io::Result<String> {
     let mut child = Command::new(binary)
-        .arg("--version")
+        .args(arguments)
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
+    // It is read meanwhile: who writes more than a pipe holds would not end.
+    let stdout = child.stdout.take();
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stdout) = stdout {
+            // What came until then will do; the rest is taken and dropped.
+            let _ = stdout.by_ref().take(most).read_to_end(&mut bytes);
+            let _ = io::copy(&mut stdout, &mut io::sink());
+        }
+        bytes
+    });
     let begun = clock::instant();
     while child.try_wait()?.is_none() {
         if clock::instant().saturating_duration_since(begun) > PATIENCE {
@@ -178,9 +285,6 @@ pub fn version_of(binary: &Path) -> io::Result<String> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    let mut text = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(1024).read_to_string(&mut text)?;
-    }
-    Ok(text.trim().to_owned())
+    let bytes = reader.join().unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

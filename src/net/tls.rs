@@ -82,22 +82,23 @@ pub fn handshake(
     host: &str,
     mut stream: TcpStream,
     patience: Duration,
-) -> Result<&'static str, String> {
-    let config = client_config(trust).map_err(|error| error.to_string())?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let mut connection =
-        ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+) -> Result<&'static str, NoHandshake> {
+    let other = |error: &dyn StdError| NoHandshake::Other(error.to_string());
+    let config = client_config(trust).map_err(|error| other(&error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| other(&error))?;
+    let connection = ClientConnection::new(Arc::new(config), name);
+    let mut connection = connection.map_err(|error| other(&error))?;
     let limits = stream
         .set_read_timeout(Some(patience))
         .and_then(|()| stream.set_write_timeout(Some(patience)));
-    limits.map_err(|error| error.to_string())?;
+    limits.map_err(|error| other(&error))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut stream).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => "no answer".to_owned(),
-            ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => NoHandshake::Silent,
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NoHandshake::Closed,
             _ => match refused_certificate(&error) {
-                Some(why) => format!("certificate not accepted: {why}"),
-                None => error.to_string(),
+                Some(why) => NoHandshake::Untrusted(why),
+                None => other(&error),
             },
         })?;
     }
@@ -106,6 +107,19 @@ pub fn handshake(
         Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS",
     })
+}
+
+/// Why there was no handshake over a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum NoHandshake {
+    #[error("connected, then no answer to the TLS handshake")]
+    Silent,
+    #[error("connected, then closed before the TLS handshake ended")]
+    Closed,
+    #[error("certificate not accepted: {0}")]
+    Untrusted(Untrusted),
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why a certificate was refused.

@@ -79,6 +79,10 @@ impl std::fmt::Display for What {
     }
 }
 
+fn is_open_to_all(folder: &Path) -> bool {
+    fs::stat(folder).is_ok_and(|stat| stat.st_mode & ALL_WRITE != 0 && stat.st_mode & STICKY == 0)
+}
+
 struct Kibibytes(u64);
 
 impl std::fmt::Display for Kibibytes {
@@ -91,6 +95,28 @@ impl std::fmt::Display for Kibibytes {
 }
 
 impl Refused {
+    /// What root runs so that nobody else can have written it, as far as that is known.
+    #[must_use]
+    pub fn commands(&self, path: &Path) -> Option<String> {
+        let (Self::Foreign { what, .. } | Self::Open { what, .. }) = self else { return None };
+        let folder = |path: &Path| path.parent().map(Path::to_owned);
+        let place = match what {
+            What::File => path.to_owned(),
+            What::Folder => folder(path)?,
+            What::Above => {
+                path.ancestors().skip(2).find(|folder| is_open_to_all(folder))?.to_owned()
+            }
+            What::Target(path) | What::Link(path) => path.clone(),
+            What::TargetFolder(path) | What::LinkFolder(path) => folder(path)?,
+        };
+        let (owner, place) = ("root:root", place.display());
+        Some(match what {
+            What::File | What::Target(_) => format!("chown {owner} {place}; chmod 600 {place}"),
+            What::Link(_) => format!("chown -h {owner} {place}"),
+            _ => format!("chown {owner} {place}; chmod go-w {place}"),
+        })
+    }
+
     /// It is there, and others could have written it.
     pub fn is_distrust(&self) -> bool {
         matches!(self, Self::Foreign { .. } | Self::Open { .. })

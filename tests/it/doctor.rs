@@ -1,7 +1,11 @@
 //! What doctor says, and that doing what it says helps.
 
+mod broken_nodes;
 mod configuration;
+mod followed;
 mod kubelet;
+mod names;
+mod output;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,12 +1,11 @@
 //! The file that the kubelet starts for a provider.
 
 use std::fs;
-use std::io::{Error, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::io::Errno;
-
+use crate::doctor::kubelet::unstartable;
 use crate::doctor::report::Check;
 use crate::kubelet::process::{Kubelet, version_of};
 use crate::kubelet::provider_config::Provider;
@@ -50,19 +49,23 @@ pub(super) fn check(
             format!("chown root:root {shown}; chmod 0755 {shown}"),
         );
     } else if is_ours && metadata.uid() == 0 && kubelet.shares_mounts {
-        started(&path, &shown, check);
+        started(&path, &shown, kubelet, check);
     }
 }
 
 const NO_START: &str = "The kubelet does not start again";
 
-fn started(path: &Path, shown: &str, check: &mut Check) {
+fn started(path: &Path, shown: &str, kubelet: &Kubelet, check: &mut Check) {
     let version = match version_of(path) {
         Ok(version) => version,
         Err(error) => {
-            return check.refuse(format!("{shown} cannot be started: {error}"), remedy(&error));
+            let (what, remedy) = unstartable::why(path, shown, &error);
+            return check.refuse(what, remedy);
         }
     };
+    for (what, remedy) in unstartable::denied(kubelet.root(), path, shown) {
+        check.warn(what, remedy);
+    }
     if !version.starts_with(PROGRAM) {
         check.refuse(
             format!("{shown} is not {PROGRAM}"),
@@ -73,18 +76,6 @@ fn started(path: &Path, shown: &str, check: &mut Check) {
             format!("{shown} is {version}, and this is {}", crate::program::version()),
             format!("use the doctor of that version: {shown} doctor"),
         );
-    }
-}
-
-/// What keeps a file from being started, by what the kernel says of it.
-fn remedy(error: &Error) -> String {
-    let (machine, errno) =
-        (std::env::consts::ARCH, error.raw_os_error().map(Errno::from_raw_os_error));
-    match errno {
-        Some(Errno::NOEXEC) => format!("install the build for this machine ({machine}): the file is not a program for it"),
-        Some(Errno::NOENT) => "install the static build: the file's loader or interpreter is not on this machine".to_owned(),
-        Some(Errno::ACCESS | Errno::PERM) => "move the bin-dir to a file system without noexec (see findmnt -T), and look for a denial of SELinux or AppArmor (journalctl -k)".to_owned(),
-        _ => "start the file by hand with --version".to_owned(),
     }
 }
 

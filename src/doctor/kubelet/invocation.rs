@@ -70,13 +70,8 @@ pub(super) fn check(
         let what = format!("{}: args: {why}", place("args"));
         return check.refuse(what, "remove args, or give --config alone");
     }
-    let Some(invocation) = Invocation::of(provider, kubelet, read_arguments) else {
-        return check.warn(
-            "this user cannot see the environment of the kubelet, so a pull may end otherwise than the checks",
-            "run doctor as root",
-        );
-    };
-    let Some(config) = config else { return };
+    let invocation = Invocation::of(provider, kubelet, read_arguments);
+    let (Some(invocation), Some(config)) = (invocation, config) else { return };
     let shown =
         |path: Option<&PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
     let (used, read) = (invocation.config.as_ref(), config.path.as_ref());

@@ -28,7 +28,7 @@ const SOURCE: &str = r#"fn main() {
     }
 }"#;
 
-fn kubelet() -> &'static PathBuf {
+pub fn kubelet() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kubelet");
@@ -580,7 +580,7 @@ fn a_binary_that_cannot_be_started_is_found() {
     };
     for (text, what, remedy) in [
         (&b"\x7fELF of another machine"[..], "cannot be started", "the build for this machine"),
-        (b"#!/lib/ld-other.so\n", "cannot be started", "loader or interpreter is not"),
+        (b"#!/lib/ld-other.so\n", "loader or interpreter /lib/ld-other.so is not", "static build"),
         (b"#!/bin/sh\necho other 1.0\n", "is not aliyun-acr-credential-provider", "correct the"),
         (b"#!/bin/sh\necho aliyun-acr-credential-provider 0.0.1\n", "0.0.1, and this is", "doctor"),
     ] {

@@ -444,11 +444,11 @@ fn a_kubelet_that_somebody_else_runs() {
     let unseen = "this user sees no kubelet process";
     let group = process.join("cgroup");
     fs::write(&group, "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope\n").unwrap();
-    assert_eq!(look(), unseen, "one of a pod");
+    assert!(look().starts_with(unseen), "one of a pod: {}", look());
     fs::write(&group, "0::/system.slice/kubelet.service\n").unwrap();
     assert!(look().contains("/somewhere/provider.yaml"), "{}", look());
     chown(&process, NOBODY, None).unwrap();
-    assert_eq!(look(), unseen, "another user's");
+    assert!(look().starts_with(unseen), "another user's: {}", look());
 }
 
 /// Of a kubelet in a container, which root's doctor sees as well: its files are not this machine's.

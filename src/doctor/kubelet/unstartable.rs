@@ -1,0 +1,156 @@
+//! Why the kernel does not start a file: by what is in the file, the mount it is on, and what SELinux
+//! and AppArmor say.
+
+use std::fs::{self, File};
+use std::io::{Error, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{StatVfsMountFlags, getxattr, statvfs};
+use rustix::io::Errno;
+
+use crate::doctor::kubelet::log;
+
+/// So much of a file says what it is.
+const HEAD: u64 = 4096;
+
+/// Whether SELinux enforces.
+const SELINUX: &str = "/sys/fs/selinux/enforce";
+const LABEL: &str = "security.selinux";
+
+/// Types of labels that files keep which were copied from a home or a temporary folder. Services may
+/// not start those.
+const FOREIGN_TYPES: [&str; 5] =
+    ["user_home_t", "admin_home_t", "user_tmp_t", "tmp_t", "unlabeled_t"];
+
+/// What is wrong with a file that was not started, and what to do.
+pub(super) fn why(path: &Path, shown: &str, error: &Error) -> (String, String) {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let machine = std::env::consts::ARCH;
+    let cannot = format!("{shown} cannot be started: {error}");
+    match errno {
+        Some(Errno::NOEXEC) => {
+            let what = match elf_machine(path) {
+                Some(Machine::Known(name)) => {
+                    format!("; it is a program for {name}, and this machine is {machine}")
+                }
+                Some(Machine::Number(number)) => format!(
+                    "; it is a program for another processor (ELF machine {number}), and this machine is {machine}"
+                ),
+                None => "; it is not a program: a broken download, or an archive".to_owned(),
+            };
+            (
+                format!("{cannot}{what}"),
+                format!("install the build for this machine ({machine}) at {shown}"),
+            )
+        }
+        Some(Errno::NOENT) => {
+            let loader = loader(path).map_or(String::new(), |loader| {
+                format!("; its loader or interpreter {loader} is not on this machine")
+            });
+            (
+                format!("{cannot}{loader}"),
+                format!(
+                    "install the static build at {shown}: it needs no loader or interpreter on this machine"
+                ),
+            )
+        }
+        Some(Errno::ACCESS | Errno::PERM) => {
+            if is_noexec(path) {
+                return (
+                    format!("{cannot}; its file system is mounted noexec"),
+                    format!("mount -o remount,exec \"$(findmnt -n -o TARGET -T {shown})\""),
+                );
+            }
+            let label = label(path).filter(|_| enforces());
+            let label = label.map_or(String::new(), |label| {
+                format!("; SELinux enforces, and the file has the label {label}")
+            });
+            (format!("{cannot}{label}"), denial_remedy(shown))
+        }
+        _ => (cannot, format!("start the file by hand: {shown} --version")),
+    }
+}
+
+/// What keeps the kubelet, but not this process, from starting a file: a denial in the kernel's log, or
+/// a label that services may not start. Each with what to do.
+pub(super) fn denied(root: &Path, path: &Path, shown: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for line in log::denials(root, &name) {
+        found.push((format!("the kernel's log has a denial: {line}"), denial_remedy(shown)));
+    }
+    let label = label(path).filter(|_| enforces() && found.is_empty());
+    let kind =
+        |label: &String| label.split(':').nth(2).is_some_and(|kind| FOREIGN_TYPES.contains(&kind));
+    if let Some(label) = label.filter(kind) {
+        found.push((
+            format!("SELinux enforces, and {shown} has the label {label}, of a file that services may not start"),
+            format!("restorecon -v {shown}"),
+        ));
+    }
+    found
+}
+
+fn denial_remedy(shown: &str) -> String {
+    format!(
+        "SELinux: ausearch -m AVC -ts recent; restorecon -v {shown}. AppArmor: journalctl -k | grep DENIED; aa-complain PROFILE"
+    )
+}
+
+enum Machine {
+    Known(&'static str),
+    Number(u16),
+}
+
+/// The processor that an ELF file is for; none for other files.
+fn elf_machine(path: &Path) -> Option<Machine> {
+    let head = head(path)?;
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let bytes = [*head.get(18)?, *head.get(19)?];
+    let is_big = head.get(5) == Some(&2);
+    let number = if is_big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    Some(match number {
+        3 => Machine::Known("x86"),
+        40 => Machine::Known("arm"),
+        62 => Machine::Known("x86_64"),
+        183 => Machine::Known("aarch64"),
+        243 => Machine::Known("riscv64"),
+        258 => Machine::Known("loongarch64"),
+        number => Machine::Number(number),
+    })
+}
+
+/// What the kernel starts for a file: the interpreter of a script, or an ELF file's loader.
+fn loader(path: &Path) -> Option<String> {
+    let head = head(path)?;
+    let text = match head.strip_prefix(b"#!") {
+        Some(line) => line.split(|b| *b == b'\n').next()?.trim_ascii(),
+        // The loader's path is the only one that stands between two zeros in the head.
+        None => head.split(|b| *b == 0).find(|part| part.starts_with(b"/lib"))?,
+    };
+    let text = String::from_utf8_lossy(text).split_whitespace().next()?.to_owned();
+    (!PathBuf::from(&text).exists()).then_some(text)
+}
+
+fn head(path: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
+fn is_noexec(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::NOEXEC))
+}
+
+fn enforces() -> bool {
+    fs::read_to_string(SELINUX).is_ok_and(|text| text.trim() == "1")
+}
+
+fn label(path: &Path) -> Option<String> {
+    let mut label = [0; 256];
+    let length = getxattr(path, LABEL, &mut label).ok()?;
+    let label = String::from_utf8_lossy(label.get(..length)?).into_owned();
+    Some(label.trim_end_matches('\0').to_owned())
+}
