@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::freshness::Rules;
-use aliyun_acr_credential_provider::net::retry::{Pauses, Reason};
+use aliyun_acr_credential_provider::net::congestion::Gate;
 
 use crate::TESTS;
 use service::Window;
@@ -25,7 +25,6 @@ const START: Duration = Duration::from_millis(20);
 /// Of one call.
 const LATENCY: Duration = Duration::from_millis(30);
 /// Defaults of the program's configuration.
-const DEADLINE: Duration = Duration::from_secs(25);
 const THRESHOLD: Duration = Duration::from_secs(15 * 60);
 const MARGIN: Duration = Duration::from_secs(30);
 const EXPIRE_DURATION: u32 = 3600;
@@ -59,7 +58,9 @@ struct Fleet {
     window: Window,
     lasts: Duration,
     seed: u64,
-    pauses: Pauses,
+    gate: Gate,
+    /// How long the service says that its limit stays used up.
+    hint: Duration,
     rules: Rules,
 }
 
@@ -80,7 +81,8 @@ fn fleet(roles: usize) -> Fleet {
         window: Window::Fixed,
         lasts: Duration::from_secs(6 * 3600),
         seed: 1,
-        pauses: Pauses::after(Reason::Throttled),
+        gate: Gate::DEFAULT,
+        hint: Duration::ZERO,
         rules: Rules::DEFAULT,
     }
 }
@@ -115,31 +117,41 @@ fn every_node_gets_its_logins() {
     assert_eq!(THREE_ROLES.needed, 15_000);
 }
 
-/// docs/scale.md says so: which second is counted hardly matters, but a service that counted refused calls
-/// as well would keep even the fleet with one role out.
+/// Each call that is refused is one in vain; a boot takes hardly longer than the limit dictates.
 #[test]
-fn how_the_limit_counts_matters() {
-    let with = |window, roles| Report::of(&Fleet { window, ..boot(roles) });
-    let sliding = with(Window::Sliding, 3);
-    assert!(sliding.all < THREE_ROLES.all.mul_f64(1.05), "{:?}", sliding.all);
-    assert!(sliding.throttled_per_node() < THREE_ROLES.throttled_per_node() * 1.05);
-    let over_all = with(Window::SlidingOverAll, 1);
-    assert!(over_all.served < over_all.nodes / 10, "{} of {}", over_all.served, over_all.nodes);
+fn a_boot_wastes_about_one_call_for_each_that_it_needs() {
+    let boots = [1, 2, 3].map(|seed| Report::of(&Fleet { seed, ..boot(3) }));
+    let wasted: u32 = boots.iter().map(|report| report.throttled).sum();
+    assert!(wasted / 3 <= 17_500, "{wasted}");
+    let all: Duration = boots.iter().map(|report| report.all).sum();
+    assert!(all / 3 <= Duration::from_millis(162_500), "{all:?}");
 }
 
-/// The pauses are the program's: with others the table says something else.
+/// docs/scale.md says so: which second is counted hardly matters, and a fleet with one role boots even
+/// where refused calls count as well.
 #[test]
-fn other_pauses_make_another_table() {
-    let pauses = Pauses::after(Reason::Throttled);
-    let with = |pauses| Report::of(&Fleet { pauses, nodes: 3000, ..boot(3) });
-    let own = with(pauses);
-    let longer = with(Pauses { first: pauses.first * 4, longest: pauses.longest * 4 });
-    let shorter = with(Pauses { first: pauses.first / 4, longest: pauses.longest / 4 });
+fn how_the_limit_counts_matters_little() {
+    let with = |window, roles| Report::of(&Fleet { window, ..boot(roles) });
+    let sliding = with(Window::Sliding, 3);
+    assert!(sliding.all < THREE_ROLES.all.mul_f64(1.1), "{:?}", sliding.all);
+    assert!(sliding.throttled_per_node() < THREE_ROLES.throttled_per_node() * 1.25);
+    let over_all = with(Window::SlidingOverAll, 1);
+    assert_eq!(over_all.served, over_all.nodes);
+    assert!(over_all.all < Duration::from_secs(410), "{:?}", over_all.all);
+}
+
+/// The rules are the program's: with others the table says something else.
+#[test]
+fn another_gate_makes_another_table() {
+    let with = |gate| Report::of(&Fleet { gate, nodes: 3000, ..boot(3) });
+    let own = with(Gate::DEFAULT);
+    let later = Gate::DEFAULT.later;
+    let longer = with(Gate { later: later * 2, ..Gate::DEFAULT });
+    let shorter = with(Gate { later: later / 4, ..Gate::DEFAULT });
     for other in [&longer, &shorter] {
         assert_ne!(table(&[("", other)]), table(&[("", &own)]));
-        assert_eq!(other.served, other.nodes);
     }
-    assert!(longer.throttled < own.throttled / 4 * 3);
+    assert!(longer.throttled < own.throttled);
     assert!(shorter.throttled > own.throttled * 2);
 }
 
