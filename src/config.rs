@@ -22,6 +22,6 @@ pub use entry::{AssumedRole, Entry, EntryKeys, Scope};
 pub use error::{ConfigError, Mistakes};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use resolved::{Config, Written};
-pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
+pub use settings::{CacheDir, Endpoints, LONGEST_TIMEOUT, Settings, check_base_url};
 pub use source::{MAX_FILE, SYSTEM_PATH, Source};
 pub use variables::CONFIG_FILE as PATH_VARIABLE;

@@ -12,6 +12,7 @@ pub mod registry_token;
 pub mod role_chain;
 pub mod selection;
 
+pub mod call_limit;
 pub mod due;
 pub mod node;
 pub mod run_history;

@@ -292,16 +292,7 @@ pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, 
 /// Bodies of metadata errors say nothing that the status does not, and a role document must not
 /// end up in a message.
 fn status_only(status: u16) -> Refusal {
-    Refusal {
-        status,
-        code: String::new(),
-        message: None,
-        request_id: None,
-        of_service: true,
-        is_success: None,
-        policy_type: None,
-        same_string_to_sign: None,
-    }
+    Refusal::bare(status, String::new())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! not get as far as `Format=JSON` in XML. Source: the vendor's "common parameters" pages and SDK tests.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -33,6 +34,8 @@ pub struct Refusal {
     pub policy_type: Option<PolicyType>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_string_to_sign: Option<bool>,
+    /// How long a call limit stays used up, if the service says so.
+    pub limited_for: Option<Duration>,
 }
 
 /// Which kind of policy denied: `AccessDeniedDetail.PolicyType`.
@@ -75,6 +78,22 @@ pub enum NotTrue {
 }
 
 impl Refusal {
+    /// A status and a code, of which nothing else is known.
+    #[must_use]
+    pub fn bare(status: u16, code: String) -> Self {
+        Self {
+            status,
+            code,
+            message: None,
+            request_id: None,
+            of_service: true,
+            is_success: None,
+            policy_type: None,
+            same_string_to_sign: None,
+            limited_for: None,
+        }
+    }
+
     /// The account's call limit is used up.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
@@ -261,6 +280,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
         code: code.unwrap_or_default(),
         request_id,
         policy_type: word(&envelope.policy_type).map(PolicyType::from),
+        limited_for: None,
     })
 }
 

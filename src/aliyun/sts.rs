@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::aliyun::call::{CallError, Network};
+use crate::aliyun::call::{CallError, Network, Patience};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
 use crate::aliyun::refusal::word;
@@ -119,7 +119,7 @@ impl Session {
 ///
 /// # Errors
 ///
-/// See [`CallError`].
+/// See [`CallError`]; throttling at once.
 pub fn assume_role(
     network: &Network<'_>,
     endpoint: &Endpoint,
@@ -129,7 +129,8 @@ pub fn assume_role(
     let duration = request.duration.to_string();
     let mut parameters = parameters(request, &duration);
     parameters.extend(request.external_id.map(|id| ("ExternalId", id)));
-    let action = Action { hop: Hop::AssumeRole, version: VERSION, parameters, secrets: vec![] };
+    let (hop, patience) = (Hop::AssumeRole, Patience::UNTIL_THROTTLED);
+    let action = Action { hop, version: VERSION, patience, parameters, secrets: vec![] };
     rpc::call(network, endpoint, &action, Some(caller))
         .map(|answer| Session::of(answer, &caller.secrets()))
 }
@@ -138,7 +139,7 @@ pub fn assume_role(
 ///
 /// # Errors
 ///
-/// See [`CallError`].
+/// See [`CallError`]; throttling at once.
 pub fn assume_role_with_oidc(
     network: &Network<'_>,
     endpoint: &Endpoint,
@@ -150,8 +151,8 @@ pub fn assume_role_with_oidc(
     let mut parameters = parameters(request, &duration);
     parameters.push(("OIDCProviderArn", provider.as_str()));
     parameters.push(("OIDCToken", token.expose()));
-    let hop = Hop::AssumeRoleWithOidc;
-    let action = Action { hop, version: VERSION, parameters, secrets: vec![token] };
+    let (hop, patience) = (Hop::AssumeRoleWithOidc, Patience::UNTIL_THROTTLED);
+    let action = Action { hop, version: VERSION, patience, parameters, secrets: vec![token] };
     rpc::call(network, endpoint, &action, None).map(|answer| Session::of(answer, &[token]))
 }
 

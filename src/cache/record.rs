@@ -96,7 +96,7 @@ pub(super) fn unfinished_name(name: &str, round: u32) -> String {
 }
 
 /// Hexadecimal digits of a digest over parts that cannot run into one another.
-fn digest(parts: &[&[u8]], digits: usize) -> String {
+pub(super) fn digest(parts: &[&[u8]], digits: usize) -> String {
     let mut sha = Sha1::new();
     for part in parts {
         sha.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -202,7 +202,7 @@ pub(super) struct Record<K, T> {
     pub value: T,
 }
 
-mod milliseconds {
+pub(super) mod milliseconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};

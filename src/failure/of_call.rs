@@ -64,6 +64,13 @@ impl Failure {
         let (hop, call) = (facts.hop, facts.call());
         let failure = |text: String| Self::new(Exit::OutOfTime, format!("out of time: {text}"));
         match last {
+            Some(Last::Refused(refusal)) if tries.0 == 0 => {
+                let code = refusal.named();
+                failure(format!(
+                    "{code} to another process of this node; {call} at {host} was not begun"
+                ))
+                .hint(throttling_hint(hop))
+            }
             Some(Last::Refused(refusal)) => {
                 let failure = failure(format!("{}, after {tries}", refused(refusal, &call, host)));
                 if refusal.is_throttling() {
@@ -253,16 +260,7 @@ mod tests {
     use crate::aliyun::owner::Owner;
 
     fn refusal(code: &str) -> Refusal {
-        Refusal {
-            status: 400,
-            code: code.to_owned(),
-            message: None,
-            request_id: None,
-            of_service: true,
-            is_success: None,
-            policy_type: None,
-            same_string_to_sign: Some(true),
-        }
+        Refusal { same_string_to_sign: Some(true), ..Refusal::bare(400, code.to_owned()) }
     }
 
     fn facts(caller: &Owner) -> Facts {

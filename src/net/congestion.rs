@@ -3,16 +3,14 @@
 //!
 //! Nodes that boot together want more calls than their account has. A call that is refused helps
 //! nobody, so a node asks with one process at a time, and all of its processes stay away until a time
-//! that the node keeps. The longer the limit stays used up, the longer they stay away. Times are those
-//! since the machine started.
+//! that the node keeps. The longer the limit stays used up, the longer they stay away. A call that is
+//! answered ends all that. Times are those since the machine started.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A run that meets the limit may last so long in all, where nothing else is configured. The kubelet
-/// kills it after a minute.
-pub const PATIENCE: Duration = Duration::from_secs(50);
+use crate::net::retry::SHORTEST_TRY;
 
 /// What a node knows of a limit that is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +21,25 @@ pub struct Congestion {
     until: Duration,
 }
 
+/// What a process does that wants to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Ask,
+    /// Nobody asks for so long.
+    Wait(Duration),
+    /// Nobody asks before this run must have ended.
+    GiveUp,
+}
+
 /// The numbers of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gate {
     /// The longest pause after the first refusal; all of it is left to chance.
     pub first: Duration,
-    /// A later pause is as long as this, or as the part below of the time since the first refusal if
-    /// that is longer.
+    /// A later pause.
     pub later: Duration,
-    pub part: u32,
+    /// It grows by half of what the congestion lasts beyond this.
+    pub long: Duration,
     /// No pause is longer.
     pub longest: Duration,
     /// So many tenths of a later pause are left to chance. Nodes that were refused together come back
@@ -39,35 +47,43 @@ pub struct Gate {
     pub tenths: u32,
     /// When no call was refused for so long after a pause, the congestion is over.
     pub forgotten: Duration,
+    /// How long a process waits for the answer that another one is getting, where no call was refused
+    /// yet: if that answer is a refusal, the process asks nothing.
+    pub courtesy: Duration,
 }
 
 impl Gate {
     /// Those of the program; the simulated fleet of the tests also tries others.
     pub const DEFAULT: Self = Self {
-        first: Duration::from_secs(6),
+        first: Duration::from_secs(8),
         later: Duration::from_secs(22),
-        part: 8,
+        long: Duration::from_secs(130),
         longest: Duration::from_secs(60),
         tenths: 3,
         forgotten: Duration::from_secs(60),
+        courtesy: Duration::from_millis(250),
     };
 
-    /// What the node knows after a refusal. `hint` is how long the service says that the limit stays
-    /// used up; `random` is uniform over all of `u64`.
+    /// What the node knows after a call that began at `asked` was refused. `hint` is how long the
+    /// service says that the limit stays used up; `random` is uniform over all of `u64`.
     #[must_use]
     pub fn refused(
         self,
         known: Option<Congestion>,
+        asked: Duration,
         now: Duration,
         hint: Duration,
         random: u64,
     ) -> Congestion {
-        let known = known.filter(|known| self.lasts(known, now));
+        let known = self.lasting(known, now);
         let pause = match known {
             None => chance(self.first, random),
+            // Another process was refused while this one asked: that says nothing new.
+            Some(known) if asked < known.since => known.until.saturating_sub(now),
             Some(known) => {
                 let lasted = now.saturating_sub(known.since);
-                let whole = (lasted / self.part).clamp(self.later, self.longest);
+                let whole = self.later + lasted.saturating_sub(self.long) / 2;
+                let whole = whole.min(self.longest);
                 whole.saturating_sub(chance(whole * self.tenths / 10, random))
             }
         };
@@ -75,18 +91,30 @@ impl Gate {
         Congestion { since: known.map_or(now, |known| known.since), until: now + pause }
     }
 
-    /// How long the node stays away.
+    /// What a process does that wants to ask and has `left` until its deadline.
     #[must_use]
-    pub fn wait(self, known: Option<Congestion>, now: Duration) -> Duration {
-        let known = known.filter(|known| self.lasts(known, now));
-        known.map_or(Duration::ZERO, |known| known.until.saturating_sub(now))
+    pub fn turn(self, known: Option<Congestion>, now: Duration, left: Duration) -> Turn {
+        let until = self.lasting(known, now).map_or(now, |known| known.until);
+        let wait = until.saturating_sub(now);
+        match wait {
+            _ if wait + SHORTEST_TRY > left => Turn::GiveUp,
+            Duration::ZERO => Turn::Ask,
+            _ => Turn::Wait(wait),
+        }
     }
 
-    /// Whether what a node knows still holds. What is beyond all rules was not written by this program.
-    fn lasts(self, known: &Congestion, now: Duration) -> bool {
-        known.since <= now
-            && known.until <= now + self.longest
-            && now < known.until + self.forgotten
+    /// When a node forgets what it knows.
+    #[must_use]
+    pub fn ends(self, known: Congestion) -> Duration {
+        known.until + self.forgotten
+    }
+
+    /// What a node knows, if it still holds. What is beyond all rules was not written by this program.
+    #[must_use]
+    pub fn lasting(self, known: Option<Congestion>, now: Duration) -> Option<Congestion> {
+        known.filter(|known| {
+            known.since <= now && known.until <= now + self.longest && now < self.ends(*known)
+        })
     }
 }
 
@@ -101,47 +129,74 @@ mod tests {
     use super::*;
 
     const GATE: Gate = Gate::DEFAULT;
+    const PATIENCE: Duration = Duration::from_secs(600);
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     fn refused(known: Option<Congestion>, now: u64, random: u64) -> Congestion {
-        GATE.refused(known, seconds(now), Duration::ZERO, random)
+        GATE.refused(known, seconds(now), seconds(now), Duration::ZERO, random)
+    }
+
+    fn wait(known: Congestion, now: u64) -> Duration {
+        match GATE.turn(Some(known), seconds(now), PATIENCE) {
+            Turn::Wait(wait) => wait,
+            Turn::Ask => Duration::ZERO,
+            Turn::GiveUp => panic!("there is time"),
+        }
     }
 
     #[test]
     fn a_node_that_was_never_refused_does_not_wait() {
-        assert_eq!(GATE.wait(None, seconds(100)), Duration::ZERO);
+        assert_eq!(GATE.turn(None, seconds(100), PATIENCE), Turn::Ask);
     }
 
     #[test]
     fn pauses_grow_with_the_congestion_up_to_the_longest() {
         let first = refused(None, 100, u64::MAX);
-        assert!(GATE.wait(Some(first), seconds(100)) < GATE.first);
-        assert_eq!(GATE.wait(Some(refused(None, 100, 0)), seconds(100)), Duration::ZERO);
+        assert!(wait(first, 100) < GATE.first);
+        assert_eq!(wait(refused(None, 100, 0), 100), Duration::ZERO);
         let mut known = first;
-        for (now, pause) in [(106, 22), (128, 22), (350, 31), (381, 35), (900, 60)] {
+        for (now, pause) in [(108, 22), (230, 22), (250, 32), (290, 52), (900, 60)] {
             // Refused all the while.
             known = Congestion { until: seconds(now), ..known };
             known = refused(Some(known), now, 0);
-            assert_eq!(GATE.wait(Some(known), seconds(now)).as_secs(), pause, "at {now}");
+            let pause = seconds(pause);
+            let waits = wait(known, now);
+            assert!(waits >= pause && waits < pause + seconds(1), "{waits:?} at {now}");
         }
     }
 
     #[test]
     fn chance_has_three_tenths_of_a_later_pause() {
         let first = refused(None, 100, 0);
-        let later = refused(Some(first), 101, u64::MAX);
-        let wait = GATE.wait(Some(later), seconds(101));
+        let wait = wait(refused(Some(first), 101, u64::MAX), 101);
         assert!(wait >= GATE.later * 7 / 10 && wait < GATE.later * 71 / 100, "{wait:?}");
     }
 
     #[test]
+    fn calls_that_were_refused_together_are_one_refusal() {
+        let first = refused(None, 100, u64::MAX);
+        let (asked, now) = (seconds(99), seconds(101));
+        let second = GATE.refused(Some(first), asked, now, Duration::ZERO, 0);
+        assert_eq!(second, first);
+    }
+
+    #[test]
     fn what_the_service_says_is_waited_for_within_bounds() {
-        let hinted = |hint| GATE.refused(None, seconds(100), hint, 0);
-        assert_eq!(GATE.wait(Some(hinted(seconds(9))), seconds(100)), seconds(9));
-        assert_eq!(GATE.wait(Some(hinted(seconds(9000))), seconds(100)), GATE.longest);
+        let hinted = |hint| GATE.refused(None, seconds(100), seconds(100), hint, 0);
+        assert_eq!(wait(hinted(seconds(9)), 100), seconds(9));
+        assert_eq!(wait(hinted(seconds(9000)), 100), GATE.longest);
+    }
+
+    #[test]
+    fn who_could_not_ask_in_time_gives_up_at_once() {
+        let known = GATE.refused(None, seconds(100), seconds(100), seconds(9), 0);
+        let turn = |left| GATE.turn(Some(known), seconds(100), left);
+        assert_eq!(turn(seconds(9)), Turn::GiveUp);
+        assert_eq!(turn(seconds(9) + SHORTEST_TRY), Turn::Wait(seconds(9)));
+        assert_eq!(GATE.turn(None, seconds(100), SHORTEST_TRY / 2), Turn::GiveUp);
     }
 
     #[test]
@@ -151,6 +206,6 @@ mod tests {
         let since = |now| refused(Some(known), now, 0).since;
         assert_eq!((since(over - 1), since(over)), (seconds(100), seconds(over)));
         // Times of a boot that lasted longer.
-        assert_eq!(GATE.wait(Some(known), seconds(5)), Duration::ZERO);
+        assert_eq!(wait(known, 5), Duration::ZERO);
     }
 }

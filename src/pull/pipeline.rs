@@ -61,7 +61,7 @@ pub fn login(
     keep_learnt(&result, node, cache);
     let Network { deadline, journal, clock, .. } = node.network;
     let result = result.map_err(|failure| {
-        failure.after(node.settings.timeout, deadline.before(), journal.longest()).for_host(host)
+        failure.after(deadline.total(), deadline.before(), journal.longest()).for_host(host)
     });
     run_history::note(host, pod, &result, clock, journal, cache);
     result

@@ -188,8 +188,10 @@ fn assume(
     requester: &Requester<'_, '_>,
 ) -> Result<Identity, Failure> {
     let facts = Facts::assume_role(request.role, &caller.owner);
-    let network = &requester.node.network;
-    let session = sts::assume_role(network, requester.sts(entry)?, &caller.credentials, request)
+    let session = requester
+        .ask_sts(entry, |network, endpoint| {
+            sts::assume_role(network, endpoint, &caller.credentials, request)
+        })?
         .map_err(|error| Failure::of_call(&facts, &error))?;
     let owner = Owner::from(request.role);
     let about = Some(session.about);

@@ -47,6 +47,7 @@ mod ahead;
 mod architecture;
 mod boot_time;
 mod cache;
+mod call_limit;
 mod configuration;
 mod corpus;
 mod docker_helper;

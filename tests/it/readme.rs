@@ -61,14 +61,9 @@ fn every_error_can_be_met() {
     for remedy in REMEDIES {
         let (Code::Is(code) | Code::Begins(code)) = remedy.code;
         let refusal = Refusal {
-            status: 403,
-            code: code.to_owned(),
             message: remedy.message.map(str::to_owned),
-            request_id: None,
-            of_service: true,
-            is_success: None,
             policy_type: remedy.policy.clone(),
-            same_string_to_sign: None,
+            ..Refusal::bare(403, code.to_owned())
         };
         let caller = remedy.by_access_key.then(|| Owner::of_access_key("LTAI0001"));
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };

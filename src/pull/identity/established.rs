@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::aliyun::Credentials;
+use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::Region;
 use crate::aliyun::owner::Owner;
@@ -21,17 +22,24 @@ pub struct Requester<'a, 'n> {
     pub registry_region: Option<&'a Region>,
 }
 
-impl<'a> Requester<'a, '_> {
-    /// STS as this node should reach it, for a call that is sent now: ACR is connected to while STS answers.
+impl Requester<'_, '_> {
+    /// Asks STS, as this node should reach it, within the limit for calls. ACR is connected to while STS
+    /// answers.
     ///
     /// # Errors
     ///
-    /// See [`Node::sts`].
-    pub fn sts(&self, entry: &Entry) -> Result<&'a Endpoint, Failure> {
-        let region = entry.region.as_ref().or(self.registry_region);
-        let sts = self.node.sts(region)?;
-        self.node.connect_to_cr(region);
-        Ok(sts)
+    /// See [`Node::sts`]; within, what the call came to.
+    pub fn ask_sts<T>(
+        &self,
+        entry: &Entry,
+        call: impl Fn(&Network<'_>, &Endpoint) -> Result<T, CallError>,
+    ) -> Result<Result<T, CallError>, Failure> {
+        let (node, region) = (self.node, entry.region.as_ref().or(self.registry_region));
+        let endpoint = node.sts(region)?;
+        Ok(node.limit.ask(&entry.identity, endpoint, &node.network, || {
+            node.connect_to_cr(region);
+            call(&node.network, endpoint)
+        }))
     }
 }
 

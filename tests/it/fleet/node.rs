@@ -29,6 +29,8 @@ pub struct Run {
     pub node: usize,
     pub registry: usize,
     pub deadline: Duration,
+    /// When it asked last.
+    pub asked: Duration,
     pub origin: Origin,
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::freshness::cache_seconds;
-use aliyun_acr_credential_provider::net::congestion::PATIENCE;
-use aliyun_acr_credential_provider::net::retry::SHORTEST_TRY;
+use aliyun_acr_credential_provider::config::LONGEST_TIMEOUT;
+use aliyun_acr_credential_provider::net::congestion::Turn;
 
 use super::chance::Chance;
 use super::node::{Lives, Node, Origin, Pod, Run, Shared};
@@ -197,8 +197,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn starts(&mut self, node: usize, registry: usize, origin: Origin) {
-        let deadline = self.now + PATIENCE;
-        let run = Run { node, registry, deadline, origin };
+        let deadline = self.now + LONGEST_TIMEOUT;
+        let run = Run { node, registry, deadline, asked: Duration::ZERO, origin };
         self.plan(START, What::Looks(run));
     }
 
@@ -255,17 +255,20 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn asks(&mut self, run: Run) {
-        let wait = self.fleet.gate.wait(self.nodes[run.node].congestion, self.now);
-        if self.now + wait + SHORTEST_TRY > run.deadline {
-            self.session_fails(run);
-            self.next_asks(run.node);
-        } else if wait > Duration::ZERO {
-            self.plan(wait, What::Asks(run));
-        } else {
-            let admitted = self.outcome.limit.admits(self.now);
-            let answer = if admitted { What::Assumed(run) } else { What::Throttled(run) };
-            self.plan(LATENCY, answer);
+    fn asks(&mut self, mut run: Run) {
+        let (gate, left) = (self.fleet.gate, run.deadline.saturating_sub(self.now));
+        match gate.turn(self.nodes[run.node].congestion, self.now, left) {
+            Turn::GiveUp => {
+                self.session_fails(run);
+                self.next_asks(run.node);
+            }
+            Turn::Wait(pause) => self.plan(pause, What::Asks(run)),
+            Turn::Ask => {
+                run.asked = self.now;
+                let admitted = self.outcome.limit.admits(self.now);
+                let answer = if admitted { What::Assumed(run) } else { What::Throttled(run) };
+                self.plan(LATENCY, answer);
+            }
         }
     }
 
@@ -280,7 +283,8 @@ impl<'a> Simulation<'a> {
     fn throttled(&mut self, run: Run) {
         let random = self.chance.number();
         let known = self.nodes[run.node].congestion;
-        let known = self.fleet.gate.refused(known, self.now, self.fleet.hint, random);
+        let Fleet { gate, hint, .. } = *self.fleet;
+        let known = gate.refused(known, run.asked, self.now, hint, random);
         self.nodes[run.node].congestion = Some(known);
         self.asks(run);
     }
@@ -293,6 +297,7 @@ impl<'a> Simulation<'a> {
         for run in session.waiting.take().unwrap().into_iter().chain([run]) {
             self.plan(LATENCY, What::LoggedIn(run));
         }
+        self.nodes[run.node].congestion = None;
         self.next_asks(run.node);
     }
 
