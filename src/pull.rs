@@ -15,5 +15,6 @@ pub mod selection;
 pub mod call_limit;
 pub mod due;
 pub mod node;
+mod overlap;
 pub mod run_history;
 mod shared;

@@ -23,6 +23,20 @@ pub struct Note<T> {
     pub value: T,
 }
 
+/// A lock that one process of the node has at a time.
+pub struct NodeLock<'a> {
+    store: &'a Store,
+    name: String,
+    _lock: Lock,
+}
+
+impl Drop for NodeLock<'_> {
+    fn drop(&mut self) {
+        // While it is still held: nobody else has the file.
+        self.store.remove(&self.name);
+    }
+}
+
 /// A note as it is kept.
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
@@ -53,14 +67,17 @@ impl Cache<'_> {
         }
     }
 
-    /// A lock that one process of the node has at a time; none if another has it.
+    /// A lock that one process of the node has at a time; none if another has it. Nothing of it stays in
+    /// the directory.
     ///
     /// # Errors
     ///
     /// When there are no locks.
-    pub fn alone_on_node(&self, name: &str) -> Result<Option<Lock>, Unusable> {
+    pub fn alone_on_node(&self, name: &str) -> Result<Option<NodeLock<'_>>, Unusable> {
         let store = self.store().ok_or(Unusable::NoDirectory)?;
-        store.try_lock(&format!("{}.lock", note_name(name)))
+        let name = format!("{}.lock", note_name(name));
+        let lock = store.try_lock(&name)?;
+        Ok(lock.map(|lock| NodeLock { store, name, _lock: lock }))
     }
 
     /// Whether some note holds processes up: who waits for one that fetches then does not take it for

@@ -116,10 +116,12 @@ pub enum Kind {
     Host,
     /// What the node has learnt of itself and its network.
     Node,
+    /// What is only handed from one process to others that run at the same time.
+    Overlap,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Login, Self::Session, Self::Host, Self::Node];
+    const ALL: [Self; 5] = [Self::Login, Self::Session, Self::Host, Self::Node, Self::Overlap];
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -131,6 +133,7 @@ impl Kind {
             Self::Session => "session",
             Self::Host => "host",
             Self::Node => "node",
+            Self::Overlap => "overlap",
         }
     }
 }
@@ -246,7 +249,7 @@ mod tests {
             "{plain}"
         );
         assert!(plain.starts_with(&scope(&[b"p"], &[b"c"]).prefix()));
-        assert_eq!(Kind::ALL.map(Kind::name), ["login", "session", "host", "node"]);
+        assert_eq!(Kind::ALL.map(Kind::name), ["login", "session", "host", "node", "overlap"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! Nodes that boot together want more calls than their account has. A call that is refused helps
 //! nobody, so a node asks with one process at a time, and all of its processes stay away until a time
-//! that the node keeps. The longer the limit stays used up, the longer they stay away. A call that is
-//! answered ends all that. Times are those since the machine started.
+//! that the node keeps. The longer the limit stays used up, the longer they stay away. An answer
+//! ends all that. Times are those since the machine started.
 
 use std::time::Duration;
 
@@ -89,6 +89,15 @@ impl Gate {
         };
         let pause = pause.max(hint).min(self.longest);
         Congestion { since: known.map_or(now, |known| known.since), until: now + pause }
+    }
+
+    /// What the node knows after an answer: nobody waits any more. Only a congestion that was long is
+    /// remembered for a while, for the length of the pause should the limit be used up again.
+    #[must_use]
+    pub fn answered(self, known: Option<Congestion>, now: Duration) -> Option<Congestion> {
+        let known = self.lasting(known, now)?;
+        let is_long = now.saturating_sub(known.since) > self.long;
+        is_long.then_some(Congestion { until: known.until.min(now), ..known })
     }
 
     /// What a process does that wants to ask and has `left` until its deadline.
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(turn(seconds(9)), Turn::GiveUp);
         assert_eq!(turn(seconds(9) + SHORTEST_TRY), Turn::Wait(seconds(9)));
         assert_eq!(GATE.turn(None, seconds(100), SHORTEST_TRY / 2), Turn::GiveUp);
+    }
+
+    #[test]
+    fn an_answer_ends_it_and_a_long_one_is_remembered_for_a_minute() {
+        let known = refused(None, 100, u64::MAX);
+        assert_eq!(GATE.answered(Some(known), seconds(230)), None, "too long ago");
+        assert_eq!(GATE.answered(Some(known), seconds(109)), None, "short");
+        let long = Congestion { until: seconds(300), ..known };
+        let after = GATE.answered(Some(long), seconds(290)).unwrap();
+        assert_eq!(wait(after, 290), Duration::ZERO);
+        assert!(wait(refused(Some(after), 300, 0), 300) > GATE.later);
+        assert_eq!(GATE.lasting(Some(after), seconds(350)), None);
     }
 
     #[test]

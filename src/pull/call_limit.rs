@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::aliyun::call::{CallError, Last, Network, Tries};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::refusal::Refusal;
-use crate::cache::store::Lock;
-use crate::cache::{Cache, Note};
+use crate::cache::{Cache, NodeLock, Note};
 use crate::config::IdentitySource;
 use crate::net::congestion::{Congestion, Gate, Turn};
-use crate::pull::identity;
 use crate::system::{clock, random};
 
 const GATE: Gate = Gate::DEFAULT;
@@ -62,15 +60,15 @@ impl<'a> CallLimit<'a> {
     ) -> Result<T, CallError> {
         let name = name(caller);
         let (mut last, mut tries) = (None, 0);
-        let mut lock = self.lock(&name, network, GATE.courtesy);
+        let mut lock = self.lock(name, network, GATE.courtesy);
         loop {
-            let known = self.known(&name);
+            let known = self.known(name);
             if known.is_some() {
                 network.deadline.outlast_throttling();
-                lock = lock.or_else(|| self.lock(&name, network, Duration::MAX));
+                lock = lock.or_else(|| self.lock(name, network, Duration::MAX));
             }
             // Another process may have had an answer meanwhile.
-            let known = self.known(&name);
+            let known = self.known(name);
             let congestion = known.as_ref().map(|known| known.congestion);
             match GATE.turn(congestion, clock::since_boot(), network.deadline.left()) {
                 Turn::Ask => {}
@@ -83,18 +81,17 @@ impl<'a> CallLimit<'a> {
                 }
                 Turn::GiveUp => {
                     let before =
-                        || known.map(|Known { status, code, .. }| Refusal::bare(status, code));
-                    let last = last.or_else(before).map(Last::Refused);
+                        known.map(|Known { status, code, .. }| Refusal::bare(status, code));
+                    let last = last.or(before).map(Last::Refused);
                     let host = endpoint.current().host().to_owned();
                     return Err(CallError::OutOfTime { host, last, tries: Tries(tries) });
                 }
             }
-            let is_congested = congestion.is_some();
             let asked = clock::since_boot();
             tries += 1;
             match call() {
                 Err(CallError::Refused { refusal, .. }) if refusal.is_throttling() => {
-                    self.note(&name, asked, &refusal);
+                    self.refused(name, asked, &refusal);
                     last = Some(refusal);
                 }
                 Err(CallError::OutOfTime { host, last: later, .. }) if last.is_some() => {
@@ -103,9 +100,8 @@ impl<'a> CallLimit<'a> {
                 }
                 result => {
                     let is_answer = matches!(result, Ok(_) | Err(CallError::Refused { .. }));
-                    if is_answer && is_congested {
-                        self.own.replace(None);
-                        self.cache.remove_note(&name);
+                    if is_answer && let Some(known) = known {
+                        self.answered(name, known);
                     }
                     return result;
                 }
@@ -119,18 +115,32 @@ impl<'a> CallLimit<'a> {
         known.filter(|known| GATE.lasting(Some(known.congestion), now).is_some())
     }
 
-    fn note(&self, name: &str, asked: Duration, refusal: &Refusal) {
+    fn answered(&self, name: &str, known: Known) {
+        let congestion = GATE.answered(Some(known.congestion), clock::since_boot());
+        if let Some(congestion) = congestion {
+            self.keep(name, Known { congestion, ..known });
+        } else {
+            self.own.replace(None);
+            self.cache.remove_note(name);
+        }
+    }
+
+    fn refused(&self, name: &str, asked: Duration, refusal: &Refusal) {
         let known = self.known(name).map(|known| known.congestion);
         let hint = refusal.limited_for.unwrap_or_default();
         let congestion = GATE.refused(known, asked, clock::since_boot(), hint, random::number());
-        let until = GATE.ends(congestion);
-        let value = Known { congestion, status: refusal.status, code: refusal.code.clone() };
+        let (status, code) = (refusal.status, refusal.code.clone());
+        self.keep(name, Known { congestion, status, code });
+    }
+
+    fn keep(&self, name: &str, value: Known) {
+        let until = GATE.ends(value.congestion);
         let is_kept = self.cache.leave_note(name, Note { until, value: value.clone() });
         self.own.replace((!is_kept).then_some(value));
     }
 
     /// The lock, if it can be had within some time.
-    fn lock(&self, name: &str, network: &Network<'_>, patience: Duration) -> Option<Lock> {
+    fn lock(&self, name: &str, network: &Network<'_>, patience: Duration) -> Option<NodeLock<'_>> {
         let begun = clock::instant();
         loop {
             match self.cache.alone_on_node(name) {
@@ -149,9 +159,9 @@ impl<'a> CallLimit<'a> {
 }
 
 /// Who shares a limit, as far as that is known here: a key may be of any account.
-fn name(caller: &IdentitySource) -> String {
+fn name(caller: &IdentitySource) -> &str {
     match caller {
-        IdentitySource::AccessKey(_) => identity::key(caller),
-        IdentitySource::Oidc(_) | IdentitySource::WorkerRole => "this node".to_owned(),
+        IdentitySource::AccessKey(credentials) => &credentials.access_key_id,
+        IdentitySource::Oidc(_) | IdentitySource::WorkerRole => "this node",
     }
 }

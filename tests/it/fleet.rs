@@ -110,7 +110,8 @@ static LONG_HINTED: LazyLock<Report> =
     LazyLock::new(|| Report::of(&Fleet { hint: LONG_HINT, ..boot(3) }));
 
 fn counted(seed: u64, roles: usize) -> Report {
-    Report::of(&Fleet { seed, window: Window::SlidingOverAll, ..boot(roles) })
+    let lasts = Duration::from_secs(20 * 60);
+    Report::of(&Fleet { seed, lasts, booted: lasts, window: Window::SlidingOverAll, ..boot(roles) })
 }
 
 /// With `BLESS=1` the tables are written instead of compared.
@@ -250,6 +251,6 @@ fn renewals_do_not_come_together() {
 
 /// A fleet as far as its boot goes.
 fn boot(roles: usize) -> Fleet {
-    let lasts = Duration::from_secs(15 * 60);
+    let lasts = Duration::from_secs(12 * 60);
     Fleet { lasts, booted: lasts, ..fleet(roles) }
 }

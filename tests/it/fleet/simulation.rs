@@ -297,7 +297,8 @@ impl<'a> Simulation<'a> {
         for run in session.waiting.take().unwrap().into_iter().chain([run]) {
             self.plan(LATENCY, What::LoggedIn(run));
         }
-        self.nodes[run.node].congestion = None;
+        let known = self.nodes[run.node].congestion;
+        self.nodes[run.node].congestion = self.fleet.gate.answered(known, self.now);
         self.next_asks(run.node);
     }
 
