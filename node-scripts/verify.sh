@@ -332,9 +332,12 @@ answer() {
       warn answer "$host is for pods with a token of their own: not asked" 'try one by hand, see README, RRSA, pod identity'
       return ;;
     esac
+    # The program's words, which are those of its doctor, without the host.
+    said=${why#error: }
+    said=${said%%"no login for $host: "*}${said#*"no login for $host: "}
     case $tokenless in
     *"
-${why#"error: no login for $host: "};"*)
+$said;"*)
       warn answer "there is no login for $host without a pod's token: not asked with one" 'try one by hand, see README, RRSA, pod identity'
       return ;;
     esac

@@ -31,7 +31,6 @@ pub struct Credentials {
 
 impl Credentials {
     /// What must not be printed of them.
-    #[must_use]
     pub fn secrets(&self) -> Vec<&Secret> {
         std::iter::once(&self.access_key_secret).chain(&self.security_token).collect()
     }
@@ -56,7 +55,6 @@ pub enum Hop {
 
 impl Hop {
     /// The API action, or what the vendor calls the thing.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::MetadataToken => "metadata token",
@@ -75,7 +73,6 @@ impl Hop {
     }
 
     /// A step at the instance metadata service.
-    #[must_use]
     pub fn is_metadata(self) -> bool {
         matches!(
             self,

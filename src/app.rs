@@ -48,7 +48,6 @@ pub enum Caller {
 }
 
 impl Caller {
-    #[must_use]
     pub fn of(program: Option<&OsStr>) -> Self {
         if docker_helper::is_name(program) { Self::Docker } else { Self::Any }
     }
@@ -94,7 +93,6 @@ pub fn run(
 }
 
 /// The program runs with another user's rights.
-#[must_use]
 pub fn foreign_rights() -> Failure {
     Failure::new(Exit::Usage, "started with another user's rights (setuid or setgid)").hint(
         "take the bit away: chmod u-s,g-s on the program; the kubelet runs it as root by itself",
@@ -102,7 +100,6 @@ pub fn foreign_rights() -> Failure {
 }
 
 /// The program has a mistake, which shows at a place in its source.
-#[must_use]
 pub fn internal_error(place: Option<&str>) -> Failure {
     let place = place.map_or_else(String::new, |place| format!(" at {place}"));
     Failure::new(Exit::Unexpected, format!("internal error{place}")).hint("please report this")
@@ -113,7 +110,6 @@ fn usage(error: &UsageError) -> Failure {
 }
 
 /// How much goes to stderr, if the environment says so.
-#[must_use]
 pub fn log_level(environment: &Environment, journal: &Journal) -> Option<Level> {
     variables::log_level(environment).unwrap_or_else(|wrong| {
         journal.warn(format!("{wrong}; warn is used"));

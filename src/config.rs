@@ -18,7 +18,7 @@ mod source;
 pub mod variables;
 pub mod yaml;
 
-pub use entry::{AssumedRole, Entry, EntryKeys, Scope};
+pub use entry::{Entry, EntryKeys, Scope};
 pub use error::{ConfigError, Mistakes};
 pub use identity::{IdentitySource, Oidc, PodIdentity, TokenMode};
 pub use resolved::{Config, Written};

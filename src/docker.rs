@@ -21,7 +21,6 @@ pub enum Verb {
 }
 
 impl Verb {
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "get" => Self::Get,
@@ -117,7 +116,6 @@ struct Credentials<'a> {
 }
 
 /// The whole answer to `get`, as it goes to stdout.
-#[must_use]
 pub fn credentials(server: &Server<'_>, user_name: &str, secret: &Secret) -> Secret {
     let credentials = Credentials { server: server.written, user_name, secret: secret.expose() };
     // Strings only: it cannot fail.

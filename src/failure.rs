@@ -1,7 +1,7 @@
 //! What a person reads when there is no answer.
 //!
 //! ```text
-//! error: <what failed, on what, what the service said, request id>
+//! error: <the service's code>: <what failed, on what, what the service said, request id>
 //! caused by: <why that happens>
 //! hint: <what to do>
 //! ```
@@ -51,8 +51,12 @@ pub enum Denied {
 
 /// No answer, and why. Holds no secret, so that it can be kept for others who ask the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[must_use]
 pub struct Failure {
     pub exit: Exit,
+    /// What the service called its refusal. It stands before all else in the first line.
+    #[serde(default)]
+    pub code: Option<String>,
     pub message: String,
     pub causes: Vec<String>,
     pub hint: Option<String>,
@@ -67,10 +71,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
+            code: None,
             message: message.into(),
             causes: Vec::new(),
             hint: None,
@@ -80,27 +84,29 @@ impl Failure {
         }
     }
 
-    #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says that it may pass.
-    #[must_use]
     pub fn passing(mut self) -> Self {
         self.may_pass = true;
         self
     }
 
+    /// The first line, without `error:`.
+    pub fn text(&self) -> String {
+        let code = self.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
+        format!("{code}{}", self.message)
+    }
+
     /// Says for which registry there is no login.
-    #[must_use]
     pub fn for_host(mut self, host: &str) -> Self {
         self.message = format!("no login for {host}: {}", self.message);
         self
@@ -109,7 +115,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", line(&self.message))?;
+        write!(f, "error: {}", line(&self.text()))?;
         for cause in self.causes.iter().take(3) {
             write!(f, "\ncaused by: {}", line(cause))?;
         }

@@ -29,7 +29,6 @@ impl ServiceAccount {
     pub const FORM: &'static str = "<namespace>/<name>";
 
     /// As the API server takes namespaces (RFC 1123 labels) and names (labels joined by dots).
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/')?;
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -44,7 +43,6 @@ impl ServiceAccount {
     }
 
     /// As its tokens and `oidc:sub` have it.
-    #[must_use]
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }

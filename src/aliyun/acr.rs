@@ -37,15 +37,16 @@ pub struct Login {
 
 /// The answer of `GetAuthorizationToken`.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 pub struct EnterpriseToken {
     /// Every answer of this API has it; `false` was read as a refusal before.
     #[serde(rename = "IsSuccess")]
     _is_success: bool,
-    temp_username: String,
-    authorization_token: Secret,
-    #[serde(deserialize_with = "epoch_milliseconds")]
-    expire_time: Timestamp,
+    #[serde(rename = "TempUsername")]
+    user_name: String,
+    #[serde(rename = "AuthorizationToken")]
+    password: Secret,
+    #[serde(rename = "ExpireTime", deserialize_with = "epoch_milliseconds")]
+    expires: Timestamp,
 }
 
 /// The answer of `GET /tokens`.
@@ -55,12 +56,13 @@ pub struct PersonalAnswer {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct PersonalToken {
-    temp_user_name: String,
-    authorization_token: Secret,
-    #[serde(deserialize_with = "epoch_milliseconds")]
-    expire_date: Timestamp,
+    #[serde(rename = "tempUserName")]
+    user_name: String,
+    #[serde(rename = "authorizationToken")]
+    password: Secret,
+    #[serde(rename = "expireDate", deserialize_with = "epoch_milliseconds")]
+    expires: Timestamp,
 }
 
 /// One page of `ListInstance`.
@@ -104,32 +106,21 @@ struct Domain {
 }
 
 impl From<Answer<EnterpriseToken>> for Login {
-    fn from(answer: Answer<EnterpriseToken>) -> Self {
-        let EnterpriseToken { temp_username, authorization_token, expire_time, .. } = answer.value;
-        Self {
-            user_name: temp_username,
-            password: authorization_token,
-            expires: expire_time,
-            issued: answer.date,
-        }
+    fn from(Answer { value, date }: Answer<EnterpriseToken>) -> Self {
+        let EnterpriseToken { user_name, password, expires, .. } = value;
+        Self { user_name, password, expires, issued: date }
     }
 }
 
 impl From<Answer<PersonalAnswer>> for Login {
-    fn from(answer: Answer<PersonalAnswer>) -> Self {
-        let PersonalToken { temp_user_name, authorization_token, expire_date } = answer.value.data;
-        Self {
-            user_name: temp_user_name,
-            password: authorization_token,
-            expires: expire_date,
-            issued: answer.date,
-        }
+    fn from(Answer { value, date }: Answer<PersonalAnswer>) -> Self {
+        let PersonalToken { user_name, password, expires } = value.data;
+        Self { user_name, password, expires, issued: date }
     }
 }
 
 impl InstancePage {
     /// The id of the instance with exactly this name, as the service wrote it.
-    #[must_use]
     pub fn id_of(&self, name: &str) -> Option<&str> {
         let mut instances = self.instances.iter().flatten();
         instances.find(|it| it.instance_name == name).map(|it| it.instance_id.as_str())
@@ -138,7 +129,6 @@ impl InstancePage {
 
 impl InstanceEndpoints {
     /// The hosts of all its endpoints.
-    #[must_use]
     pub fn domains(self) -> Vec<String> {
         let domains = self.endpoints.into_iter().filter_map(|endpoint| endpoint.domains);
         domains.flatten().filter_map(|domain| domain.domain).collect()

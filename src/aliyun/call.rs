@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::aliyun::Hop;
 use crate::aliyun::endpoint::{Candidate, Endpoint};
-use crate::aliyun::refusal::Refusal;
+use crate::aliyun::refusal::{Refusal, Sign};
 use crate::net::error::{HttpError, SetupError};
 use crate::net::http::{Http, Request, Response};
 use crate::net::retry::{MAX_TRIES, Next, Pauses, Reason, SHORTEST_TRY};
@@ -111,7 +111,6 @@ impl Patience {
     pub const UNTIL_THROTTLED: Self = Self { outlasts_throttling: false, ..Self::FULL };
 
     /// For a shortcut, whose answer can be had in another way: two tries, a third of the whole.
-    #[must_use]
     pub fn shortcut(deadline: &Deadline) -> Self {
         Self { attempt: deadline.total() / 6, tries: 2, ..Self::FULL }
     }
@@ -239,7 +238,8 @@ impl Network<'_> {
         date: Option<Timestamp>,
         clock_is_right: &mut bool,
     ) -> Try<T> {
-        if let (true, false, Some(date)) = (refusal.is_clock(), *clock_is_right, date) {
+        let sign = refusal.sign();
+        if let (Sign::Clock, false, Some(date)) = (sign, *clock_is_right, date) {
             *clock_is_right = true;
             let off = self.clock.correct(date);
             if off.abs() >= 60 {
@@ -250,13 +250,11 @@ impl Network<'_> {
             let why = "the time stamp was refused; using the service's time";
             return Try::Once(why, Last::Refused(refusal));
         }
-        let throttled = refusal.is_throttling();
-        let passing = refusal.is_passing() || refusal.is_nonce();
         let error = CallError::Refused { host: host.to_owned(), refusal };
-        match (throttled, passing) {
-            (true, _) => Try::Again(Reason::Throttled, error),
-            (false, true) => Try::Again(Reason::Passing, error),
-            (false, false) => Try::Final(error),
+        match sign {
+            Sign::Throttling => Try::Again(Reason::Throttled, error),
+            Sign::Passing | Sign::Nonce => Try::Again(Reason::Passing, error),
+            Sign::Clock | Sign::Denial | Sign::Other => Try::Final(error),
         }
     }
 }
@@ -305,7 +303,6 @@ impl CallError {
     }
 
     /// Whether it says nothing of what the caller may do.
-    #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Refused { refusal, .. } => refusal.may_pass(),

@@ -21,7 +21,6 @@ pub struct Challenge {
 
 impl Challenge {
     /// What an answer says; only that of a 401 is believed.
-    #[must_use]
     pub fn of(response: &Response) -> Self {
         let said = response.www_authenticate.iter().filter(|_| response.status == 401);
         let said = said.map(String::as_str).find(|said| bearer(said).is_some());
@@ -46,20 +45,8 @@ pub fn ask(
     base_url: Option<&str>,
 ) -> Result<Challenge, CallError> {
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
-    network.call(
-        Hop::RegistryChallenge,
-        &Endpoint::fixed(&url),
-        Patience::shortcut(network.deadline),
-        |candidate, timeout| Request {
-            method: Method::Get,
-            url: format!("{}/v2/", candidate.url),
-            headers: vec![("host", host.to_owned())],
-            body: None,
-            timeout,
-            route: Route::Cloud,
-        },
-        |response: &Response| Verdict::Done(Challenge::of(response)),
-    )
+    let headers = [("host", host.to_owned())];
+    get(network, &url, "/v2/", &headers, Challenge::of)
 }
 
 /// Asks an authentication service for nothing: which HTTP status it answers with.
@@ -68,19 +55,29 @@ pub fn ask(
 ///
 /// When nothing answers, or somebody with another certificate does.
 pub fn knock(network: &Network<'_>, realm: &str) -> Result<u16, CallError> {
+    get(network, realm, "", &[], |response| response.status)
+}
+
+fn get<T>(
+    network: &Network<'_>,
+    url: &str,
+    path: &str,
+    headers: &[(&'static str, String)],
+    read: impl Fn(&Response) -> T,
+) -> Result<T, CallError> {
     network.call(
         Hop::RegistryChallenge,
-        &Endpoint::fixed(realm),
+        &Endpoint::fixed(url),
         Patience::shortcut(network.deadline),
         |candidate, timeout| Request {
             method: Method::Get,
-            url: candidate.url.clone(),
-            headers: vec![],
+            url: format!("{}{path}", candidate.url),
+            headers: headers.to_vec(),
             body: None,
             timeout,
             route: Route::Cloud,
         },
-        |response: &Response| Verdict::Done(response.status),
+        |response| Verdict::Done(read(response)),
     )
 }
 

@@ -16,39 +16,14 @@ const CR_NO_VPC: [&str; 3] = ["cn-heyuan", "cn-wulanchabu", "cn-wulanchabu-gic-1
 
 /// Regions in which STS is listed by the pattern. For others the pattern is tried and the global host
 /// after it; for cn-hangzhou-finance and cn-shenzhen-finance-1 older listings have the global one alone.
+#[rustfmt::skip]
 const STS_LISTED: [&str; 32] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-5",
-    "ap-southeast-7",
-    "cn-beijing",
-    "cn-beijing-finance-1",
-    "cn-chengdu",
-    "cn-fuzhou",
-    "cn-guangzhou",
-    "cn-hangzhou",
-    "cn-heyuan",
-    "cn-hongkong",
-    "cn-huhehaote",
-    "cn-nanjing",
-    "cn-qingdao",
-    "cn-shanghai",
-    "cn-shanghai-finance-1",
-    "cn-shenzhen",
-    "cn-wuhan-lr",
-    "cn-wulanchabu",
-    "cn-zhangjiakou",
-    "eu-central-1",
-    "eu-west-1",
-    "me-central-1",
-    "me-east-1",
-    "na-south-1",
-    "us-east-1",
-    "us-west-1",
+    "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ap-southeast-3", "ap-southeast-5", "ap-southeast-7",
+    "cn-beijing", "cn-beijing-finance-1", "cn-chengdu", "cn-fuzhou", "cn-guangzhou", "cn-hangzhou",
+    "cn-heyuan", "cn-hongkong", "cn-huhehaote", "cn-nanjing", "cn-qingdao", "cn-shanghai",
+    "cn-shanghai-finance-1", "cn-shenzhen", "cn-wuhan-lr", "cn-wulanchabu", "cn-zhangjiakou",
+    "eu-central-1", "eu-west-1", "me-central-1", "me-east-1", "na-south-1", "us-east-1", "us-west-1",
 ];
 
 /// The host that serves every region.
@@ -75,13 +50,11 @@ pub struct Candidate {
 
 impl Candidate {
     /// `host[:port]`, for messages.
-    #[must_use]
     pub fn host(&self) -> &str {
         self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host)
     }
 
     /// Which way requests to it go.
-    #[must_use]
     pub fn route(&self) -> Route {
         if self.quick { Route::CloudQuick } else { Route::Cloud }
     }
@@ -99,14 +72,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The one place that an override names.
-    #[must_use]
     pub fn fixed(base_url: &str) -> Self {
         Self::of([base_url.trim_end_matches('/').to_owned()])
     }
 
     /// STS in the node's region. `vpc_resolves` says whether this is a cloud node, where a VPC
     /// host can be expected to resolve.
-    #[must_use]
     pub fn sts(region: Option<&Region>, network: Network, vpc_resolves: bool) -> Self {
         let Some(region) = region else {
             return Self::of([https(STS_GLOBAL)]);
@@ -122,7 +93,6 @@ impl Endpoint {
 
     /// The Container Registry API in the instance's region. `same_region` says whether the node
     /// is known to be in it too.
-    #[must_use]
     pub fn cr(region: &Region, network: Network, same_region: bool) -> Self {
         let vpc = https(&format!("cr-vpc.{region}.aliyuncs.com"));
         let public = vec![https(&format!("cr.{region}.aliyuncs.com"))];
@@ -131,7 +101,6 @@ impl Endpoint {
     }
 
     /// The candidate to use now.
-    #[must_use]
     pub fn current(&self) -> &Candidate {
         self.candidates.get(self.passed.get()).unwrap_or(&self.last)
     }
@@ -147,7 +116,6 @@ impl Endpoint {
     }
 
     /// The hosts that could not be connected to.
-    #[must_use]
     pub fn given_up(&self) -> Vec<&str> {
         self.candidates.iter().take(self.passed.get()).map(Candidate::host).collect()
     }

@@ -9,7 +9,6 @@ pub struct Region(String);
 
 impl Region {
     /// Lower-case words joined by single hyphens, at least two of them.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let word = |word: &str| {
             !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -23,7 +22,6 @@ impl Region {
         (fits && country).then(|| Self(text.to_owned()))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,9 +38,6 @@ impl fmt::Display for Region {
 pub struct InstanceId(String);
 
 impl InstanceId {
-    pub const FORM: &'static str = "`cri-` and letters, digits or hyphens";
-
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("cri-")?;
         let fits = !rest.is_empty() && text.len() <= 64;
@@ -50,7 +45,6 @@ impl InstanceId {
         (fits && clean).then(|| Self(text.to_owned()))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,37 +61,25 @@ impl fmt::Display for InstanceId {
 pub struct RoleArn {
     text: String,
     account: String,
-    name: String,
 }
 
 impl RoleArn {
-    pub const FORM: &'static str = "`acs:ram::<account id>:role/<role name>`";
-
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (account, name) = resource(text, "role/", ROLE_NAME)?;
-        Some(Self { text: text.to_owned(), account, name })
+        let account = resource(text, "role/", ROLE_NAME)?;
+        Some(Self { text: text.to_owned(), account })
     }
 
     /// The role of this name in this account, if the name can be one.
-    #[must_use]
     pub fn of(account: &str, name: &str) -> Option<Self> {
         Self::parse(&format!("acs:ram::{account}:role/{name}"))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    #[must_use]
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
     }
 }
 
@@ -112,20 +94,15 @@ impl fmt::Display for RoleArn {
 pub struct OidcProviderArn(String);
 
 impl OidcProviderArn {
-    pub const FORM: &'static str = "`acs:ram::<account id>:oidc-provider/<provider name>`";
-
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         resource(text, "oidc-provider/", PROVIDER_NAME).map(|_| Self(text.to_owned()))
     }
 
     /// The provider that ACK makes when RRSA is enabled on a cluster.
-    #[must_use]
     pub fn of_cluster(account: &str, cluster_id: &str) -> Option<Self> {
         Self::parse(&format!("acs:ram::{account}:oidc-provider/ack-rrsa-{cluster_id}"))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -148,7 +125,6 @@ impl AccessKeyId {
     /// No limit is documented; this one is against nonsense.
     const LONGEST: usize = 128;
 
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(Self::TEMPORARY).unwrap_or(text);
         let fits = (1..=Self::LONGEST).contains(&rest.len());
@@ -156,24 +132,20 @@ impl AccessKeyId {
         (fits && clean).then(|| Self(text.to_owned()))
     }
 
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    #[must_use]
     pub fn is_temporary(&self) -> bool {
         self.0.starts_with(Self::TEMPORARY)
     }
 
     /// Whether it begins as only ids do. Other letters and digits may be a secret in the wrong place.
-    #[must_use]
     pub fn is_certain(&self) -> bool {
         self.is_temporary() || self.0.starts_with(Self::PERMANENT)
     }
 
     /// Its end, by which its owner knows it; none where it may be a secret.
-    #[must_use]
     pub fn end(&self) -> Option<&str> {
         self.0.get(self.0.len().saturating_sub(4)..).filter(|_| self.is_certain())
     }
@@ -185,13 +157,11 @@ const ROLE_NAME: usize = 64;
 const PROVIDER_NAME: usize = 128;
 
 /// Account id: decimal digits.
-#[must_use]
 pub fn is_account_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A RAM role's name, which also becomes part of a metadata path.
-#[must_use]
 pub fn is_role_name(text: &str) -> bool {
     is_name(text, ROLE_NAME)
 }
@@ -201,11 +171,11 @@ fn is_name(text: &str, longest: usize) -> bool {
     !text.is_empty() && text.len() <= longest && text.bytes().all(clean) && !text.starts_with('.')
 }
 
-fn resource(text: &str, kind: &str, longest: usize) -> Option<(String, String)> {
+/// The account of an ARN, if the ARN is of this kind.
+fn resource(text: &str, kind: &str, longest: usize) -> Option<String> {
     let (account, resource) = text.strip_prefix("acs:ram::")?.split_once(':')?;
     let name = resource.strip_prefix(kind)?;
-    (is_account_id(account) && is_name(name, longest))
-        .then(|| (account.to_owned(), name.to_owned()))
+    (is_account_id(account) && is_name(name, longest)).then(|| account.to_owned())
 }
 
 #[cfg(test)]
@@ -261,7 +231,7 @@ mod tests {
     #[test]
     fn arns() {
         let role = RoleArn::parse("acs:ram::1234:role/puller").unwrap();
-        assert_eq!((role.account(), role.name()), ("1234", "puller"));
+        assert_eq!((role.account(), role.as_str()), ("1234", "acs:ram::1234:role/puller"));
         for not in [
             "acs:ram::12a4:role/x",
             "acs:ram::1:role/",

@@ -49,7 +49,7 @@ pub enum Kind {
     #[error("HTTP 404: {0}")]
     NotFound(String),
     /// The role document says something other than `Success`.
-    #[error("the role document says Code `{0}`, not `Success`")]
+    #[error("the role document has this Code, not `Success`")]
     NotSuccess(String),
     #[error("the answer is not a {0}")]
     Malformed(&'static str),
@@ -76,7 +76,6 @@ struct RoleDocument {
 }
 
 impl<'a> Metadata<'a> {
-    #[must_use]
     pub fn new(
         network: Network<'a>,
         base_url: &str,
@@ -89,7 +88,6 @@ impl<'a> Metadata<'a> {
     }
 
     /// Whether the service has answered in this run.
-    #[must_use]
     pub fn has_answered(&self) -> bool {
         self.token.get().is_some()
     }
@@ -124,7 +122,6 @@ impl<'a> Metadata<'a> {
 
     /// The region of this node, if the service gives it at once: for choices that can be made
     /// without it.
-    #[must_use]
     pub fn region_at_once(&self) -> Option<Region> {
         let patience = self.patience.replace(Patience::BRIEF);
         let region = self.region();
@@ -255,7 +252,6 @@ fn is_without_hardened_mode(status: u16, body: &[u8]) -> bool {
 }
 
 /// A metadata token: one printable word, as it goes into a header.
-#[must_use]
 pub fn read_token(body: &[u8]) -> Option<Secret> {
     let text = std::str::from_utf8(body).ok()?.trim();
     let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
@@ -292,7 +288,7 @@ pub fn read_document(body: &[u8], sent: Option<&Secret>) -> Result<Credentials, 
 /// Bodies of metadata errors say nothing that the status does not, and a role document must not
 /// end up in a message.
 fn status_only(status: u16) -> Refusal {
-    Refusal::bare(status, String::new())
+    Refusal { status, of_service: true, ..Refusal::default() }
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ pub enum Owner {
 
 impl Owner {
     /// What a policy names, in words where the account is not known.
-    #[must_use]
     pub fn arn(&self) -> String {
         match self {
             Self::AccessKey(_) => "the ARN of the AccessKey's RAM user".to_owned(),
@@ -30,7 +29,6 @@ impl Owner {
 
     /// Who has an AccessKey. Enough of the id is kept to recognise it. Nothing is kept of
     /// what may be a secret in the id's place.
-    #[must_use]
     pub fn of_access_key(id: &str) -> Self {
         Self::AccessKey(AccessKeyId::parse(id).and_then(|id| id.end().map(str::to_owned)))
     }

@@ -14,7 +14,6 @@ const PULL: [&str; 3] =
 pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 
 /// The trust policy of the role in the registry's account: these roles may assume it.
-#[must_use]
 pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {
     let mut statement = json!({
         "Effect": "Allow",
@@ -28,7 +27,6 @@ pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {
 }
 
 /// The trust policy of an RRSA role: these service accounts of the cluster may assume it.
-#[must_use]
 pub fn trust_oidc(provider: &OidcProviderArn, issuer: &str, subjects: &[String]) -> Value {
     let mut equals = json!({"oidc:aud": AUDIENCE, "oidc:sub": subjects});
     if let Value::Object(fields) = &mut equals
@@ -45,7 +43,6 @@ pub fn trust_oidc(provider: &OidcProviderArn, issuer: &str, subjects: &[String])
 }
 
 /// What the first identity needs: to assume these roles.
-#[must_use]
 pub fn assume(roles: &[&RoleArn]) -> Value {
     let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
     policy(&json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}))
@@ -53,7 +50,6 @@ pub fn assume(roles: &[&RoleArn]) -> Value {
 
 /// What the last role, or the AccessKey's user, needs: to pull. The first two actions know no
 /// resource but `*`, and the vendor's page gives all three so.
-#[must_use]
 pub fn pull() -> Value {
     policy(&json!({"Effect": "Allow", "Action": PULL, "Resource": "*"}))
 }
@@ -73,7 +69,6 @@ fn policy(statement: &Value) -> Value {
 }
 
 /// In the form that is pasted into the console.
-#[must_use]
 pub fn text(policy: &Value) -> String {
     // Strings only: it cannot fail.
     serde_json::to_string_pretty(policy).unwrap_or_default()

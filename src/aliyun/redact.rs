@@ -31,7 +31,6 @@ const TOO_SHORT: usize = 5;
 const WITHHELD: &str = "[secret]";
 
 /// One line of at most `MAX_LINE` (300) characters without any of the secrets, nor a part of one.
-#[must_use]
 pub fn line(text: &str, secrets: &[&Secret]) -> String {
     let text: String = text.chars().take(MAX_READ).collect();
     let text = without(&text, secrets);
@@ -47,7 +46,6 @@ pub fn line(text: &str, secrets: &[&Secret]) -> String {
 
 /// A code or a request id as a plain word: anything else in it is left out. One with a part of a
 /// secret is withheld.
-#[must_use]
 pub fn word(text: &str, secrets: &[&Secret]) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     let text: String = text.chars().take(MAX_LINE).collect();
@@ -60,7 +58,6 @@ pub fn word(text: &str, secrets: &[&Secret]) -> String {
 
 /// Whether a name that decides something says nothing of the secrets. A short one, which has no parts
 /// that would give it away, does not rule the name out.
-#[must_use]
 pub fn is_clear(name: &str, secrets: &[&Secret]) -> bool {
     !has_part_of(name, secrets)
 }

@@ -17,7 +17,7 @@ const SECRETS: [&str; 4] =
     ["AccessKeySecret", "AuthorizationToken", "SecurityToken", "authorizationToken"];
 
 /// A refusal, safe to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     pub status: u16,
     /// Empty when the answer has none.
@@ -77,69 +77,45 @@ pub enum NotTrue {
     Other,
 }
 
-impl Refusal {
-    /// A status and a code, of which nothing else is known.
-    #[must_use]
-    pub fn bare(status: u16, code: String) -> Self {
-        Self {
-            status,
-            code,
-            message: None,
-            request_id: None,
-            of_service: true,
-            is_success: None,
-            policy_type: None,
-            same_string_to_sign: None,
-            limited_for: None,
-        }
-    }
-
+/// What a refusal is a sign of, by its code and its status. All codes that decide something stand
+/// here; what the others mean for a reader is in [`crate::failure::service_codes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
     /// The account's call limit is used up.
-    #[must_use]
-    pub fn is_throttling(&self) -> bool {
-        self.status == 429 || self.code == "Throttling" || self.code.starts_with("Throttling.")
-    }
-
+    Throttling,
+    /// The service does not accept the time stamp: it is more than 15 minutes off.
+    Clock,
+    /// A nonce was seen before: something on the way sent the request twice.
+    Nonce,
     /// The service failed rather than refused.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        let server_side = ["InternalError", "ServiceUnavailable", "SystemError"];
-        self.status >= 500 || server_side.contains(&self.code.as_str())
+    Passing,
+    /// The caller may not do this.
+    Denial,
+    Other,
+}
+
+impl Refusal {
+    pub fn sign(&self) -> Sign {
+        let denials = ["NoPermission", "NoPrivilege", "Forbidden"];
+        match self.code.as_str() {
+            _ if self.status == 429 => Sign::Throttling,
+            code if code == "Throttling" || code.starts_with("Throttling.") => Sign::Throttling,
+            "InvalidTimeStamp.Expired" | "IllegalTimestamp" => Sign::Clock,
+            "SignatureNonceUsed" => Sign::Nonce,
+            "InternalError" | "ServiceUnavailable" | "SystemError" => Sign::Passing,
+            _ if self.status >= 500 => Sign::Passing,
+            code if denials.iter().any(|word| code.contains(word)) => Sign::Denial,
+            _ => Sign::Other,
+        }
     }
 
     /// It says nothing of what the caller may do: the service failed, is overrun, doubts the
     /// caller's clock, or it was not the service that spoke.
-    #[must_use]
     pub fn may_pass(&self) -> bool {
-        !self.of_service
-            || self.is_throttling()
-            || self.is_passing()
-            || self.is_clock()
-            || self.is_nonce()
+        !self.of_service || !matches!(self.sign(), Sign::Denial | Sign::Other)
     }
 
-    /// The caller may not do this, as far as the code says so.
-    #[must_use]
-    pub fn is_denial(&self) -> bool {
-        ["NoPermission", "NoPrivilege", "Forbidden"].iter().any(|word| self.code.contains(word))
-    }
-
-    /// The service does not accept the time stamp: it is more than 15 minutes off.
-    #[must_use]
-    pub fn is_clock(&self) -> bool {
-        ["InvalidTimeStamp.Expired", "IllegalTimestamp"].contains(&self.code.as_str())
-    }
-
-    /// A nonce was seen before: something on the way sent the request twice.
-    #[must_use]
-    pub fn is_nonce(&self) -> bool {
-        self.code == "SignatureNonceUsed"
-    }
-}
-
-impl Refusal {
     /// The service's code, or what there is in its place.
-    #[must_use]
     pub fn named(&self) -> String {
         match self.is_success {
             _ if !self.code.is_empty() => self.code.clone(),
@@ -153,7 +129,6 @@ impl Refusal {
 
     /// The service's message, the HTTP status and the request id; empty where nothing is known
     /// that the name does not say.
-    #[must_use]
     pub fn details(&self) -> String {
         let Self { status, message, request_id, policy_type, is_success, .. } = self;
         let bare = self.code.is_empty() && is_success.is_none();
@@ -224,7 +199,6 @@ impl Envelope {
 }
 
 /// A text, or a number as one.
-#[must_use]
 pub fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -247,7 +221,6 @@ fn collect_secrets(fields: &Map<String, Value>, secrets: &mut Vec<Secret>) {
 }
 
 /// Reads an answer as a refusal, if it is one: an error status, or `IsSuccess: false` on a 200.
-#[must_use]
 pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
     let envelope = Envelope::read(body);
     let success = (200..300).contains(&status);
@@ -285,7 +258,6 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
 }
 
 /// The id of an answer, whatever else it is.
-#[must_use]
 pub fn request_id(body: &[u8], sent: &Sent<'_>) -> Option<String> {
     let envelope = Envelope::read(body)?;
     let id = redact::word(envelope.request_id.as_deref()?, &envelope.secrets(sent));
@@ -293,7 +265,6 @@ pub fn request_id(body: &[u8], sent: &Sent<'_>) -> Option<String> {
 }
 
 /// What kind of thing an answer says that it is.
-#[must_use]
 pub fn content_type(said: Option<&str>, body: &[u8], sent: &Sent<'_>) -> String {
     let envelope = Envelope::read(body).unwrap_or_default();
     redact::line(said.unwrap_or("no content type"), &envelope.secrets(sent))

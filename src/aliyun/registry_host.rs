@@ -39,7 +39,6 @@ impl Variant {
         [Self::Public, Self::Vpc, Self::Internal, Self::Intl, Self::IntlVpc, Self::IntlInternal];
 
     /// What stands between `registry` and the first dot.
-    #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Public => "",
@@ -62,7 +61,6 @@ impl Variant {
 
 impl RegistryHost {
     /// The form that a host has, if it has one.
-    #[must_use]
     pub fn parse(host: &str) -> Option<Self> {
         if !is_host(host) {
             return None;
@@ -95,7 +93,6 @@ impl RegistryHost {
     }
 
     /// The region in the host's name.
-    #[must_use]
     pub fn region(&self) -> &Region {
         match self {
             Self::Enterprise { region, .. }
@@ -106,7 +103,6 @@ impl RegistryHost {
     }
 
     /// It is reached from within a VPC or the classic network only.
-    #[must_use]
     pub fn is_inside(&self) -> bool {
         match self {
             Self::Enterprise { variant, .. } | Self::Personal { variant, .. } => {
@@ -117,14 +113,12 @@ impl RegistryHost {
     }
 
     /// Patterns of `matchImages` for all Enterprise Edition hosts of a region, or of all regions.
-    #[must_use]
     pub fn enterprise_patterns(region: Option<&Region>) -> Vec<String> {
         let region = region.map_or("*", Region::as_str);
         ["*", "*.distributed"].map(|first| format!("{first}.{region}.cr.aliyuncs.com")).to_vec()
     }
 
     /// Patterns for all Personal Edition hosts.
-    #[must_use]
     pub fn personal_patterns(region: Option<&Region>) -> Vec<String> {
         let region = region.map_or("*", Region::as_str);
         Variant::ALL
@@ -134,7 +128,6 @@ impl RegistryHost {
 }
 
 /// Whether a host can be of Personal Edition: by its form, or as the one without a region.
-#[must_use]
 pub fn may_be_personal(host: &str) -> bool {
     let name = without_port(host);
     let form = RegistryHost::parse(name);
@@ -144,19 +137,16 @@ pub fn may_be_personal(host: &str) -> bool {
 }
 
 /// The region in a registry's name. It does not prove what stands there, so a port may follow.
-#[must_use]
 pub fn region_in_name(host: &str) -> Option<Region> {
     RegistryHost::parse(without_port(host)).map(|form| form.region().clone())
 }
 
 /// The name in `NAME:PORT`, or the address.
-#[must_use]
 pub fn without_port(host: &str) -> &str {
     host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name)
 }
 
 /// A host name with or without a port, as images have it.
-#[must_use]
 pub fn is_host_and_port(text: &str) -> bool {
     let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let labels =
@@ -165,7 +155,6 @@ pub fn is_host_and_port(text: &str) -> bool {
 }
 
 /// A port in digits alone.
-#[must_use]
 pub fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|number| number > 0)
 }

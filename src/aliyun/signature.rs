@@ -17,13 +17,11 @@ use sha1::Sha1;
 /// The text that an RPC request signs: method, path `/` and all parameters, sorted by bytes.
 ///
 /// `parameters` are those of query and body together, `Signature` left out.
-#[must_use]
 pub fn rpc_string_to_sign(method: &str, parameters: &[(&str, &str)]) -> String {
     format!("{method}&%2F&{}", percent_encode(&form_encode(parameters)))
 }
 
 /// The value of an RPC request's `Signature` parameter.
-#[must_use]
 pub fn rpc_signature(access_key_secret: &str, string_to_sign: &str) -> String {
     sign(&format!("{access_key_secret}&"), string_to_sign)
 }
@@ -31,7 +29,6 @@ pub fn rpc_signature(access_key_secret: &str, string_to_sign: &str) -> String {
 /// The text that a ROA request signs.
 ///
 /// `headers` may hold more than is signed; `query` values are signed as they are, unencoded.
-#[must_use]
 pub fn roa_string_to_sign(
     method: &str,
     path: &str,
@@ -69,14 +66,12 @@ pub fn roa_string_to_sign(
 /// The signature in a ROA request's `Authorization: acs <AccessKeyId>:<signature>`.
 ///
 /// The key is the bare secret: no `&` behind it as with RPC.
-#[must_use]
 pub fn roa_signature(access_key_secret: &str, string_to_sign: &str) -> String {
     sign(access_key_secret, string_to_sign)
 }
 
 /// `name=value` pairs sorted by unencoded name and joined by `&`: what is signed, and also a
 /// valid `application/x-www-form-urlencoded` body.
-#[must_use]
 pub fn form_encode(parameters: &[(&str, &str)]) -> String {
     let mut sorted = parameters.to_vec();
     sorted.sort_unstable();
@@ -93,7 +88,6 @@ pub fn form_encode(parameters: &[(&str, &str)]) -> String {
 }
 
 /// RFC 3986: everything but `A-Z a-z 0-9 - _ . ~` as upper-case `%XX` of its UTF-8 bytes.
-#[must_use]
 pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + text.len() / 2);
     for byte in text.bytes() {

@@ -21,18 +21,22 @@ pub const MIN_DURATION: u32 = 900;
 /// Longest session that any role can be set to, in seconds.
 pub const MAX_DURATION: u32 = 43_200;
 
-/// A session to ask for.
-#[derive(Debug, Clone)]
+/// A role that `AssumeRole` is to give a session of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumedRole {
+    pub arn: RoleArn,
+    pub external_id: Option<String>,
+}
+
+/// A session to ask for, of whatever role.
+#[derive(Debug, Clone, Copy)]
 pub struct SessionRequest<'a> {
-    pub role: &'a RoleArn,
     /// 2 to 64 letters, digits or `.@-_`; shows up in the other account's audit trail.
     pub session_name: &'a str,
     /// Seconds, 900 to the role's own maximum.
     pub duration: u32,
     /// Session policy: what the session may do is the intersection with the role's policies.
     pub policy: Option<&'a str>,
-    /// `AssumeRole` only.
-    pub external_id: Option<&'a str>,
 }
 
 /// A role session.
@@ -54,13 +58,11 @@ pub struct About {
 
 impl About {
     /// `acs:ram::<account>:assumed-role/<role>/<session name>`.
-    #[must_use]
     pub fn arn(&self) -> Option<String> {
         self.clear(self.arn.as_deref())
     }
 
     /// When it ends, by the service's clock.
-    #[must_use]
     pub fn expires(&self) -> Option<String> {
         self.clear(self.expires.as_deref())
     }
@@ -95,7 +97,6 @@ struct SessionCredentials {
 
 impl Session {
     /// The session in an answer; what was sent for it does not come back in the words about it.
-    #[must_use]
     pub fn of(answer: Answer<SessionAnswer>, sent: &[&Secret]) -> Self {
         let SessionAnswer { credentials, assumed_role_user } = answer.value;
         let SessionCredentials { access_key_id, access_key_secret, security_token, expiration } =
@@ -124,11 +125,12 @@ pub fn assume_role(
     network: &Network<'_>,
     endpoint: &Endpoint,
     caller: &Credentials,
+    role: &AssumedRole,
     request: &SessionRequest<'_>,
 ) -> Result<Session, CallError> {
     let duration = request.duration.to_string();
-    let mut parameters = parameters(request, &duration);
-    parameters.extend(request.external_id.map(|id| ("ExternalId", id)));
+    let mut parameters = parameters(&role.arn, request, &duration);
+    parameters.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
     let (hop, patience) = (Hop::AssumeRole, Patience::UNTIL_THROTTLED);
     let action = Action { hop, version: VERSION, patience, parameters, secrets: vec![] };
     rpc::call(network, endpoint, &action, Some(caller))
@@ -144,11 +146,12 @@ pub fn assume_role_with_oidc(
     network: &Network<'_>,
     endpoint: &Endpoint,
     provider: &OidcProviderArn,
+    role: &RoleArn,
     token: &Secret,
     request: &SessionRequest<'_>,
 ) -> Result<Session, CallError> {
     let duration = request.duration.to_string();
-    let mut parameters = parameters(request, &duration);
+    let mut parameters = parameters(role, request, &duration);
     parameters.push(("OIDCProviderArn", provider.as_str()));
     parameters.push(("OIDCToken", token.expose()));
     let (hop, patience) = (Hop::AssumeRoleWithOidc, Patience::UNTIL_THROTTLED);
@@ -156,9 +159,13 @@ pub fn assume_role_with_oidc(
     rpc::call(network, endpoint, &action, None).map(|answer| Session::of(answer, &[token]))
 }
 
-fn parameters<'a>(request: &SessionRequest<'a>, duration: &'a str) -> Vec<(&'static str, &'a str)> {
+fn parameters<'a>(
+    role: &'a RoleArn,
+    request: &SessionRequest<'a>,
+    duration: &'a str,
+) -> Vec<(&'static str, &'a str)> {
     let mut parameters = vec![
-        ("RoleArn", request.role.as_str()),
+        ("RoleArn", role.as_str()),
         ("RoleSessionName", request.session_name),
         ("DurationSeconds", duration),
     ];

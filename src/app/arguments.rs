@@ -106,76 +106,29 @@ impl UsageError {
     }
 }
 
-pub const HELP: &str = "\
-Kubelet credential provider for Alibaba Cloud Container Registry (ACR).
-
-Usage:
-  aliyun-acr-credential-provider [--config FILE]
-      Reads a CredentialProviderRequest on stdin and answers on stdout, as the kubelet calls it.
-  aliyun-acr-credential-provider [--config FILE] refresh
-      Renews the logins in the node's cache that pulls have used in the last 24 hours and that have
-      less than expiring-threshold left, and says in one line which. For a systemd timer.
-  aliyun-acr-credential-provider [--config FILE] doctor [--image IMAGE] [--oss HOST] [--config-only] [--verbose] [--json]
-      Follows a pull of the image, or of the configured hosts, and says what would happen and what
-      is wrong; changes nothing. --oss names the bucket that layers come from; auto: by the
-      instance's id and region. --config-only calls nothing: it checks the file, for CI.
-      --root DIR finds the kubelet and its files below DIR.
-  aliyun-acr-credential-provider [--config FILE] render WHAT
-      Writes a file for others, without secrets. WHAT is
-        kubelet-config [--kubelet-version V] [--directory] [--service-accounts]
-                      the kubelet's CredentialProviderConfig for the configured hosts; with
-                      --service-accounts (Kubernetes 1.33 and later) pods' tokens are sent along
-        ram-policy [--service-account NAMESPACE/NAME]... [--issuer URL]
-                      trust and permission policies of both accounts
-        rbac [--service-account NAMESPACE/NAME]... [--issuer URL]
-                      what lets kubelets ask for service account tokens, for all that are named
-                      (applying it replaces those named before) or for any, and their trust policies
-        config-map    the ConfigMap of the vendor's helper
-  aliyun-acr-credential-provider setup install [--config FILE] [--dry-run] [--root DIR]
-      Installs this program on a node and makes its kubelet use it, restarts the kubelet and puts
-      everything back if it is not healthy then. --dry-run shows the changes. More options:
-        --binary FILE, --sha256 HEX    another program, and what it must have
-        --match-images LIST            patterns of images, with commas, in place of those of ACR
-        --service-accounts             pods' tokens are sent along, by a second provider
-        --refresh-timer                a systemd timer that renews logins before they end
-        --bin-dir DIR, --kubelet-version V, --watch SECONDS, --restart, --json
-  aliyun-acr-credential-provider setup uninstall | setup status [--root DIR] [--json]
-      Takes back what was installed, or says what has become of it.
-  docker-credential-acr get | store | erase | list
-      The same program under another name: a credential helper for docker, podman and their like.
-  aliyun-acr-credential-provider --version | --help
-
-Try it by hand:
-  echo '{\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"kind\":\"CredentialProviderRequest\",
-  \"image\":\"HOST/NAMESPACE/REPOSITORY\"}' | aliyun-acr-credential-provider --config FILE
-
-Without --config the file is the one named by ACR_CREDENTIAL_PROVIDER_CONFIG, or else
-/etc/aliyun-acr-credential-provider/config.yaml, or none: then registries of the node's own
-account are answered. ACR_CREDENTIAL_PROVIDER_LOG is error, warn (default), info or debug.
-
-Exit codes: 0 answered, 1 unexpected, 2 usage, request or configuration, 3 identity,
-4 AssumeRole, 5 registry token, 6 out of time.
-";
+pub const HELP: &str = include_str!("help.txt");
 
 const COMMANDS: [&str; 3] = ["refresh", "doctor", "render"];
 
 /// What docker's credential helper protocol passes.
 const DOCKERS: [&str; 4] = ["get", "store", "erase", "list"];
 
-/// The options, and what they belong to.
-const OPTIONS: [(&str, &str); 12] = [
-    ("config", ""),
-    ("help", ""),
-    ("version", ""),
-    ("image", "doctor"),
-    ("oss", "doctor"),
-    ("root", "doctor"),
-    ("config-only", "doctor"),
-    ("json", "doctor"),
-    ("kubelet-version", "render kubelet-config"),
-    ("directory", "render kubelet-config"),
-    ("service-accounts", "render kubelet-config"),
-    ("service-account", "render rbac"),
+/// The options, the command that each belongs to, and what of it has to stand before.
+const OPTIONS: [(&str, &str, &str); 14] = [
+    ("config", "", ""),
+    ("help", "", ""),
+    ("version", "", ""),
+    ("image", "doctor", ""),
+    ("oss", "doctor", ""),
+    ("root", "doctor", ""),
+    ("config-only", "doctor", ""),
+    ("json", "doctor", ""),
+    ("verbose", "doctor", ""),
+    ("kubelet-version", "render", " kubelet-config"),
+    ("directory", "render", " kubelet-config"),
+    ("service-accounts", "render", " kubelet-config"),
+    ("service-account", "render", " rbac"),
+    ("issuer", "render", " rbac"),
 ];
 
 /// Reads the arguments, the program's name left out.
@@ -253,17 +206,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
 
 /// An option that is not known, is given twice or belongs to another command than `word`.
 fn unknown_option(name: &str, word: &str) -> UsageError {
-    let owner = OPTIONS.into_iter().find(|(known, _)| *known == name).map(|(_, owner)| owner);
-    let known = OPTIONS.map(|(name, _)| name);
+    let owner = OPTIONS.into_iter().find(|(known, ..)| *known == name);
+    let known = OPTIONS.map(|(name, ..)| name);
     match (owner, nearest(name, known)) {
-        (Some(""), _) => UsageError::new(format!("option '--{name}' is given twice")),
-        (Some(owner), _) if owner.split(' ').next() == Some(word) => {
-            let message = format!("option '--{name}' is given twice, or before what it belongs to");
-            UsageError::new(message).meant(&format!("{owner} --{name}"))
-        }
-        (Some(owner), _) => {
-            let message = format!("option '--{name}' belongs to `{owner}`");
-            UsageError::new(message).meant(&format!("{owner} --{name}"))
+        (Some((_, "", _)), _) => UsageError::new(format!("option '--{name}' is given twice")),
+        (Some((_, command, what)), _) => {
+            let message = if command == word {
+                format!("option '--{name}' is given twice, or before what it belongs to")
+            } else {
+                format!("option '--{name}' belongs to `{command}{what}`")
+            };
+            UsageError::new(message).meant(&format!("{command}{what} --{name}"))
         }
         (None, Some(near)) => {
             let arguments = format!("{word} --{near}");

@@ -17,7 +17,6 @@ use crate::secret::Secret;
 const PREFIX: &str = "docker-credential-";
 
 /// Whether a name that the program was called by is a credential helper's.
-#[must_use]
 pub fn is_name(program: Option<&OsStr>) -> bool {
     let name = program.and_then(|program| Path::new(program).file_name());
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))

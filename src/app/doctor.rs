@@ -14,7 +14,6 @@ use crate::doctor::{self, configuration, pull};
 use crate::system::log::Journal;
 
 /// The report as text, and the exit code that a pull would have.
-#[must_use]
 pub fn run(process: Process<'_>, config: Option<&Path>, options: &DoctorOptions) -> (String, u8) {
     let root = options.root.as_deref().unwrap_or(Path::new("/"));
     let look = (!options.config_only).then(|| Look::at(root, provider_arguments));

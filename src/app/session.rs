@@ -24,6 +24,9 @@ use crate::system::log::Journal;
 /// Warnings about the configuration that a run reports; each goes into the kubelet's log every time.
 const MAX_WARNINGS: usize = 10;
 
+const NO_DIRECTORY: &str = "no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory";
+const NO_BOOT_ID: &str = "no cache: the kernel does not say which start of this machine this is";
+
 /// What `main` knows of the process.
 #[derive(Clone, Copy)]
 pub struct Process<'p> {
@@ -65,7 +68,6 @@ impl<'p> Found<'p> {
     }
 
     /// The login of a host from the node's cache, if that has a fresh one.
-    #[must_use]
     pub fn cached_login(&self, host: &str, pod: Pod<'_>) -> Option<Login> {
         let (source, environment) = (self.source.as_ref(), self.process.environment);
         fast_path::login(host, pod, source, environment, is_root(), self.scope.as_ref()?)
@@ -87,19 +89,14 @@ impl<'p> Found<'p> {
             (Some(directory), Some(scope)) => {
                 Cache::new(directory.clone(), scope, access, process.journal)
             }
-            (None, _) if configured.is_some() => {
-                process
-                    .journal
-                    .info("no cache: neither cacheDir nor XDG_RUNTIME_DIR names a directory");
+            (directory, _) => {
+                if directory.is_some() {
+                    process.journal.warn(NO_BOOT_ID);
+                } else if configured.is_some() {
+                    process.journal.info(NO_DIRECTORY);
+                }
                 Cache::off(process.journal)
             }
-            (Some(_), None) => {
-                process
-                    .journal
-                    .warn("no cache: the kernel does not say which start of this machine this is");
-                Cache::off(process.journal)
-            }
-            _ => Cache::off(process.journal),
         };
         let http = Http::new(routes(&config));
         Ok(Session { process, config, directory, cache, http, clock: Clock::default() })
@@ -121,14 +118,12 @@ impl<'p> Session<'p> {
     }
 
     /// The deadline of a pull that began at this instant.
-    #[must_use]
     pub fn deadline(&self, start: Instant) -> Deadline {
         let settings = &self.config.settings;
         Deadline::new(start, settings.timeout).with_patience(settings.patience)
     }
 
     /// The deadline of a pull that begins now.
-    #[must_use]
     pub fn deadline_from_now(&self) -> Deadline {
         self.deadline(clock::instant())
     }
@@ -143,7 +138,6 @@ impl<'p> Session<'p> {
     }
 }
 
-#[must_use]
 pub fn is_root() -> bool {
     geteuid().is_root()
 }

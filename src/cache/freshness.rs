@@ -39,7 +39,6 @@ impl Rules {
     };
 
     /// What a login may have left before it is renewed. `random` is uniform over all of `u64`.
-    #[must_use]
     pub fn renew_below(self, life: Duration, threshold: Duration, random: u64) -> Duration {
         let most = threshold.max(self.least_left).min(life / self.largest_share);
         let nanos = (most / self.spread).as_nanos() * u128::from(random) / u128::from(u64::MAX);
@@ -47,7 +46,6 @@ impl Rules {
     }
 
     /// How long a role session that lives for `life` is worth another login.
-    #[must_use]
     pub fn session_worth(self, life: Duration) -> Duration {
         life / self.session_used_up
     }
@@ -55,7 +53,6 @@ impl Rules {
 
 /// What the kubelet gets: `min(expireDuration, time left − margin)` in whole seconds, never
 /// negative.
-#[must_use]
 pub fn cache_seconds(left: Duration, margin: Duration, expire_duration: u32) -> u64 {
     let left = left.as_secs();
     left.saturating_sub(margin.as_secs()).min(u64::from(expire_duration))

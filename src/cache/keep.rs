@@ -63,13 +63,11 @@ pub struct Cache<'a> {
 impl<'a> Cache<'a> {
     /// The cache in a directory. A directory that cannot be used is reported, and then nothing is
     /// kept.
-    #[must_use]
     pub fn new(directory: PathBuf, scope: Scope, access: Access, journal: &'a Journal) -> Self {
         Self { directory: Some(directory), scope, access, ..Self::off(journal) }
     }
 
     /// No cache.
-    #[must_use]
     pub fn off(journal: &'a Journal) -> Self {
         Self {
             directory: None,
@@ -91,20 +89,17 @@ impl<'a> Cache<'a> {
     }
 
     /// Whether what this run has failed with is what another process has met.
-    #[must_use]
     pub fn has_shared_a_failure(&self) -> bool {
         self.has_shared_a_failure.get()
     }
 
     /// What is kept under a key, as long as it is of any use.
-    #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<Kept<T>> {
         let kept = self.read(&self.scope.name(key), Some(key))?.1;
         (clock::since_boot() < kept.until && kept.since >= self.not_before.get()).then_some(kept)
     }
 
     /// What is kept under a key if it is fresh, with the use noted.
-    #[must_use]
     pub fn get_fresh<T: DeserializeOwned>(&self, key: &Key) -> Option<Kept<T>> {
         let (contents, kept) = self.read(&self.scope.name(key), Some(key))?;
         let now = clock::since_boot();
@@ -139,7 +134,6 @@ impl<'a> Cache<'a> {
     }
 
     /// All logins of this configuration.
-    #[must_use]
     pub fn logins<T: DeserializeOwned>(&self) -> Vec<Kept<T>> {
         let Some(store) = self.there() else { return Vec::new() };
         let mut names = store.names();
@@ -159,7 +153,6 @@ impl<'a> Cache<'a> {
     }
 
     /// Something that is kept beside and outlives a change of configuration.
-    #[must_use]
     pub fn look<T: DeserializeOwned>(&self, what: &str) -> Option<T> {
         let contents = self.there()?.read(&format!("{}-{what}", self.scope.place)).ok()??;
         serde_json::from_slice(&contents.body).ok()
@@ -188,7 +181,6 @@ impl<'a> Cache<'a> {
     }
 
     /// Whether there is a directory to keep things in.
-    #[must_use]
     pub fn is_on(&self) -> bool {
         self.store().is_some()
     }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "aliyun-acr-credential-provider";
 
 /// The configured directory, else one in root's runtime directory, or in that of the user's session.
-#[must_use]
 pub fn directory(
     configured: Option<&Path>,
     is_root: bool,

@@ -19,7 +19,6 @@ pub struct Scope {
 impl Scope {
     /// `place` distinguishes the configurations of one machine; `content` is everything that what
     /// is fetched depends on.
-    #[must_use]
     pub fn new(place: &[&[u8]], content: &[&[u8]]) -> Self {
         Self { place: digest(place, PLACE), content: digest(content, 20) }
     }
@@ -147,7 +146,6 @@ pub struct Key {
 
 impl Key {
     /// The parts must hold no secret: they are written to the file.
-    #[must_use]
     pub fn new(kind: Kind, parts: &[&str]) -> Self {
         let quoted: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
         Self { kind, of: quoted.join(" ") }
@@ -185,7 +183,6 @@ pub struct Kept<T> {
 
 impl<T> Kept<T> {
     /// What is left of it.
-    #[must_use]
     pub fn left(&self) -> Duration {
         self.until.saturating_sub(clock::since_boot())
     }

@@ -275,7 +275,6 @@ impl Store {
     }
 
     /// The names of all files; an unreadable directory has none.
-    #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.all_names().unwrap_or_default()
     }
@@ -312,7 +311,6 @@ fn checked_start(text: &[u8]) -> Option<usize> {
 }
 
 /// Lower-case hexadecimal.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);

@@ -1,7 +1,7 @@
 //! One entry of `acr-registry-info`: which hosts it covers, and who asks for their login.
 
 use crate::aliyun::ids::{InstanceId, Region, RoleArn};
-use crate::aliyun::sts::{MAX_DURATION, MIN_DURATION};
+use crate::aliyun::sts::{AssumedRole, MAX_DURATION, MIN_DURATION};
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::Notes;
 use crate::config::file::Section;
@@ -17,6 +17,8 @@ const SESSION_NAME: &str = "aliyun-acr-credential-provider";
 /// A registry and the way to its login.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// Its place in the list, from 1; 0 for what stands in for entries.
+    pub number: usize,
     /// `entry 2 (line 14)`, for messages.
     pub name: String,
     pub scope: Scope,
@@ -44,13 +46,11 @@ pub struct EntryKeys {
 }
 
 impl EntryKeys {
-    #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.keys.iter().any(|(name, _)| name == key)
     }
 
     /// Where a key stands, or else the entry that lacks it.
-    #[must_use]
     pub fn place(&self, key: &str) -> Option<Position> {
         let found = self.keys.iter().find(|(name, _)| name == key);
         found.map(|(_, at)| *at).or(self.at)
@@ -71,13 +71,6 @@ pub enum Scope {
     Account,
 }
 
-/// A role in the registry's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssumedRole {
-    pub arn: RoleArn,
-    pub external_id: Option<String>,
-}
-
 impl Entry {
     /// What stands in for entries where there are none: with an empty `acr-registry-info` the
     /// Personal Edition of the node's region, as the vendor has it; without one the node's own account.
@@ -92,6 +85,7 @@ impl Entry {
             ("no configured entry", Scope::Account)
         };
         Self {
+            number: 0,
             name: name.to_owned(),
             scope,
             instances: Vec::new(),
@@ -122,6 +116,7 @@ pub(super) fn read(
     let domains = hosts::read(section, is_personal, notes);
     let identity = identity::read(section, context, notes);
     let entry = Entry {
+        number,
         name: format!("entry {number} (line {})", section.at.line),
         scope: match (domains.is_empty(), instances.is_empty()) {
             (false, _) => Scope::Domains(domains),

@@ -38,7 +38,6 @@ impl Mistakes {
     }
 
     /// What to do about the first.
-    #[must_use]
     pub fn remedy(&self) -> &'static str {
         match (self.in_file.is_empty(), self.in_environment.first()) {
             (true, Some(variable)) => variable.remedy(),

@@ -60,19 +60,16 @@ impl Section {
     }
 
     /// Whether the section can be understood as a whole.
-    #[must_use]
     pub fn is_readable(&self) -> bool {
         !self.run_together
     }
 
     /// Where a key stands, if it is there.
-    #[must_use]
     pub fn position(&self, name: &str) -> Option<Position> {
         self.keys().find(|(key, _)| *key == name).map(|(_, at)| at)
     }
 
     /// Where the value behind a key stands, if there is one; an empty text counts as left out.
-    #[must_use]
     pub fn given(&self, name: &str) -> Option<Position> {
         let node = self.node(name)?;
         let is_empty = match &node.value {

@@ -9,7 +9,6 @@ const MARKS: [&str; 8] = ["{{", "}}", "${", "<", ">", "…", "...", "***"];
 ///
 /// Words of `x` alone are placeholders from three letters on, in a host from four, and so is a long
 /// row of them at the end.
-#[must_use]
 pub fn is_placeholder(text: &str) -> bool {
     let shortest = if text.contains('.') { 4 } else { 3 };
     let is_row =

@@ -43,7 +43,6 @@ impl TokenMode {
 
 impl IdentitySource {
     /// Who asks, in a few words.
-    #[must_use]
     pub fn summary(&self) -> String {
         match self {
             Self::AccessKey(_) => "an AccessKey".to_owned(),
@@ -56,13 +55,11 @@ impl IdentitySource {
     }
 
     /// Whether the token of a pod, if a request has one, is the identity.
-    #[must_use]
     pub fn takes_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity != PodIdentity::Off)
     }
 
     /// Whether only a pod's token is an identity.
-    #[must_use]
     pub fn requires_pod_tokens(&self) -> bool {
         matches!(self, Self::Oidc(oidc) if oidc.pod_identity == PodIdentity::Required)
     }
@@ -427,7 +424,11 @@ mod tests {
         assert!(entry("podIdentity: required").unwrap_err().contains("no role"));
         assert!(entry(&format!("{rrsa}, podIdentity: never")).unwrap_err().contains("podIdentity"));
         let provider = format!("rrsaOIDCProviderRoleARN: \"{PROVIDER}\"");
-        assert!(entry(&format!("rrsaRoleARN: x, {provider}")).unwrap_err().contains(RoleArn::FORM));
+        assert!(
+            entry(&format!("rrsaRoleARN: x, {provider}"))
+                .unwrap_err()
+                .contains("acs:ram::<account id>:role/")
+        );
     }
 
     #[test]

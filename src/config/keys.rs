@@ -213,12 +213,10 @@ pub static SECTIONS: [(&str, &Section); 5] = [
 const LONG_KEY: usize = 10;
 
 impl Section {
-    #[must_use]
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         self.keys.iter().map(|key| key.name).collect()
     }
@@ -229,7 +227,6 @@ impl Section {
 }
 
 /// A key of any section.
-#[must_use]
 pub fn known(name: &str) -> Option<&'static Key> {
     let found = SECTIONS.iter().find_map(|(_, section)| section.key(name));
     found.or_else(|| MANIFEST.key(name).filter(|key| key.name == DATA))
@@ -237,7 +234,6 @@ pub fn known(name: &str) -> Option<&'static Key> {
 
 /// Where a key of this name belongs, or one that resembles it; none for a key that a manifest may
 /// have as well.
-#[must_use]
 pub fn home(name: &str) -> Option<&'static str> {
     if resembles(DATA, name) {
         return Some(MANIFEST.home);
@@ -249,7 +245,6 @@ pub fn home(name: &str) -> Option<&'static str> {
 
 /// Whether a name is this key in another letter case, or with a slip where the key is too long for
 /// that to be chance.
-#[must_use]
 pub fn resembles(key: &str, name: &str) -> bool {
     let alike = key.len() >= LONG_KEY && key.len().abs_diff(name.len()) <= 2;
     key.eq_ignore_ascii_case(name) || (alike && strsim::osa_distance(key, name) <= 2)
@@ -257,7 +252,6 @@ pub fn resembles(key: &str, name: &str) -> bool {
 
 /// The known key that was most likely meant. Exchanged neighbours count as one edit; letter case,
 /// hyphens and underscores count as nothing.
-#[must_use]
 pub fn nearest(known: &[&'static str], name: &str, most_edits: usize) -> Option<&'static str> {
     let letters = |text: &str| -> Vec<u8> {
         let letters = text.bytes().filter(|byte| !b"-_".contains(byte));

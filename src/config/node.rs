@@ -55,7 +55,6 @@ impl Layout {
 
 impl Node {
     /// `a list`, …, for messages.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -66,31 +65,26 @@ impl Node {
     }
 
     /// The value behind a key of a mapping.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         self.pairs().iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
     }
 
     /// The pairs of a mapping; empty for anything else.
-    #[must_use]
     pub fn pairs(&self) -> &[(Key, Self)] {
         if let Value::Mapping(pairs) = &self.value { pairs } else { &[] }
     }
 
     /// The items of a list; empty for anything else.
-    #[must_use]
     pub fn items(&self) -> &[Self] {
         if let Value::Sequence(items) = &self.value { items } else { &[] }
     }
 
-    #[must_use]
     pub fn scalar(&self) -> Option<&Scalar> {
         if let Value::Scalar(scalar) = &self.value { Some(scalar) } else { None }
     }
 
     /// The value as the one text that a `ConfigMap` has for it: a list of single values with commas
     /// between them, what is deeper as JSON, nothing for what is empty.
-    #[must_use]
     pub fn as_text(&self) -> String {
         match &self.value {
             Value::Null => String::new(),

@@ -65,12 +65,12 @@ pub struct Endpoints {
 
 impl Settings {
     pub(super) fn read(section: &Section, endpoints: &Section, notes: &mut Notes) -> Self {
-        let mut url = |name: &str| base_url(name, endpoints, notes);
+        let mut url = |name: &str, is_metadata| base_url(name, is_metadata, endpoints, notes);
         let endpoints = Endpoints {
-            sts: url("sts"),
-            cr: url("cr"),
-            metadata: url("metadata"),
-            registry: url("registry"),
+            sts: url("sts", false),
+            cr: url("cr", false),
+            metadata: url("metadata", true),
+            registry: url("registry", false),
         };
         let mut path = |name: &str| section.value(name, notes, absolute);
         let (ca_file, oidc_token_file) = (path("caFile"), path("oidcTokenFile"));
@@ -161,9 +161,9 @@ pub fn check_base_url(url: &str, is_metadata: bool) -> Result<String, UrlError> 
     }
 }
 
-fn base_url(name: &str, section: &Section, notes: &mut Notes) -> Option<String> {
+fn base_url(name: &str, is_metadata: bool, section: &Section, notes: &mut Notes) -> Option<String> {
     let written = section.text(name, notes)?;
-    let checked = check_base_url(&written.text, name == "metadata");
+    let checked = check_base_url(&written.text, is_metadata);
     let wrong = |wrong| notes.problem(written.at, format!("`endpoints.{name}` is {wrong}"));
     checked.map_err(wrong).ok()
 }

@@ -61,58 +61,50 @@ const NO_COLOR: &str = "NO_COLOR";
 const fn public(
     name: &'static str,
     counts: Counts,
-    form: &'static str,
-    meaning: &'static str,
+    [form, meaning]: [&'static str; 2],
 ) -> Variable {
     Variable { name, counts, is_public: true, form, meaning }
 }
 
-const fn hidden(
-    name: &'static str,
-    counts: Counts,
-    form: &'static str,
-    meaning: &'static str,
-) -> Variable {
-    Variable { name, counts, is_public: false, form, meaning }
+const fn hidden(name: &'static str, counts: Counts, words: [&'static str; 2]) -> Variable {
+    Variable { is_public: false, ..public(name, counts, words) }
 }
 
 use Counts::{Always, Unless, WithProxy, WithoutEntries};
 
 #[rustfmt::skip]
 pub static VARIABLES: [Variable; 22] = [
-    public(CONFIG_FILE, Unless("--config"), "a path", "path of the configuration"),
-    public(LOG, Always, "error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"),
-    hidden(ACCESS_KEY_ID, WithoutEntries, "the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"),
-    hidden(ACCESS_KEY_SECRET, WithoutEntries, "the secret of an AccessKey", "its secret"),
-    hidden(SECURITY_TOKEN, WithoutEntries, "the token of a temporary AccessKey", "makes that AccessKey a temporary one"),
-    public(ROLE_ARN, WithoutEntries, "`acs:ram::<account id>:role/<role name>`", "RRSA as identity: the role"),
-    public(OIDC_PROVIDER_ARN, WithoutEntries, "`acs:ram::<account id>:oidc-provider/<provider name>`", "RRSA as identity: the OIDC provider"),
-    public(OIDC_TOKEN_FILE, WithoutEntries, "an absolute path", "RRSA as identity: the token"),
-    public(ROLE_SESSION_NAME, WithoutEntries, "2 to 64 letters, digits or `.@-_`", "names the role session of that identity"),
-    public(ECS_METADATA, Unless("workerRoleName"), "a RAM role's name", "name of the node's role"),
-    public(ECS_METADATA_DISABLED, Always, "true or false", "`true`: never ask the metadata service"),
-    public(IMDSV1_DISABLED, Always, "true or false", "`true`: metadata in hardened mode only"),
-    public(STS_REGION, Unless("nodeRegion"), "a region id such as cn-hangzhou", "region of STS"),
-    hidden(STS_ENDPOINT, Unless("endpoints.sts"), "a host", "host of STS"),
-    public(VPC_ENDPOINT_ENABLED, Unless("network"), "true or false", "`true`: the VPC host of STS"),
-    hidden(HTTPS_PROXY[0], Always, "a URL", "proxy for STS and ACR; never for metadata"),
-    hidden(HTTPS_PROXY[1], Always, "a URL", "the same; the name in capitals wins"),
-    public(NO_PROXY[0], WithProxy, "hosts", "hosts that are called without the proxy"),
-    public(NO_PROXY[1], WithProxy, "hosts", "the same; the name in capitals wins"),
-    public(SSL_CERT_FILE, Always, "an absolute path", "PEM file of CAs, instead of the built-in and the system's"),
-    public(RUNTIME_DIRECTORY, Unless("cacheDir"), "an absolute path", "folder of the cache for users other than root"),
-    public(NO_COLOR, Always, "", "no colour in the text of `doctor`"),
+    public(CONFIG_FILE, Unless("--config"), ["a path", "path of the configuration"]),
+    public(LOG, Always, ["error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"]),
+    hidden(ACCESS_KEY_ID, WithoutEntries, ["the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"]),
+    hidden(ACCESS_KEY_SECRET, WithoutEntries, ["the secret of an AccessKey", "its secret"]),
+    hidden(SECURITY_TOKEN, WithoutEntries, ["the token of a temporary AccessKey", "makes that AccessKey a temporary one"]),
+    public(ROLE_ARN, WithoutEntries, ["`acs:ram::<account id>:role/<role name>`", "RRSA as identity: the role"]),
+    public(OIDC_PROVIDER_ARN, WithoutEntries, ["`acs:ram::<account id>:oidc-provider/<provider name>`", "RRSA as identity: the OIDC provider"]),
+    public(OIDC_TOKEN_FILE, WithoutEntries, ["an absolute path", "RRSA as identity: the token"]),
+    public(ROLE_SESSION_NAME, WithoutEntries, ["2 to 64 letters, digits or `.@-_`", "names the role session of that identity"]),
+    public(ECS_METADATA, Unless("workerRoleName"), ["a RAM role's name", "name of the node's role"]),
+    public(ECS_METADATA_DISABLED, Always, ["true or false", "`true`: never ask the metadata service"]),
+    public(IMDSV1_DISABLED, Always, ["true or false", "`true`: metadata in hardened mode only"]),
+    public(STS_REGION, Unless("nodeRegion"), ["a region id such as cn-hangzhou", "region of STS"]),
+    hidden(STS_ENDPOINT, Unless("endpoints.sts"), ["a host", "host of STS"]),
+    public(VPC_ENDPOINT_ENABLED, Unless("network"), ["true or false", "`true`: the VPC host of STS"]),
+    hidden(HTTPS_PROXY[0], Always, ["a URL", "proxy for STS and ACR; never for metadata"]),
+    hidden(HTTPS_PROXY[1], Always, ["a URL", "the same; the name in capitals wins"]),
+    public(NO_PROXY[0], WithProxy, ["hosts", "hosts that are called without the proxy"]),
+    public(NO_PROXY[1], WithProxy, ["hosts", "the same; the name in capitals wins"]),
+    public(SSL_CERT_FILE, Always, ["an absolute path", "PEM file of CAs, instead of the built-in and the system's"]),
+    public(RUNTIME_DIRECTORY, Unless("cacheDir"), ["an absolute path", "folder of the cache for users other than root"]),
+    public(NO_COLOR, Always, ["", "no colour in the text of `doctor`"]),
 ];
 
 /// Whether a variable counts for what the program does. All of the vendor's do: they are part of
 /// what the node's cache keeps apart.
-#[must_use]
 pub fn decides(name: &str) -> bool {
     name.starts_with(VENDORS) || known(name).is_some()
 }
 
 /// The row of a variable, if it counts.
-#[must_use]
 pub fn known(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
 }
@@ -158,7 +150,6 @@ fn of_form(name: &str, value: &str) -> String {
 
 impl VariableError {
     /// What to do.
-    #[must_use]
     pub fn remedy(&self) -> &'static str {
         let name = match self {
             Self::NotText(name) | Self::Form { name, .. } | Self::Url { name, .. } => name,
@@ -259,19 +250,16 @@ pub fn log_level(environment: &Environment) -> Result<Option<Level>, VariableErr
 }
 
 /// The folder of a user's session, in which the cache is.
-#[must_use]
 pub fn runtime_directory(environment: &Environment) -> Option<&str> {
     environment.get(RUNTIME_DIRECTORY)
 }
 
 /// Whether text for people has colours.
-#[must_use]
 pub fn allows_colour(environment: &Environment) -> bool {
     environment.get(NO_COLOR).is_none()
 }
 
 /// The variables that are set, and that do not count where an entry is configured.
-#[must_use]
 pub fn unused_with_entries(environment: &Environment) -> Vec<&'static str> {
     let of_identity = VARIABLES.iter().filter(|it| it.counts == Counts::WithoutEntries);
     of_identity.map(|it| it.name).filter(|name| environment.get(name).is_some()).collect()
@@ -281,7 +269,6 @@ pub fn unused_with_entries(environment: &Environment) -> Vec<&'static str> {
 ///
 /// A temporary AccessKey is left out: it changes while its owner stays the same. The text says that
 /// there is one, and no login is kept for who uses it.
-#[must_use]
 pub fn fingerprint(environment: &Environment) -> String {
     let is_temporary = environment.get(SECURITY_TOKEN).is_some();
     let key = [ACCESS_KEY_ID, ACCESS_KEY_SECRET, SECURITY_TOKEN];

@@ -51,7 +51,6 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
 }
 
 /// A text as YAML and JSON both read it.
-#[must_use]
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -150,10 +149,7 @@ impl<'b> Builder<'b> {
         let document = self.first_document()?;
         match self.first_event()? {
             None => Ok(document),
-            Some((_, at)) => Err(YamlError::Content(Note {
-                at,
-                message: "a second YAML document; only one is read".into(),
-            })),
+            Some((_, at)) => Err(content(at, "a second YAML document; only one is read")),
         }
     }
 
@@ -203,18 +199,11 @@ impl<'b> Builder<'b> {
             Event::SequenceStart(anchor, _) => (self.sequence(at, depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.mapping(at, depth)?, anchor),
             Event::Alias(anchor) => {
-                let unknown = || {
-                    YamlError::Content(Note {
-                        at,
-                        message: "an alias to itself or to nothing".into(),
-                    })
-                };
+                let unknown = || content(at, "an alias to itself or to nothing");
                 let node = self.anchors.get(&anchor).ok_or_else(unknown)?;
                 (counted(node, at, &mut self.spent.repeated)?, 0)
             }
-            _ => {
-                return Err(YamlError::Content(Note { at, message: "unexpected end".into() }));
-            }
+            _ => return Err(content(at, "unexpected end")),
         };
         if anchor != 0 {
             let kept = counted(&node, at, &mut self.spent.kept)?;
@@ -267,10 +256,7 @@ impl<'b> Builder<'b> {
                 Some(next) => next,
             };
             let Event::Scalar(name, ..) = event else {
-                return Err(YamlError::Content(Note {
-                    at,
-                    message: "a key must be a single word".into(),
-                }));
+                return Err(content(at, "a key must be a single word"));
             };
             let key = Key { at, name: name.into_owned() };
             let mut again = false;
@@ -307,6 +293,10 @@ impl<'b> Builder<'b> {
             }
         }
     }
+}
+
+fn content(at: Position, message: &str) -> YamlError {
+    YamlError::Content(Note { at, message: message.to_owned() })
 }
 
 /// What each of a block's lines has lost against the file's, which is spaces alone.

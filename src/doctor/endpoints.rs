@@ -23,7 +23,7 @@ pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
     for (label, endpoint) in services {
         match endpoint {
             None => {}
-            Some(Err(failure)) => check.detail(format!("{label}: {}", failure.message)),
+            Some(Err(failure)) => check.detail(format!("{label}: {}", failure.text())),
             Some(Ok(endpoint)) => {
                 let probe = Probe::of(&endpoint.current().url, routes);
                 probe.add_to(label, "", &mut check);

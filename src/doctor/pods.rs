@@ -42,7 +42,7 @@ pub(super) fn checks(
 pub(super) fn without_token(failure: &Failure, report: &mut Report) {
     let mut check = Check::new(Name::Identity);
     check.warn(
-        format!("static pods get no login: {}", failure.message),
+        format!("static pods get no login: {}", failure.text()),
         "set podIdentity: required, if only pods with a token are to pull",
     );
     check.also(failure.hint.clone());

@@ -149,7 +149,7 @@ impl Check {
 
     /// What a pull would fail with.
     pub fn fail(&mut self, failure: &Failure) {
-        let texts = std::iter::once(&failure.message).chain(&failure.causes).cloned().collect();
+        let texts = std::iter::once(failure.text()).chain(failure.causes.iter().cloned()).collect();
         self.add(Status::Failed, texts, failure.hint.clone());
         if self.exit == 0 {
             self.exit = failure.exit as u8;

@@ -5,7 +5,6 @@ use crate::failure::{Exit, Failure};
 
 impl Failure {
     /// A configuration that cannot be used: what is wrong with it, and two more mistakes.
-    #[must_use]
     pub fn of_configuration(error: &ConfigError) -> Self {
         let failure = Failure::new(Exit::Usage, error.to_string());
         match error {

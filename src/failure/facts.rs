@@ -22,7 +22,6 @@ pub struct Facts {
 
 impl Facts {
     /// A call of which nothing more is known.
-    #[must_use]
     pub fn of(hop: Hop) -> Self {
         Self {
             hop,
@@ -36,12 +35,10 @@ impl Facts {
         }
     }
 
-    #[must_use]
     pub fn metadata(hop: Hop, on_cloud_node: bool) -> Self {
         Self { on_cloud_node, ..Self::of(hop) }
     }
 
-    #[must_use]
     pub fn assume_role(role: &RoleArn, caller: &Owner) -> Self {
         Self {
             role: Some(role.to_string()),
@@ -50,7 +47,6 @@ impl Facts {
         }
     }
 
-    #[must_use]
     pub fn assume_role_with_oidc(
         role: &RoleArn,
         provider: &OidcProviderArn,
@@ -65,7 +61,6 @@ impl Facts {
     }
 
     /// A call of Container Registry. `instance` is what it is about, if it is about one.
-    #[must_use]
     pub fn registry(
         hop: Hop,
         caller: &Owner,
@@ -81,7 +76,6 @@ impl Facts {
     }
 
     /// Such as `AssumeRole of acs:ram::1:role/puller by the worker role R`.
-    #[must_use]
     pub fn call(&self) -> String {
         let of = self.role.as_ref().or(self.instance.as_ref());
         let of = of.map_or(String::new(), |of| format!(" of {of}"));
@@ -90,13 +84,11 @@ impl Facts {
     }
 
     /// It is an AccessKey that asks, and not a role.
-    #[must_use]
     pub fn by_access_key(&self) -> bool {
         matches!(self.caller, Some(Owner::AccessKey(_)))
     }
 
     /// Puts what is known into a text, and general words for the rest.
-    #[must_use]
     pub fn fill(&self, text: &str) -> String {
         let caller = self.caller.as_ref().map(ToString::to_string);
         let arn = self.caller.as_ref().map(Owner::arn);

@@ -10,7 +10,6 @@ const START: &str = "reading the request on stdin and the configuration";
 impl Failure {
     /// Says what the time went to, if it ran out: `before` was gone before there was anything to
     /// ask, and `longest` is what took most from then on.
-    #[must_use]
     pub fn after(
         mut self,
         timeout: Duration,

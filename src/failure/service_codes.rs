@@ -16,7 +16,7 @@ pub struct Remedy {
     /// Where it has this meaning; everywhere if empty.
     pub hops: &'static [Hop],
     /// Which kind of policy denied, if it has this meaning for that kind alone.
-    pub policy: Option<PolicyType>,
+    pub policy: Option<&'static PolicyType>,
     /// Words of the service's message, if it has this meaning with them alone.
     pub message: Option<&'static str>,
     /// It has this meaning for an AccessKey that is configured, not for temporary credentials.
@@ -36,8 +36,6 @@ pub enum Code {
     Begins(&'static str),
 }
 
-use Code::{Begins, Is};
-
 const ROLE_HOPS: &[Hop] = &[Hop::AssumeRole, Hop::AssumeRoleWithOidc];
 const OIDC: &[Hop] = &[Hop::AssumeRoleWithOidc];
 const ACR_HOPS: &[Hop] = &[
@@ -47,55 +45,80 @@ const ACR_HOPS: &[Hop] = &[
     Hop::PersonalTokens,
 ];
 
-/// What a row leaves out.
-const ANY: Remedy = Remedy {
-    code: Is(""),
-    hops: &[],
-    policy: None,
-    message: None,
-    by_access_key: false,
-    key: None,
-    cause: "",
-    or_for_a_key: None,
-    remedy: "",
-};
+const fn is(code: &'static str) -> Remedy {
+    Remedy {
+        code: Code::Is(code),
+        hops: &[],
+        policy: None,
+        message: None,
+        by_access_key: false,
+        key: None,
+        cause: "",
+        or_for_a_key: None,
+        remedy: "",
+    }
+}
 
-/// Of who asks to assume a role.
-const ROOT: Option<&str> = Some(
-    "or the AccessKey belongs to a root account, which cannot assume roles: use that of a RAM user",
+const fn begins(code: &'static str) -> Remedy {
+    Remedy { code: Code::Begins(code), ..is(code) }
+}
+
+impl Remedy {
+    /// Another code with the same meaning.
+    const fn also(self, code: &'static str) -> Self {
+        Self { code: Code::Is(code), ..self }
+    }
+
+    const fn at(self, hops: &'static [Hop]) -> Self {
+        Self { hops, ..self }
+    }
+
+    const fn denied_by(self, policy: &'static PolicyType) -> Self {
+        Self { policy: Some(policy), ..self }
+    }
+
+    const fn saying(self, words: &'static str) -> Self {
+        Self { message: Some(words), ..self }
+    }
+
+    const fn about(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    const fn by_access_key(self) -> Self {
+        Self { by_access_key: true, ..self }
+    }
+
+    const fn or_by_root(self) -> Self {
+        Self { or_for_a_key: Some(BY_ROOT), ..self }
+    }
+
+    const fn means(self, cause: &'static str, remedy: &'static str) -> Self {
+        Self { cause, remedy, ..self }
+    }
+}
+
+const BY_ROOT: &str =
+    "or the AccessKey belongs to a root account, which cannot assume roles: use that of a RAM user";
+
+const UNKNOWN_ROLE: Remedy = is("EntityNotExist.Role").means(
+    "the role {role} does not exist",
+    "compare account id and role name with the ARN in the RAM console of the role's account",
 );
 
+const WRONG_ROLE: Remedy = is("InvalidParameter.RoleArn")
+    .means("the role ARN is not accepted", "compare {role} with the ARN in the RAM console");
+
 /// An OIDC token that a role's trust policy does not name.
-const UNTRUSTED_TOKEN: Remedy = Remedy {
-    hops: OIDC,
-    cause: "the trust policy of {role} does not allow {subject}",
-    remedy: "add {provider} to `Principal.Federated` of that trust policy, with oidc:iss of the token, oidc:aud sts.aliyuncs.com and oidc:sub {subject}",
-    ..ANY
-};
+const UNTRUSTED_TOKEN: Remedy = is("NoPermission").means(
+    "the trust policy of {role} does not allow {subject}",
+    "add {provider} to `Principal.Federated` of that trust policy, with oidc:iss of the token, oidc:aud sts.aliyuncs.com and oidc:sub {subject}",
+);
 
-const UNKNOWN_ROLE: Remedy = Remedy {
-    code: Is("EntityNotExist.Role"),
-    hops: &[Hop::AssumeRole],
-    key: Some("assumeRoleARN"),
-    cause: "the role {role} does not exist",
-    remedy: "compare account id and role name with the ARN in the RAM console of the role's account",
-    ..ANY
-};
-
-const WRONG_ROLE: Remedy = Remedy {
-    code: Is("InvalidParameter.RoleArn"),
-    hops: &[Hop::AssumeRole],
-    key: Some("assumeRoleARN"),
-    cause: "the role ARN is not accepted",
-    remedy: "compare {role} with the ARN in the RAM console",
-    ..ANY
-};
-
-const CLOCK: Remedy = Remedy {
-    cause: "the service does not accept the request's time stamp, and its own time was not known or did not help",
-    remedy: "synchronise the clock (chrony or ntpd); if the clock is right, look for a proxy that holds requests back or answers from a cache",
-    ..ANY
-};
+const CLOCK: Remedy = is("InvalidTimeStamp.Expired").means(
+    "the service does not accept the request's time stamp, and its own time was not known or did not help",
+    "synchronise the clock (chrony or ntpd); if the clock is right, look for a proxy that holds requests back or answers from a cache",
+);
 
 /// What to do about temporary credentials that are not accepted.
 pub const CREDENTIALS: &str = "try again; if this lasts, see that the identity's source (metadata, environment) gives current credentials";
@@ -107,262 +130,155 @@ const SUPPORT: &str = "try again later; if this lasts, give the request id to th
 
 /// Specific before general: the first that fits is taken.
 pub static REMEDIES: &[Remedy] = &[
-    Remedy {
-        code: Is("NoPermission"),
-        hops: &[Hop::AssumeRole],
-        policy: Some(PolicyType::Trust),
-        cause: "the trust policy of {role} does not allow {caller}",
-        or_for_a_key: ROOT,
-        remedy: "add {caller's ARN} to `Principal.RAM` of that trust policy; if the policy has sts:ExternalId, set externalId to its value",
-        ..ANY
-    },
-    Remedy {
-        code: Is("NoPermission"),
-        hops: &[Hop::AssumeRole],
-        policy: Some(PolicyType::Permission),
-        cause: "{caller} has no permission to assume roles",
-        or_for_a_key: ROOT,
-        remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, or a policy that allows sts:AssumeRole on {role}",
-        ..ANY
-    },
-    Remedy {
-        code: Is("NoPermission"),
-        hops: &[Hop::AssumeRole],
-        cause: "{caller} has no permission to assume roles, or the role's trust policy does not allow {caller}",
-        or_for_a_key: ROOT,
-        remedy: "attach AliyunSTSAssumeRoleAccess to {caller}, and add {caller's ARN} to `Principal.RAM` of the trust policy of {role}; if that policy has sts:ExternalId, set externalId to its value",
-        ..ANY
-    },
-    UNKNOWN_ROLE,
-    Remedy { hops: OIDC, key: Some("rrsaRoleARN"), ..UNKNOWN_ROLE },
-    Remedy {
-        code: Is("InvalidParameter.DurationSeconds"),
-        hops: ROLE_HOPS,
-        key: Some("expireDuration"),
-        cause: "expireDuration is above the role's maximum session duration",
-        remedy: "lower expireDuration to that maximum (3600 unless it was raised), or raise the maximum session duration of {role} in the RAM console",
-        ..ANY
-    },
-    WRONG_ROLE,
-    Remedy { hops: OIDC, key: Some("rrsaRoleARN"), ..WRONG_ROLE },
-    Remedy {
-        code: Is("InvalidParameter.RoleSessionName"),
-        hops: ROLE_HOPS,
-        key: Some("roleSessionName"),
-        cause: "the session name is not accepted",
-        remedy: "set roleSessionName to 2 to 64 letters, digits or `.@-_`",
-        ..ANY
-    },
-    Remedy {
-        code: Is("InvalidParameter.ExternalId"),
-        hops: ROLE_HOPS,
-        key: Some("externalId"),
-        cause: "the external id is not accepted",
-        remedy: "set externalId to the value of sts:ExternalId in the trust policy of {role}",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("InvalidParameter.Policy"),
-        hops: ROLE_HOPS,
-        key: Some("sessionPolicy"),
-        cause: "the session policy is not accepted",
-        remedy: "remove sessionPolicy from the entry, and report this error",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.OIDCToken.Expired"),
-        hops: ROLE_HOPS,
-        cause: "the OIDC token has expired",
-        remedy: "see that the token is renewed (a token file by the token DaemonSet), and that this machine's clock is right",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.OIDCToken.AudienceNotMatch"),
-        hops: ROLE_HOPS,
-        cause: "the token's audience is not a client id of {provider}",
-        remedy: "project the token with audience sts.aliyuncs.com, and keep that client id on the OIDC provider",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.OIDCToken.IssuerNotMatch"),
-        hops: ROLE_HOPS,
-        key: Some("rrsaOIDCProviderRoleARN"),
-        cause: "the token comes from a cluster other than that of {provider}, or RRSA is not enabled",
-        remedy: "enable RRSA on the cluster, and set rrsaOIDCProviderRoleARN to the ARN on the cluster's basic information page",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.OIDCToken.IssuerConfigurationBroken"),
-        hops: ROLE_HOPS,
-        cause: "STS cannot read the issuer's public keys",
-        remedy: "see that RRSA is enabled on the cluster, and that the issuer URL of {provider} can be reached",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.OIDCToken.PublicKeyFingerprintMismatch"),
-        hops: ROLE_HOPS,
-        cause: "the issuer's certificate is not among the fingerprints of {provider}",
-        remedy: "renew the fingerprints of {provider} in the RAM console",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("AuthenticationFail.OIDCToken"),
-        hops: ROLE_HOPS,
-        cause: "the OIDC token is not accepted",
-        remedy: "see that the token comes from the cluster of {provider}, and that the provider's fingerprints are current",
-        ..ANY
-    },
-    Remedy {
-        code: Is("AuthenticationFail.NoPermission"),
-        hops: ROLE_HOPS,
-        message: Some("No such OIDC Provider"),
-        key: Some("rrsaOIDCProviderRoleARN"),
-        cause: "the OIDC provider {provider} does not exist",
-        remedy: "enable RRSA on the cluster, and set rrsaOIDCProviderRoleARN to the ARN on the cluster's basic information page",
-        ..ANY
-    },
-    Remedy { code: Is("AuthenticationFail.NoPermission"), hops: ROLE_HOPS, ..UNTRUSTED_TOKEN },
-    Remedy { code: Is("NoPermission"), ..UNTRUSTED_TOKEN },
-    Remedy {
-        code: Is("NoPrivilege"),
-        hops: &[Hop::ListInstance],
-        cause: "{caller} may not list instances, and the registry did not say which instance it is",
-        remedy: "grant cr:ListInstance to {caller}, or add an entry with instanceId",
-        ..ANY
-    },
-    Remedy {
-        code: Is("NoPrivilege"),
-        hops: &[Hop::PersonalTokens],
-        key: Some("instanceId"),
-        cause: "{caller} has no permission for this call, or its account has no Personal Edition registry in {region}",
-        remedy: "grant cr:GetAuthorizationToken and cr:PullRepository to {caller}; for a registry of another account set assumeRoleARN to a role in it; for Enterprise Edition set instanceId",
-        ..ANY
-    },
-    Remedy {
-        code: Is("NoPrivilege"),
-        hops: &[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint],
-        key: Some("instanceId"),
-        cause: "{caller} has no permission for this call, or {instance} is in another account or another region",
-        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; compare instanceId and regionId with the console; for an instance of another account set assumeRoleARN to a role in it",
-        ..ANY
-    },
-    Remedy {
-        code: Is("NoPermission"),
-        hops: ACR_HOPS,
-        cause: "{caller} has no permission for this call",
-        remedy: "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("USER_NOT_EXIST"),
-        hops: ACR_HOPS,
-        key: Some("instanceId"),
-        cause: "the account has no Personal Edition registry in this region",
-        remedy: "for Enterprise Edition set instanceId; for Personal Edition set regionId to the registry's region, and activate Personal Edition there",
-        ..ANY
-    },
-    Remedy { code: Is("InvalidTimeStamp.Expired"), ..CLOCK },
-    Remedy { code: Is("IllegalTimestamp"), ..CLOCK },
-    Remedy {
-        code: Is("SignatureNonceUsed"),
-        cause: "the service got the same request more than once",
-        remedy: "look for a proxy between this machine and the service that repeats requests",
-        ..ANY
-    },
-    Remedy {
-        code: Is("SignatureDoesNotMatch"),
-        by_access_key: true,
-        key: Some("customAccessKeySecret"),
-        cause: "the AccessKey secret is wrong, or the request was changed on its way",
-        remedy: "compare the configured secret with the secret of the AccessKey; if it is right, look for a proxy that changes requests",
-        ..ANY
-    },
-    Remedy {
-        code: Is("SignatureDoesNotMatch"),
-        cause: "the temporary credentials do not belong together, or the request was changed on its way",
-        remedy: "try again; if this lasts, look for a proxy that changes requests",
-        ..ANY
-    },
-    Remedy {
-        code: Is("IncompleteSignature"),
-        cause: "the request was changed on its way",
-        remedy: CHANGED,
-        ..ANY
-    },
-    Remedy {
-        code: Is("InvalidAccessKeyId.Inactive"),
-        by_access_key: true,
-        key: Some("customAccessKey"),
-        cause: "the AccessKey is disabled",
-        remedy: "enable the AccessKey in the RAM console, or configure another one",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("InvalidAccessKeyId"),
-        by_access_key: true,
-        key: Some("customAccessKey"),
-        cause: "the AccessKey does not exist",
-        remedy: "compare the configured AccessKey id with the RAM console",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("InvalidAccessKeyId"),
-        cause: "the service does not know the temporary credentials",
-        remedy: CREDENTIALS,
-        ..ANY
-    },
-    Remedy {
-        code: Begins("InvalidSecurityToken"),
-        cause: "the temporary credentials have expired or do not belong together",
-        remedy: CREDENTIALS,
-        ..ANY
-    },
-    Remedy {
-        code: Begins("Throttling"),
-        cause: "the account's call limit is used up (STS AssumeRole: 100 calls a second for the account with all its users and roles)",
-        remedy: "wait: the next try comes later by itself; if this lasts, ask the vendor for a higher quota",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("InvalidAction"),
-        cause: "the endpoint does not know this action",
-        remedy: "see that the configured endpoint belongs to the right service",
-        ..ANY
-    },
-    Remedy {
-        code: Is("InvalidVersion"),
-        cause: "the endpoint does not know this API version",
-        remedy: "see that the configured endpoint belongs to the right service",
-        ..ANY
-    },
-    Remedy {
-        code: Begins("Missing"),
-        cause: "a parameter was lost on its way",
-        remedy: CHANGED,
-        ..ANY
-    },
-    Remedy { code: Is("InternalError"), cause: "the service failed", remedy: SUPPORT, ..ANY },
-    Remedy {
-        code: Is("ServiceUnavailable"),
-        cause: "the service is not available",
-        remedy: SUPPORT,
-        ..ANY
-    },
-    Remedy {
-        code: Is("SystemError"),
-        key: Some("regionId"),
-        cause: "the service failed",
-        remedy: "see that regionId is the instance's region; if it is, give the request id to the vendor's support",
-        ..ANY
-    },
+    is("NoPermission").at(&[Hop::AssumeRole]).denied_by(&PolicyType::Trust).or_by_root().means(
+        "the trust policy of {role} does not allow {caller}",
+        "add {caller's ARN} to `Principal.RAM` of that trust policy; if the policy has sts:ExternalId, set externalId to its value",
+    ),
+    is("NoPermission").at(&[Hop::AssumeRole]).denied_by(&PolicyType::Permission).or_by_root().means(
+        "{caller} has no permission to assume roles",
+        "attach AliyunSTSAssumeRoleAccess to {caller}, or a policy that allows sts:AssumeRole on {role}",
+    ),
+    is("NoPermission").at(&[Hop::AssumeRole]).or_by_root().means(
+        "{caller} has no permission to assume roles, or the role's trust policy does not allow {caller}",
+        "attach AliyunSTSAssumeRoleAccess to {caller}, and add {caller's ARN} to `Principal.RAM` of the trust policy of {role}; if that policy has sts:ExternalId, set externalId to its value",
+    ),
+    UNKNOWN_ROLE.at(&[Hop::AssumeRole]).about("assumeRoleARN"),
+    UNKNOWN_ROLE.at(OIDC).about("rrsaRoleARN"),
+    is("InvalidParameter.DurationSeconds").at(ROLE_HOPS).about("expireDuration").means(
+        "expireDuration is above the role's maximum session duration",
+        "lower expireDuration to that maximum (3600 unless it was raised), or raise the maximum session duration of {role} in the RAM console",
+    ),
+    WRONG_ROLE.at(&[Hop::AssumeRole]).about("assumeRoleARN"),
+    WRONG_ROLE.at(OIDC).about("rrsaRoleARN"),
+    is("InvalidParameter.RoleSessionName").at(ROLE_HOPS).about("roleSessionName").means(
+        "the session name is not accepted",
+        "set roleSessionName to 2 to 64 letters, digits or `.@-_`",
+    ),
+    is("InvalidParameter.ExternalId").at(ROLE_HOPS).about("externalId").means(
+        "the external id is not accepted",
+        "set externalId to the value of sts:ExternalId in the trust policy of {role}",
+    ),
+    begins("InvalidParameter.Policy").at(ROLE_HOPS).about("sessionPolicy").means(
+        "the session policy is not accepted",
+        "remove sessionPolicy from the entry, and report this error",
+    ),
+    is("AuthenticationFail.OIDCToken.Expired").at(ROLE_HOPS).means(
+        "the OIDC token has expired",
+        "see that the token is renewed (a token file by the token DaemonSet), and that this machine's clock is right",
+    ),
+    is("AuthenticationFail.OIDCToken.AudienceNotMatch").at(ROLE_HOPS).means(
+        "the token's audience is not a client id of {provider}",
+        "project the token with audience sts.aliyuncs.com, and keep that client id on the OIDC provider",
+    ),
+    is("AuthenticationFail.OIDCToken.IssuerNotMatch")
+        .at(ROLE_HOPS)
+        .about("rrsaOIDCProviderRoleARN")
+        .means(
+            "the token comes from a cluster other than that of {provider}, or RRSA is not enabled",
+            "enable RRSA on the cluster, and set rrsaOIDCProviderRoleARN to the ARN on the cluster's basic information page",
+        ),
+    is("AuthenticationFail.OIDCToken.IssuerConfigurationBroken").at(ROLE_HOPS).means(
+        "STS cannot read the issuer's public keys",
+        "see that RRSA is enabled on the cluster, and that the issuer URL of {provider} can be reached",
+    ),
+    is("AuthenticationFail.OIDCToken.PublicKeyFingerprintMismatch").at(ROLE_HOPS).means(
+        "the issuer's certificate is not among the fingerprints of {provider}",
+        "renew the fingerprints of {provider} in the RAM console",
+    ),
+    begins("AuthenticationFail.OIDCToken").at(ROLE_HOPS).means(
+        "the OIDC token is not accepted",
+        "see that the token comes from the cluster of {provider}, and that the provider's fingerprints are current",
+    ),
+    is("AuthenticationFail.NoPermission")
+        .at(ROLE_HOPS)
+        .saying("No such OIDC Provider")
+        .about("rrsaOIDCProviderRoleARN")
+        .means(
+            "the OIDC provider {provider} does not exist",
+            "enable RRSA on the cluster, and set rrsaOIDCProviderRoleARN to the ARN on the cluster's basic information page",
+        ),
+    UNTRUSTED_TOKEN.also("AuthenticationFail.NoPermission").at(ROLE_HOPS),
+    UNTRUSTED_TOKEN.at(OIDC),
+    is("NoPrivilege").at(&[Hop::ListInstance]).means(
+        "{caller} may not list instances, and the registry did not say which instance it is",
+        "grant cr:ListInstance to {caller}, or add an entry with instanceId",
+    ),
+    is("NoPrivilege").at(&[Hop::PersonalTokens]).about("instanceId").means(
+        "{caller} has no permission for this call, or its account has no Personal Edition registry in {region}",
+        "grant cr:GetAuthorizationToken and cr:PullRepository to {caller}; for a registry of another account set assumeRoleARN to a role in it; for Enterprise Edition set instanceId",
+    ),
+    is("NoPrivilege")
+        .at(&[Hop::GetAuthorizationToken, Hop::ListInstanceEndpoint])
+        .about("instanceId")
+        .means(
+            "{caller} has no permission for this call, or {instance} is in another account or another region",
+            "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}; compare instanceId and regionId with the console; for an instance of another account set assumeRoleARN to a role in it",
+        ),
+    is("NoPermission").at(ACR_HOPS).means(
+        "{caller} has no permission for this call",
+        "grant cr:GetAuthorizationToken, cr:ListInstanceEndpoint and cr:PullRepository to {caller}",
+    ),
+    begins("USER_NOT_EXIST").at(ACR_HOPS).about("instanceId").means(
+        "the account has no Personal Edition registry in this region",
+        "for Enterprise Edition set instanceId; for Personal Edition set regionId to the registry's region, and activate Personal Edition there",
+    ),
+    CLOCK,
+    CLOCK.also("IllegalTimestamp"),
+    is("SignatureNonceUsed").means(
+        "the service got the same request more than once",
+        "look for a proxy between this machine and the service that repeats requests",
+    ),
+    is("SignatureDoesNotMatch").by_access_key().about("customAccessKeySecret").means(
+        "the AccessKey secret is wrong, or the request was changed on its way",
+        "compare the configured secret with the secret of the AccessKey; if it is right, look for a proxy that changes requests",
+    ),
+    is("SignatureDoesNotMatch").means(
+        "the temporary credentials do not belong together, or the request was changed on its way",
+        "try again; if this lasts, look for a proxy that changes requests",
+    ),
+    is("IncompleteSignature").means("the request was changed on its way", CHANGED),
+    is("InvalidAccessKeyId.Inactive").by_access_key().about("customAccessKey").means(
+        "the AccessKey is disabled",
+        "enable the AccessKey in the RAM console, or configure another one",
+    ),
+    begins("InvalidAccessKeyId").by_access_key().about("customAccessKey").means(
+        "the AccessKey does not exist",
+        "compare the configured AccessKey id with the RAM console",
+    ),
+    begins("InvalidAccessKeyId").means(
+        "the service does not know the temporary credentials",
+        CREDENTIALS,
+    ),
+    begins("InvalidSecurityToken").means(
+        "the temporary credentials have expired or do not belong together",
+        CREDENTIALS,
+    ),
+    begins("Throttling").means(
+        "the account's call limit is used up (STS AssumeRole: 100 calls a second for the account with all its users and roles)",
+        "wait: the next try comes later by itself; if this lasts, ask the vendor for a higher quota",
+    ),
+    begins("InvalidAction").means(
+        "the endpoint does not know this action",
+        "see that the configured endpoint belongs to the right service",
+    ),
+    is("InvalidVersion").means(
+        "the endpoint does not know this API version",
+        "see that the configured endpoint belongs to the right service",
+    ),
+    begins("Missing").means("a parameter was lost on its way", CHANGED),
+    is("InternalError").means("the service failed", SUPPORT),
+    is("ServiceUnavailable").means("the service is not available", SUPPORT),
+    is("SystemError").about("regionId").means(
+        "the service failed",
+        "see that regionId is the instance's region; if it is, give the request id to the vendor's support",
+    ),
 ];
 
 /// The entry of the table for a refusal.
-#[must_use]
 pub fn find(facts: &Facts, refusal: &Refusal) -> Option<&'static Remedy> {
     let fits = |remedy: &&Remedy| {
         let hop = remedy.hops.is_empty() || remedy.hops.contains(&facts.hop);
-        let policy = remedy.policy.is_none() || remedy.policy == refusal.policy_type;
+        let policy = remedy.policy.is_none() || remedy.policy == refusal.policy_type.as_ref();
         let said = refusal.message.as_deref().unwrap_or_default();
         let message = remedy.message.is_none_or(|words| said.contains(words));
         let caller = !remedy.by_access_key || facts.by_access_key();
@@ -374,8 +290,8 @@ pub fn find(facts: &Facts, refusal: &Refusal) -> Option<&'static Remedy> {
 impl Code {
     fn fits(self, code: &str) -> bool {
         match self {
-            Is(known) => code == known,
-            Begins(prefix) => code.starts_with(prefix),
+            Self::Is(known) => code == known,
+            Self::Begins(prefix) => code.starts_with(prefix),
         }
     }
 }
@@ -383,8 +299,8 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Is(code) => f.write_str(code),
-            Begins(prefix) => write!(f, "{prefix}*"),
+            Self::Is(code) => f.write_str(code),
+            Self::Begins(prefix) => write!(f, "{prefix}*"),
         }
     }
 }

@@ -7,13 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kubelet::versions::{ApiVersion, PROTOCOL_GROUP};
 use crate::secret::Secret;
 use crate::system::go_duration;
 
-const GROUP: &str = "credentialprovider.kubelet.k8s.io/";
-const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
-/// The only version with fields for a service account.
-const TOKENS_SINCE: &str = "credentialprovider.kubelet.k8s.io/v1";
 const KIND: &str = "CredentialProviderRequest";
 
 /// What the kubelet asks. Fields that a later version may add are ignored.
@@ -55,13 +52,13 @@ pub struct Login {
 
 impl Request {
     /// What the request says of the pod.
-    #[must_use]
     pub fn pod(&self) -> Pod<'_> {
         Pod {
             token: self.service_account_token.as_ref().filter(|token| !token.is_empty()),
             annotations: self.service_account_annotations.as_ref(),
-            version_without_tokens: Some(self.api_version.as_str())
-                .filter(|version| *version != TOKENS_SINCE),
+            version_without_tokens: Some(self.api_version.as_str()).filter(|version| {
+                ApiVersion::parse(version, PROTOCOL_GROUP) != Some(ApiVersion::V1)
+            }),
         }
     }
 }
@@ -76,7 +73,7 @@ pub enum RequestError {
     #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]
     Kind(String),
     #[error(
-        "the request on stdin has apiVersion `{0}`; expected {GROUP} with v1, v1beta1 or v1alpha1"
+        "the request on stdin has apiVersion `{0}`; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1"
     )]
     Version(String),
 }
@@ -107,7 +104,7 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     if request.kind != KIND {
         return Err(RequestError::Kind(shown(&request.kind)));
     }
-    if !request.api_version.strip_prefix(GROUP).is_some_and(|version| VERSIONS.contains(&version)) {
+    if ApiVersion::parse(&request.api_version, PROTOCOL_GROUP).is_none() {
         return Err(RequestError::Version(shown(&request.api_version)));
     }
     Ok(request)
@@ -148,7 +145,6 @@ struct Auth<'a> {
 ///
 /// With a login it covers every image of the registry's host. Without one it makes the kubelet
 /// ask again for each image, and pull anonymously or with other credentials.
-#[must_use]
 pub fn response(request: &Request, login: Option<(&str, &Login)>) -> Secret {
     let (cache_key_type, seconds) = match login {
         Some((_, login)) => ("Registry", login.cache_seconds),

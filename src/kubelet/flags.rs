@@ -16,7 +16,6 @@ pub struct Flags(Vec<String>);
 
 impl Flags {
     /// As `/proc/PID/cmdline` has them.
-    #[must_use]
     pub fn new(line: &[u8]) -> Self {
         let line = line.strip_suffix(b"\0").unwrap_or(line);
         let arguments = line.split(|b| *b == 0);
@@ -24,25 +23,21 @@ impl Flags {
     }
 
     /// Of a command line that somebody put together, the program's name first.
-    #[must_use]
     pub fn of(arguments: Vec<String>) -> Self {
         Self(arguments)
     }
 
     /// All arguments behind the program's name.
-    #[must_use]
     pub fn arguments(&self) -> &[String] {
         self.0.get(1..).unwrap_or_default()
     }
 
     /// The value of `--name=value` or `--name value`; the last one counts.
-    #[must_use]
     pub fn value(&self, name: &str) -> Option<String> {
         self.values(name).pop().filter(|value| !value.is_empty())
     }
 
     /// Every value of a flag, in their order.
-    #[must_use]
     pub fn values(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut arguments = self.0.iter();
@@ -65,7 +60,6 @@ pub struct FeatureGates(HashMap<String, bool>);
 
 impl FeatureGates {
     /// `file` is the text of the kubelet's own configuration; a flag counts more.
-    #[must_use]
     pub fn new(file: Option<&str>, flags: &Flags) -> Self {
         let mut set = HashMap::new();
         let document = file.and_then(|text| yaml::parse(text).ok().flatten());
@@ -84,7 +78,6 @@ impl FeatureGates {
         Self(set)
     }
 
-    #[must_use]
     pub fn is_on(&self, gate: &Gate, release: Release) -> bool {
         let Some((all, by_default)) = gate.by_default(release) else { return true };
         *self.0.get(gate.name).or_else(|| self.0.get(all)).unwrap_or(&by_default)

@@ -10,7 +10,6 @@
 use std::net::Ipv6Addr;
 
 /// Whether a pattern hits an image; both without a scheme.
-#[must_use]
 pub fn matches(pattern: &str, image: &str) -> bool {
     let (Some(pattern), Some(image)) = (Url::parse(pattern), Url::parse(image)) else {
         return false;
@@ -20,13 +19,11 @@ pub fn matches(pattern: &str, image: &str) -> bool {
 }
 
 /// Whether a kubelet with this pattern does not start, for the pattern is not a URL.
-#[must_use]
 pub fn is_refused(pattern: &str) -> bool {
     Url::parse(pattern).is_none()
 }
 
 /// Whether some image is hit by both of two patterns.
-#[must_use]
 pub fn overlap(one: &str, other: &str) -> bool {
     let (Some(one), Some(other)) = (Url::parse(one), Url::parse(other)) else { return false };
     (one.path.starts_with(&other.path) || other.path.starts_with(&one.path))

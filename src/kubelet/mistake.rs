@@ -91,7 +91,6 @@ pub enum Mistake {
 
 impl Mistake {
     /// Whether a kubelet with this mistake does not start.
-    #[must_use]
     pub fn stops_the_kubelet(&self) -> bool {
         match self {
             // What this user may not read the kubelet may.
@@ -104,12 +103,10 @@ impl Mistake {
     }
 
     /// Whether no pull works with it.
-    #[must_use]
     pub fn fails_pulls(&self) -> bool {
         self.stops_the_kubelet() || matches!(self, Self::ProvidersOff)
     }
 
-    #[must_use]
     pub fn remedy(&self) -> String {
         let gate = match self {
             Self::Unread(Unread::Refused(why)) if why.is_distrust() => {

@@ -54,7 +54,6 @@ impl From<std::io::Error> for Unread {
 
 /// The first process called kubelet, but for those of containers with processes of their own, which
 /// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
-#[must_use]
 pub fn running(root: &Path) -> Option<Kubelet> {
     let proc = &root.join("proc");
     let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
@@ -92,14 +91,12 @@ fn is_believed(process: &Path) -> bool {
 
 impl Kubelet {
     /// The feature gates of its flags and of its own configuration file.
-    #[must_use]
     pub fn feature_gates(&self) -> FeatureGates {
         let file = self.flags.value(OWN_CONFIG).and_then(|path| self.read(&path).ok());
         FeatureGates::new(file.as_deref(), &self.flags)
     }
 
     /// The kubelet's own environment, which it hands on; none where this user cannot read it.
-    #[must_use]
     pub fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
         let all = fs::read(self.process.join("environ")).ok()?;
         let pair = |pair: &[u8]| {
@@ -112,7 +109,6 @@ impl Kubelet {
 
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and
     /// a relative path counts from its own working directory.
-    #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let through = match path.strip_prefix('/') {
             Some(path) => self.process.join("root").join(path),

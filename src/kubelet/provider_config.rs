@@ -65,7 +65,6 @@ impl Provider {
         Finding { file: self.file.clone(), line: Some(self.line_of(key)), mistake }
     }
 
-    #[must_use]
     pub fn line_of(&self, key: &str) -> usize {
         self.lines.iter().find(|(name, _)| name == key).map_or(self.line, |(_, line)| *line)
     }
@@ -80,7 +79,6 @@ pub struct ProviderConfig {
 
 impl ProviderConfig {
     /// Reads a file, or all files of a folder.
-    #[must_use]
     pub fn read(path: &str, kubelet: &Kubelet) -> Self {
         let mut config = Self::default();
         if let Err(mistake) = config.read_all(path, kubelet) {
@@ -91,7 +89,6 @@ impl ProviderConfig {
     }
 
     /// Reads the text of a file, of which the first YAML document counts.
-    #[must_use]
     pub fn of_text(file: &str, text: &str) -> Self {
         let mut config = Self::default();
         config.add_text(file, text);
@@ -304,7 +301,6 @@ fn is_number_or_boolean(text: &str) -> bool {
 }
 
 /// The text of a file with these providers, which have the file's version.
-#[must_use]
 pub fn text(version: ApiVersion, providers: &[Provider]) -> String {
     let mut text = format!("apiVersion: {CONFIG_GROUP}{version}\nkind: {KIND}\nproviders:\n");
     for provider in providers {

@@ -10,7 +10,6 @@ use crate::kubelet::versions::{ApiVersion, CREDENTIAL_PROVIDERS, Release, TOKENS
 const CACHE_TYPES: [&str; 2] = ["Token", "ServiceAccount"];
 
 /// What is wrong with a provider for this kubelet. Without a release only what is wrong for all.
-#[must_use]
 pub fn check(provider: &Provider, release: Option<Release>, gates: &FeatureGates) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |key: &str, mistake| findings.push(provider.finding(key, mistake));

@@ -49,7 +49,6 @@ pub struct Release(u32);
 
 impl Release {
     /// `1.33`, `v1.33.4` or `1.33.4-aliyun.1`, if it has credential providers.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.strip_prefix('v').unwrap_or(text).split('.');
         (numbers.next()? == "1").then_some(())?;
@@ -73,13 +72,11 @@ pub enum ApiVersion {
 
 impl ApiVersion {
     /// What stands behind the group's name.
-    #[must_use]
     pub fn parse(text: &str, group: &str) -> Option<Self> {
         let text = text.strip_prefix(group)?;
         Self::ALL.into_iter().find(|(_, name, _)| *name == text).map(|(version, ..)| version)
     }
 
-    #[must_use]
     pub fn newest(release: Release) -> Self {
         let has = |(_, _, since): &(Self, &str, Release)| *since <= release;
         Self::ALL.into_iter().rfind(has).map_or(Self::V1Alpha1, |(version, ..)| version)
@@ -90,7 +87,6 @@ impl ApiVersion {
         row.map_or(("v1", Release::ASSUMED), |(_, name, since)| (name, since))
     }
 
-    #[must_use]
     pub fn since(self) -> Release {
         self.row().1
     }
@@ -113,7 +109,6 @@ pub struct Gate {
 impl Gate {
     /// The gate that stands for all of the same stage, and what both are by default; none once the
     /// feature is stable.
-    #[must_use]
     pub fn by_default(&self, release: Release) -> Option<(&'static str, bool)> {
         if self.is_stable_since.is_some_and(|stable| stable <= release) {
             return None;

@@ -52,15 +52,13 @@ impl Ahead {
     }
 
     /// For a client that opens connections and sends nothing.
-    #[must_use]
-    pub fn opening(&self) -> Opening {
-        Opening(self.clone())
+    pub fn opening(&self) -> Layered<()> {
+        Layered { inner: (), ahead: self.clone(), purpose: Purpose::Open }
     }
 
     /// For a client that sends requests.
-    #[must_use]
-    pub fn taking(&self) -> Taking {
-        Taking(self.clone())
+    pub fn taking(&self) -> Layered<()> {
+        Layered { inner: (), ahead: self.clone(), purpose: Purpose::Take }
     }
 
     fn take<C: 'static>(&self) -> Option<Connection<C>> {
@@ -69,29 +67,45 @@ impl Ahead {
         connection.downcast().ok().filter(|_| usable).map(|connection| *connection)
     }
 
+    /// Puts a connection aside, and leads it on until it is open.
+    fn open<C: Send + 'static>(&self, connecting: Connecting<C>) -> Connecting<C> {
+        let kept = Box::new(Connection::UnderWay(connecting));
+        self.with(|state| state.kept = Some((clock::instant(), kept)));
+        let ahead = self.clone();
+        Box::pin(future::poll_fn(move |context| {
+            ahead.with(|state| state.connect::<C>(context)).map(Err)
+        }))
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// What a client's connections are for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Open,
+    Take,
+}
+
+/// Connects through `inner`, once it is the layer around something.
 #[derive(Clone)]
-pub struct Opening(Ahead);
+pub struct Layered<S> {
+    inner: S,
+    ahead: Ahead,
+    purpose: Purpose,
+}
 
-impl<S> Layer<S> for Opening {
-    type Service = Opens<S>;
+impl<S> Layer<S> for Layered<()> {
+    type Service = Layered<S>;
 
-    fn layer(&self, inner: S) -> Opens<S> {
-        Opens { inner, ahead: self.0.clone() }
+    fn layer(&self, inner: S) -> Layered<S> {
+        Layered { inner, ahead: self.ahead.clone(), purpose: self.purpose }
     }
 }
 
-#[derive(Clone)]
-pub struct Opens<S> {
-    inner: S,
-    ahead: Ahead,
-}
-
-impl<S, R> Service<R> for Opens<S>
+impl<S, R> Service<R> for Layered<S>
 where
     S: Service<R, Error = BoxError>,
     S::Response: Send + 'static,
@@ -106,13 +120,14 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let begun = clock::instant();
-        let connecting: Connecting<S::Response> = Box::pin(self.inner.call(request));
-        let ahead = self.ahead.clone();
-        ahead.with(|state| state.kept = Some((begun, Box::new(Connection::UnderWay(connecting)))));
-        Box::pin(future::poll_fn(move |context| {
-            ahead.with(|state| state.connect::<S::Response>(context)).map(Err)
-        }))
+        if let Purpose::Open = self.purpose {
+            return self.ahead.open(Box::pin(self.inner.call(request)));
+        }
+        match self.ahead.take() {
+            Some(Connection::Open(open)) => Box::pin(future::ready(Ok(open))),
+            Some(Connection::UnderWay(connecting)) => connecting,
+            None => Box::pin(self.inner.call(request)),
+        }
     }
 }
 
@@ -138,46 +153,6 @@ impl State {
                 self.kept = None;
                 Poll::Ready(error)
             }
-        }
-    }
-}
-
-#[derive(Clone)]
-pub struct Taking(Ahead);
-
-impl<S> Layer<S> for Taking {
-    type Service = Takes<S>;
-
-    fn layer(&self, inner: S) -> Takes<S> {
-        Takes { inner, ahead: self.0.clone() }
-    }
-}
-
-#[derive(Clone)]
-pub struct Takes<S> {
-    inner: S,
-    ahead: Ahead,
-}
-
-impl<S, R> Service<R> for Takes<S>
-where
-    S: Service<R, Error = BoxError>,
-    S::Response: Send + 'static,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = Connecting<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        match self.ahead.take() {
-            Some(Connection::Open(open)) => Box::pin(future::ready(Ok(open))),
-            Some(Connection::UnderWay(connecting)) => connecting,
-            None => Box::pin(self.inner.call(request)),
         }
     }
 }

@@ -89,7 +89,6 @@ pub struct Response {
 
 impl Response {
     /// The answer is said to be elsewhere, which is not followed.
-    #[must_use]
     pub fn is_redirect(&self) -> bool {
         (300..400).contains(&self.status)
     }
@@ -140,13 +139,11 @@ pub struct Http {
 }
 
 impl Http {
-    #[must_use]
     pub fn new(routes: Routes) -> Self {
         Self { routes, ..Self::default() }
     }
 
     /// How requests leave the machine.
-    #[must_use]
     pub fn routes(&self) -> &Routes {
         &self.routes
     }
@@ -324,7 +321,6 @@ fn limited_for(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// `Fri, 01 Mar 2024 08:09:10 GMT`, as RFC 9110 has it.
-#[must_use]
 pub fn http_date(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     PARSER.parse_timestamp(text).ok()

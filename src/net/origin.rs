@@ -11,7 +11,6 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of a URL; without a scheme it is http. User name and password are left out.
-    #[must_use]
     pub fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let authority = rest.split(['/', '?']).next()?;

@@ -45,14 +45,12 @@ impl Proxy {
     }
 
     /// The whole address.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
 /// Whether `no_proxy` excepts an origin. Loopback is always excepted.
-#[must_use]
 pub fn is_excepted(origin: &Origin, no_proxy: &str) -> bool {
     let host = origin.host.to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();

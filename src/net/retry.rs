@@ -43,7 +43,6 @@ impl Pauses {
     ///
     /// The whole of a range is left to chance ("full jitter"): nodes that failed together must not
     /// come back together.
-    #[must_use]
     pub fn after(reason: Reason) -> Self {
         match reason {
             Reason::Passing => {
@@ -57,7 +56,6 @@ impl Pauses {
     }
 
     /// The pause after `tries` tries; `random` is uniform over all of `u64`.
-    #[must_use]
     pub fn pause(self, tries: u32, random: u64) -> Duration {
         let doublings = tries.saturating_sub(1).min(16);
         let range = self.first.saturating_mul(1 << doublings).min(self.longest);
@@ -67,7 +65,6 @@ impl Pauses {
 
     /// What to do after `tries` tries, with `left` until the deadline. `most` bounds the tries for
     /// what may never pass, and no pause is shorter than `least`.
-    #[must_use]
     pub fn next(
         self,
         tries: u32,

@@ -122,7 +122,6 @@ pub enum Untrusted {
 }
 
 /// Why a certificate was refused, if that is what an error is about.
-#[must_use]
 pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<Untrusted> {
     if let Some(Error::InvalidCertificate(why)) = error.downcast_ref::<Error>() {
         return Some(match why {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aliyun::call::{CallError, Last, Network, Tries};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::refusal::Refusal;
+use crate::aliyun::refusal::{Refusal, Sign};
 use crate::cache::{Cache, NodeLock, Note};
 use crate::config::IdentitySource;
 use crate::net::congestion::{Congestion, Gate, Turn};
@@ -80,8 +80,12 @@ impl<'a> CallLimit<'a> {
                     continue;
                 }
                 Turn::GiveUp => {
-                    let before =
-                        known.map(|Known { status, code, .. }| Refusal::bare(status, code));
+                    let before = known.map(|Known { status, code, .. }| Refusal {
+                        status,
+                        code,
+                        of_service: true,
+                        ..Refusal::default()
+                    });
                     let last = last.or(before).map(Last::Refused);
                     let host = endpoint.current().host().to_owned();
                     return Err(CallError::OutOfTime { host, last, tries: Tries(tries) });
@@ -90,7 +94,7 @@ impl<'a> CallLimit<'a> {
             let asked = clock::since_boot();
             tries += 1;
             match call() {
-                Err(CallError::Refused { refusal, .. }) if refusal.is_throttling() => {
+                Err(CallError::Refused { refusal, .. }) if refusal.sign() == Sign::Throttling => {
                     self.refused(name, asked, &refusal);
                     last = Some(refusal);
                 }

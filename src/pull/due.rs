@@ -9,7 +9,6 @@ use crate::pull::registry_token::Login;
 use crate::system::clock;
 
 /// The hosts whose logins are due, each once.
-#[must_use]
 pub fn due(cache: &Cache<'_>) -> Vec<String> {
     let now = clock::since_boot();
     let due = cache
@@ -35,7 +34,6 @@ impl Outcome {
     }
 
     /// For stdout.
-    #[must_use]
     pub fn line(&self) -> String {
         let failed: Vec<&str> = self.failed.iter().map(|(host, _)| host.as_str()).collect();
         match (self.renewed.as_slice(), failed.as_slice()) {

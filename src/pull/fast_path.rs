@@ -15,7 +15,6 @@ use crate::system::log::Journal;
 
 /// Everything that what is fetched depends on, beside the host: what is cached under one scope is
 /// never seen under another.
-#[must_use]
 pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) -> Scope {
     let (path, text, open) = source.map_or((&b""[..], "", false), |source| {
         (source.path.as_os_str().as_encoded_bytes(), source.text.as_str(), source.open_to_others)
@@ -30,7 +29,6 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
 }
 
 /// The login of a host, if the cache has a fresh one.
-#[must_use]
 pub fn login(
     host: &str,
     pod: Pod<'_>,
@@ -48,7 +46,6 @@ pub fn login(
 }
 
 /// The login of a host from what a cache has, if that is fresh.
-#[must_use]
 pub fn from_cache(host: &str, pod: Pod<'_>, cache: &Cache<'_>) -> Option<exec_api::Login> {
     if pod.token.is_some() {
         return None;
@@ -60,7 +57,6 @@ pub fn from_cache(host: &str, pod: Pod<'_>, cache: &Cache<'_>) -> Option<exec_ap
 }
 
 /// The directory that the configuration means.
-#[must_use]
 pub fn directory(
     configured: &CacheDir,
     environment: &Environment,

@@ -13,17 +13,16 @@ mod worker_role;
 use jiff::Timestamp;
 
 pub use crate::aliyun::sts::AUDIENCE;
-use crate::aliyun::sts::MIN_DURATION;
+use crate::aliyun::sts::{MIN_DURATION, SessionRequest};
 use crate::config::{Entry, IdentitySource};
 use crate::failure::Failure;
 use crate::kubelet::exec_api::Pod;
 
-pub use established::{FirstSession, Identity, Requester};
+pub use established::{Identity, Requester};
 pub use oidc::token_file_claims;
 pub use pod::{ROLE_NAME_ANNOTATION, service_account};
 
 /// What distinguishes an identity from others, without any secret.
-#[must_use]
 pub fn key(source: &IdentitySource) -> String {
     match source {
         IdentitySource::AccessKey(credentials) => access_key::key(credentials),
@@ -33,7 +32,6 @@ pub fn key(source: &IdentitySource) -> String {
 }
 
 /// Whether what an identity obtains may be kept on the node.
-#[must_use]
 pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
     match source {
         IdentitySource::AccessKey(credentials) => access_key::may_be_kept(credentials),
@@ -44,7 +42,6 @@ pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
 
 /// Whether it takes a call to STS. The metadata service gives its credentials at no cost, and an
 /// AccessKey is there.
-#[must_use]
 pub fn is_session(source: &IdentitySource) -> bool {
     match source {
         IdentitySource::Oidc(_) => true,
@@ -81,7 +78,7 @@ pub fn admit_to_one(entries: &[&Entry], pod: Pod<'_>, now: Timestamp) -> Result<
 pub fn establish(
     entry: &Entry,
     requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
+    first: &SessionRequest<'_>,
 ) -> Result<Identity, Failure> {
     match &entry.identity {
         IdentitySource::AccessKey(credentials) => Ok(access_key::establish(credentials)),
@@ -91,7 +88,6 @@ pub fn establish(
 }
 
 /// For a report of one pull.
-#[must_use]
 pub fn report(entry: &Entry, identity: &Identity) -> String {
     match &entry.identity {
         IdentitySource::AccessKey(_) => access_key::report(entry, identity),
@@ -102,7 +98,6 @@ pub fn report(entry: &Entry, identity: &Identity) -> String {
 
 /// What a trust policy names, where it can be known. The account and the role are those of this
 /// node, or what stands for them.
-#[must_use]
 pub fn principal(
     source: &IdentitySource,
     account: impl FnOnce() -> String,
@@ -117,7 +112,6 @@ pub fn principal(
 
 /// Seconds that the first session is asked for. One that is only there to assume the next role is
 /// asked for the shortest life.
-#[must_use]
 pub fn first_duration(entry: &Entry) -> u32 {
     if entry.role.is_some() { MIN_DURATION } else { entry.expire_duration }
 }

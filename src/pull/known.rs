@@ -23,34 +23,32 @@ const NETWORK_FRESH: Duration = Duration::from_secs(60 * 60);
 /// Whose login a registry's host takes.
 #[derive(Serialize, Deserialize)]
 pub struct KnownHost {
-    pub entry: String,
+    /// By its number.
+    pub entry: usize,
     /// None for Personal Edition.
     pub instance: Option<InstanceId>,
     pub login: Key,
 }
 
 impl KnownHost {
-    #[must_use]
     pub fn key(host: &str) -> Key {
         Key::new(Kind::Host, &[host])
     }
 
     /// What is kept of a host; without a target that it is not ours, for a moment.
-    #[must_use]
     pub fn of(target: Option<(&Target<'_>, Key)>) -> Made<Option<Self>> {
         let now = clock::since_boot();
         let Some((target, login)) = target else {
             let until = now + Rules::DEFAULT.shared_failure;
             return Made { value: None, fresh_until: until, until };
         };
-        let (entry, instance) = (target.entry.name.clone(), target.instance.clone());
+        let (entry, instance) = (target.entry.number, target.instance.clone());
         let value = Some(Self { entry, instance, login });
         Made { value, fresh_until: now + HOST_FRESH, until: now + HOST_USABLE }
     }
 }
 
 /// What earlier runs have found out of the machine and its network.
-#[must_use]
 pub fn learnt(cache: &Cache<'_>) -> Learnt {
     cache.get_fresh(&node_key()).map(|kept| kept.value).unwrap_or_default()
 }

@@ -4,14 +4,13 @@
 //! whether it distinguishes logins or sessions. No secret is in a key: keys are written to files.
 
 use crate::aliyun::ids::{InstanceId, Region};
-use crate::aliyun::sts::SessionRequest;
+use crate::aliyun::sts::{AssumedRole, SessionRequest};
 use crate::cache::{Key, Kind};
-use crate::config::{AssumedRole, Entry, IdentitySource};
-use crate::pull::identity::{self, FirstSession};
+use crate::config::{Entry, IdentitySource};
+use crate::pull::identity;
 
 /// Who asks, through which role, for which registry. `region` is the entry's, or the one that the
 /// host names.
-#[must_use]
 pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Region>) -> Key {
     let Entry {
         identity,
@@ -20,6 +19,7 @@ pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Regio
         session_name,
         pull_only,
         // The same login, whatever the entry is called and however a host led to it.
+        number: _,
         name: _,
         scope: _,
         instances: _,
@@ -47,9 +47,13 @@ pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Regio
 }
 
 /// The session of a role that an identity assumes.
-#[must_use]
-pub fn assumed_session(identity: &IdentitySource, request: &SessionRequest<'_>) -> Key {
-    let SessionRequest { role, session_name, duration, policy, external_id } = request;
+pub fn assumed_session(
+    identity: &IdentitySource,
+    role: &AssumedRole,
+    request: &SessionRequest<'_>,
+) -> Key {
+    let AssumedRole { arn, external_id } = role;
+    let SessionRequest { session_name, duration, policy } = request;
     Key::new(
         Kind::Session,
         &[
@@ -57,22 +61,21 @@ pub fn assumed_session(identity: &IdentitySource, request: &SessionRequest<'_>) 
             session_name,
             &duration.to_string(),
             policy.unwrap_or_default(),
-            role.as_str(),
-            external_id.unwrap_or_default(),
+            arn.as_str(),
+            external_id.as_deref().unwrap_or_default(),
         ],
     )
 }
 
 /// The first session, or the credentials that are there without one.
-#[must_use]
-pub fn first_session(source: &IdentitySource, first: &FirstSession<'_>) -> Key {
+pub fn first_session(source: &IdentitySource, first: &SessionRequest<'_>) -> Key {
     let identity = identity::key(source);
     if !identity::is_session(source) {
         return Key::new(Kind::Session, &[&identity]);
     }
-    let FirstSession { name, duration, policy } = first;
+    let SessionRequest { session_name, duration, policy } = first;
     let duration = duration.to_string();
-    Key::new(Kind::Session, &[&identity, name, &duration, policy.unwrap_or_default()])
+    Key::new(Kind::Session, &[&identity, session_name, &duration, policy.unwrap_or_default()])
 }
 
 #[cfg(test)]

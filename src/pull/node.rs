@@ -44,7 +44,6 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    #[must_use]
     pub fn new(
         network: call::Network<'a>,
         settings: &'a Settings,
@@ -69,7 +68,6 @@ impl<'a> Node<'a> {
     }
 
     /// What the next run may start from, if it is more than this one started from.
-    #[must_use]
     pub fn learnt(&self) -> Option<Learnt> {
         let endpoints = [self.sts.get(), self.cr.get()];
         let given_up = endpoints.into_iter().flatten().flat_map(Endpoint::given_up);
@@ -82,7 +80,6 @@ impl<'a> Node<'a> {
     }
 
     /// The role name that configuration or environment give, which saves asking for it.
-    #[must_use]
     pub fn worker_role_name(&self) -> Option<&str> {
         let configured = self.settings.worker_role_name.as_deref();
         configured.or(self.variables.worker_role_name.as_deref())
@@ -112,7 +109,6 @@ impl<'a> Node<'a> {
     }
 
     /// Words a failure of the metadata service.
-    #[must_use]
     pub fn metadata_failure(&self, error: &MetadataError) -> Failure {
         let MetadataError { hop, kind } = error;
         let failure = match kind {
@@ -134,7 +130,7 @@ impl<'a> Node<'a> {
             Kind::NotFound(_) => failure.hint(
                 "attach a RAM role to the instance (ACK nodes have KubernetesWorkerRole-…), or use RRSA or an AccessKey",
             ),
-            Kind::NotSuccess(_) => failure
+            Kind::NotSuccess(code) => Failure { code: Some(code.clone()), ..failure }
                 .hint("see that the instance's RAM role still exists and trusts ecs.aliyuncs.com"),
             Kind::HardenedOnly(_) => failure.hint(
                 "unset ALIBABA_CLOUD_IMDSV1_DISABLED, or enable hardened mode on the instance",

@@ -37,7 +37,7 @@ pub fn provide(
     if let Some(failure) = served.as_ref().and_then(|served| served.stale.as_ref()) {
         node.network.journal.warn(format!(
             "the login of {host} was not renewed and the old one answers for now: {}",
-            failure.message
+            failure.text()
         ));
     }
     Ok(served.map(|served| served.login))
@@ -114,7 +114,6 @@ impl<'c> Trail<'c> {
 
 impl<'a> Pull<'a, '_> {
     /// Goes all stages, and once more without the cache where that may help.
-    #[must_use]
     pub fn walk(&self) -> Trail<'a> {
         let trail = self.once();
         match &trail.outcome {
@@ -235,7 +234,7 @@ impl<'a> Pull<'a, '_> {
             return Ok(Some(target));
         }
         let Some(known) = kept.value else { return Ok(None) };
-        let entry = claim.entries().into_iter().find(|entry| entry.name == known.entry);
+        let entry = claim.entries().into_iter().find(|entry| entry.number == known.entry);
         let entry = entry.ok_or_else(|| {
             Failure::new(Exit::Unexpected, "the cache names an entry that is not there")
         })?;

@@ -24,7 +24,6 @@ pub struct Target<'c> {
 
 impl<'c> Target<'c> {
     /// What a claim says by itself, without anybody being asked.
-    #[must_use]
     pub fn of_claim(claim: &Claim<'c>) -> Option<Self> {
         let Claim::Entry(entry) = *claim else { return None };
         match entry.instances.as_slice() {
@@ -219,7 +218,6 @@ impl Lookup<'_, '_> {
     }
 
     /// The region that the entry or the host names.
-    #[must_use]
     pub fn known_region(&self, entry: &Entry) -> Option<Region> {
         entry.region.clone().or_else(|| region_in_name(self.host))
     }

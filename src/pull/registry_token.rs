@@ -39,7 +39,6 @@ pub struct Login {
 
 impl Login {
     /// What the kubelet is given of it while `left` of its life is left.
-    #[must_use]
     pub fn answer(self, left: Duration) -> exec_api::Login {
         let cache_seconds = freshness::cache_seconds(left, self.margin, self.expire_duration);
         exec_api::Login { user_name: self.user_name, password: self.password, cache_seconds }
@@ -57,7 +56,6 @@ pub struct Served {
 
 impl Served {
     /// An old login is handed out for a short time only.
-    #[must_use]
     pub fn new(kept: Login, left: Duration, stale: Option<Failure>) -> Self {
         let mut login = kept.answer(left);
         if stale.is_some() {
@@ -67,7 +65,6 @@ impl Served {
     }
 
     /// The user name for a report, with nothing in it of the password or of what it was asked with.
-    #[must_use]
     pub fn user_name_shown(&self, caller: &Credentials) -> String {
         let exec_api::Login { user_name, password, .. } = &self.login;
         redact::line(user_name, &[&caller.secrets()[..], &[password]].concat())

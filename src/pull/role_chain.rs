@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::aliyun::Credentials;
 use crate::aliyun::ids::InstanceId;
 use crate::aliyun::owner::Owner;
-use crate::aliyun::sts::{self, SessionRequest};
+use crate::aliyun::sts::{self, AssumedRole, SessionRequest};
 use crate::cache::freshness::Rules;
 use crate::cache::{Cache, Key, Made};
-use crate::config::{AssumedRole, Entry};
+use crate::config::Entry;
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
-use crate::pull::identity::{self, FirstSession, Identity, Requester};
+use crate::pull::identity::{self, Identity, Requester};
 use crate::pull::{login_key, shared};
 use crate::secret::{self, Secret};
 use crate::system::clock;
@@ -57,7 +57,6 @@ struct KeptSession {
 }
 
 impl<'a, 'n> Sessions<'a, 'n> {
-    #[must_use]
     pub fn new(requester: Requester<'a, 'n>, cache: &'a Cache<'a>) -> Self {
         Self { requester, cache, made: RefCell::default(), reached: RefCell::default() }
     }
@@ -80,7 +79,6 @@ impl<'a, 'n> Sessions<'a, 'n> {
     }
 
     /// How far the last session that was asked for has come.
-    #[must_use]
     pub fn into_reached(self) -> Reached {
         self.reached.into_inner()
     }
@@ -92,26 +90,24 @@ impl<'a, 'n> Sessions<'a, 'n> {
         policy: Option<&str>,
     ) -> Result<Identity, Failure> {
         let request = SessionRequest {
-            role: &role.arn,
             session_name: &entry.session_name,
             duration: entry.expire_duration,
             policy,
-            external_id: role.external_id.as_deref(),
         };
-        let key = login_key::assumed_session(&entry.identity, &request);
+        let key = login_key::assumed_session(&entry.identity, role, &request);
         self.once(&key, || {
             self.on_node(&key, request.duration, || {
                 let caller = self.identity(entry, None)?;
-                assume(entry, &request, &caller, &self.requester)
+                assume(entry, role, &request, &caller, &self.requester)
             })
         })
     }
 
     fn identity(&self, entry: &Entry, policy: Option<&str>) -> Result<Identity, Failure> {
         let duration = identity::first_duration(entry);
-        let first = FirstSession { name: &entry.session_name, duration, policy };
+        let first = SessionRequest { session_name: &entry.session_name, duration, policy };
         let key = login_key::first_session(&entry.identity, &first);
-        let establish = || identity::establish(entry, &self.requester, first);
+        let establish = || identity::establish(entry, &self.requester, &first);
         let identity = self.once(&key, || {
             if identity::is_session(&entry.identity) {
                 self.on_node(&key, duration, establish)
@@ -183,17 +179,18 @@ impl From<KeptSession> for Identity {
 
 fn assume(
     entry: &Entry,
+    role: &AssumedRole,
     request: &SessionRequest<'_>,
     caller: &Identity,
     requester: &Requester<'_, '_>,
 ) -> Result<Identity, Failure> {
-    let facts = Facts::assume_role(request.role, &caller.owner);
+    let facts = Facts::assume_role(&role.arn, &caller.owner);
     let session = requester
         .ask_sts(entry, |network, endpoint| {
-            sts::assume_role(network, endpoint, &caller.credentials, request)
+            sts::assume_role(network, endpoint, &caller.credentials, role, request)
         })?
         .map_err(|error| Failure::of_call(&facts, &error))?;
-    let owner = Owner::from(request.role);
+    let owner = Owner::from(&role.arn);
     let about = Some(session.about);
     Ok(Identity { credentials: session.credentials, owner, ends: caller.ends, about })
 }

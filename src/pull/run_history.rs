@@ -59,7 +59,6 @@ pub struct Hop {
 }
 
 impl Run {
-    #[must_use]
     pub fn new(
         time: String,
         host: &str,
@@ -72,7 +71,7 @@ impl Run {
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             request_ids,
         });
-        let message = failure.map(|failure| failure.message.clone());
+        let message = failure.map(Failure::text);
         let (host, hops) = (host.to_owned(), hops.collect());
         Self { time, host, outcome, message, warnings: Vec::new(), hops }
     }
@@ -118,7 +117,6 @@ fn add(cache: &Cache<'_>, run: Run) {
 }
 
 /// The runs that are remembered, oldest first.
-#[must_use]
 pub fn runs(cache: &Cache<'_>) -> Vec<Run> {
     cache.look(NAME).unwrap_or_default()
 }

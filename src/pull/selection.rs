@@ -20,7 +20,6 @@ pub enum Claim<'c> {
 
 impl<'c> Claim<'c> {
     /// Every entry that may answer.
-    #[must_use]
     pub fn entries(&self) -> Vec<&'c Entry> {
         match self {
             Self::None => Vec::new(),
@@ -83,7 +82,6 @@ pub fn claim<'c>(
 }
 
 /// The host in the entries' `domains` whose name is nearest to this one.
-#[must_use]
 pub fn nearest<'c>(entries: &'c [Entry], host: &str) -> Option<&'c str> {
     let domains = entries.iter().filter_map(|entry| match &entry.scope {
         Scope::Domains(domains) => Some(domains),

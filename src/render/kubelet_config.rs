@@ -59,11 +59,10 @@ fn of_hosts(
 ) -> Result<Vec<Provider>, Failure> {
     let arguments = arguments(config)?;
     let provider = |hosts: Hosts<'_>| Provider {
-        name: hosts.name.to_owned(),
+        name: hosts.name().to_owned(),
         match_images: hosts.patterns.into_iter().map(|(_, pattern)| pattern).collect(),
         arguments: arguments.clone(),
-        tokens: (hosts.name == PROGRAM_FOR_PODS)
-            .then(|| token_attributes(release, hosts.asks_for_role)),
+        tokens: hosts.for_pods.then(|| token_attributes(release, hosts.asks_for_role)),
         ..Provider::default()
     };
     Ok(hosts.into_iter().map(provider).collect())
@@ -120,7 +119,7 @@ fn comments(
             )
         }));
     }
-    if hosts.iter().any(|hosts| hosts.name == PROGRAM_FOR_PODS) {
+    if hosts.iter().any(|hosts| hosts.for_pods) {
         comments.push(
             "The kubelet does not start without a second name of the binary in its bin-dir:"
                 .to_owned(),
@@ -164,7 +163,8 @@ fn token_attributes(release: Release, asks_for_role: bool) -> TokenAttributes {
 
 /// What the program is asked for under one of its names.
 struct Hosts<'c> {
-    name: &'static str,
+    /// With the tokens of pods.
+    for_pods: bool,
     /// Behind the name of the entry that each comes from.
     patterns: Vec<(&'c str, String)>,
     /// Only entries with `allowedRoles` do: others refuse every role that an annotation names, and
@@ -173,8 +173,12 @@ struct Hosts<'c> {
 }
 
 impl Hosts<'_> {
-    fn new(name: &'static str) -> Self {
-        Self { name, patterns: Vec::new(), asks_for_role: false }
+    fn new(for_pods: bool) -> Self {
+        Self { for_pods, patterns: Vec::new(), asks_for_role: false }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.for_pods { PROGRAM_FOR_PODS } else { PROGRAM }
     }
 
     fn has(&self, pattern: &str) -> bool {
@@ -189,7 +193,7 @@ fn hosts<'c>(config: &'c Config, options: &Options) -> Result<Vec<Hosts<'c>>, Fa
     if options.service_accounts && !config.entries.iter().any(takes) {
         return Err(nobody_takes_tokens("the kubelet has no use for them"));
     }
-    let (mut pods, mut node) = (Hosts::new(PROGRAM_FOR_PODS), Hosts::new(PROGRAM));
+    let (mut pods, mut node) = (Hosts::new(true), Hosts::new(false));
     for entry in &config.entries {
         let for_pods = options.service_accounts && takes(entry);
         let (own, other) = if for_pods { (&mut pods, &node) } else { (&mut node, &pods) };

@@ -24,17 +24,24 @@ const POD_SUBJECT: &str = "system:serviceaccount:<namespace>:<service account>";
 #[serde(rename_all = "camelCase")]
 struct Attachment {
     attach_to: String,
-    kind: &'static str,
+    kind: Kind,
     policy: Value,
+}
+
+#[derive(PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Trust,
+    Permission,
 }
 
 impl Attachment {
     fn trust(role: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: role.into(), kind: "trust", policy }
+        Self { attach_to: role.into(), kind: Kind::Trust, policy }
     }
 
     fn permission(to: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: to.into(), kind: "permission", policy }
+        Self { attach_to: to.into(), kind: Kind::Permission, policy }
     }
 }
 
@@ -103,7 +110,6 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
 
 /// The roles that an OIDC token is exchanged for, and their trust policies: `rrsaRoleARN` is the
 /// token file's and the pods', one of `allowedRoles` the pods' alone.
-#[must_use]
 pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
     let IdentitySource::Oidc(oidc) = identity else { return Vec::new() };
     let claims = identity::token_file_claims(oidc);

@@ -19,14 +19,12 @@ pub struct Clock {
 
 impl Clock {
     /// Now, in whole seconds, as this machine has it.
-    #[must_use]
     pub fn local(&self) -> Timestamp {
         let second = self.now().as_second().saturating_sub(self.offset_seconds.get());
         Timestamp::from_second(second).unwrap_or_default()
     }
 
     /// Now, in whole seconds, as the services see it as far as we know.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "the one reading of wall-clock time")]
         let local = Timestamp::now();
@@ -41,13 +39,11 @@ impl Clock {
     }
 
     /// By how many seconds a service's clock was last ahead of this machine's.
-    #[must_use]
     pub fn seen(&self) -> Option<i64> {
         self.seen.get()
     }
 
     /// Now, by the service's clock that was last seen; by this machine's where none was.
-    #[must_use]
     pub fn services(&self) -> Timestamp {
         let second = self.local().as_second().saturating_add(self.seen.get().unwrap_or(0));
         Timestamp::from_second(second).unwrap_or_default()
@@ -63,7 +59,6 @@ impl Clock {
 
 /// Time since the machine started, sleep included. Nobody can set it, and it is the same for all
 /// processes of the machine (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
-#[must_use]
 pub fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     let part = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -71,7 +66,6 @@ pub fn since_boot() -> Duration {
 }
 
 /// A monotonic instant, for time spent.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one reading of monotonic time")]
 pub fn instant() -> Instant {
     Instant::now()
@@ -95,7 +89,6 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    #[must_use]
     pub fn new(start: Instant, total: Duration) -> Self {
         let before = instant().saturating_duration_since(start);
         Self { start, before, total: Cell::new(total), patience: Cell::new(total) }
@@ -115,12 +108,10 @@ impl Deadline {
     }
 
     /// The time that was gone when it was set: for the request, and for what says how long it is.
-    #[must_use]
     pub fn before(&self) -> Duration {
         self.before
     }
 
-    #[must_use]
     pub fn total(&self) -> Duration {
         self.total.get()
     }
@@ -138,12 +129,10 @@ impl Deadline {
         result
     }
 
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         instant().saturating_duration_since(self.start)
     }
 
-    #[must_use]
     pub fn left(&self) -> Duration {
         self.total.get().saturating_sub(self.elapsed())
     }
@@ -151,7 +140,6 @@ impl Deadline {
     /// How long one attempt may take: a third of the whole, so that a hop whose first
     /// connection hangs gets another, but no less than 5 seconds, and never more than
     /// what is left.
-    #[must_use]
     pub fn attempt(&self) -> Duration {
         self.left().min((self.total.get() / 3).max(SHORTEST_ATTEMPT))
     }

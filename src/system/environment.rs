@@ -22,7 +22,6 @@ impl Environment {
     }
 
     /// A variable that is set to something; an empty one counts as not set.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
@@ -33,7 +32,6 @@ impl Environment {
     }
 
     /// Whether a variable's value is what was set, with no byte replaced.
-    #[must_use]
     pub fn is_text(&self, name: &str) -> bool {
         !self.get(name).is_some_and(|value| value.contains(char::REPLACEMENT_CHARACTER))
     }

@@ -12,7 +12,6 @@ const ALIBABA_CLOUD: &str = "Alibaba Cloud";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// An id of this start of the machine; none where the kernel does not say.
-#[must_use]
 pub fn boot_id() -> Option<String> {
     std::fs::read_to_string(BOOT_ID).ok().filter(|id| !id.trim().is_empty())
 }
@@ -28,7 +27,6 @@ pub enum Machine {
 }
 
 impl Machine {
-    #[must_use]
     pub fn read() -> Self {
         Self::from_vendor_file(Path::new(DMI_VENDOR))
     }

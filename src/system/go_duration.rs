@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 /// Seconds in Go's form, as `time.Duration.String` prints them: `1h0m0s`, `59m30s`, `0s`.
-#[must_use]
 pub fn format_go(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
@@ -31,7 +30,6 @@ const MOST_DIGITS: usize = 18;
 
 /// A duration as Go takes it, if it is no less than 0: numbers with a unit each, such as `15m`,
 /// `1h30m`, `1.5h` or `500ms`, or `0` alone.
-#[must_use]
 pub fn parse_go(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {

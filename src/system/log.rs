@@ -20,9 +20,6 @@ pub enum Level {
 }
 
 impl Level {
-    pub const NAMES: &'static str = "error, warn, info or debug";
-
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "error" => Self::Error,
@@ -82,7 +79,6 @@ impl Journal {
 
     /// All hops so far in their order, with the time that each took and the ids of its requests;
     /// what follows is counted from zero.
-    #[must_use]
     pub fn take_hops(&self) -> Vec<(&'static str, Duration, Vec<String>)> {
         let requests = self.requests.take();
         let ids = |hop: &str| {
@@ -92,7 +88,6 @@ impl Journal {
     }
 
     /// The warnings so far.
-    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let lines = self.lines.borrow();
         let warnings = lines.iter().filter(|(level, _)| *level == Level::Warn);
@@ -100,13 +95,11 @@ impl Journal {
     }
 
     /// The hop that took longest, and how long.
-    #[must_use]
     pub fn longest(&self) -> Option<(&'static str, Duration)> {
         self.spent.borrow().iter().max_by_key(|(_, time)| *time).copied()
     }
 
     /// The lines that a reader of this level wants, each with its level in front.
-    #[must_use]
     pub fn text(&self, level: Level) -> String {
         let mut text = String::new();
         for (level, line) in self.lines.borrow().iter().filter(|(of, _)| *of <= level) {

@@ -1,7 +1,6 @@
 //! Randomness from the operating system.
 
 /// A signature nonce: 32 hexadecimal digits, never the same twice.
-#[must_use]
 pub fn nonce() -> String {
     format!("{:016x}{:016x}", number(), number())
 }
@@ -11,7 +10,6 @@ pub fn nonce() -> String {
 /// # Panics
 ///
 /// When the operating system gives none.
-#[must_use]
 pub fn number() -> u64 {
     // Without randomness no request can be signed; the system has it from early boot on.
     #[expect(clippy::expect_used, reason = "there is no sensible way on, and the hook reports it")]

@@ -1,14 +1,12 @@
 //! Text as a line of a log or a terminal can show it.
 
 /// One line, whatever was put into it.
-#[must_use]
 pub fn one_line(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
 /// A space in place of what ends a line, moves the cursor, turns the direction of what follows so
 /// that it reads as something else, or cannot be seen at all.
-#[must_use]
 pub fn visible(c: char) -> char {
     // Unicode's Bidi_Control and Default_Ignorable_Code_Point, line and paragraph separators, and
     // the marks of annotations.

@@ -92,7 +92,6 @@ impl std::fmt::Display for Kibibytes {
 
 impl Refused {
     /// It is there, and others could have written it.
-    #[must_use]
     pub fn is_distrust(&self) -> bool {
         matches!(self, Self::Foreign { .. } | Self::Open { .. })
     }

@@ -35,11 +35,14 @@ fn while_one_process_is_refused_no_other_asks() {
     let node = limited("all", 60_000);
     let (exit, first) = node.refused(ACME);
     assert_eq!(exit, 6, "{first}");
-    assert!(first.contains("out of time: Throttling.User from AssumeRole"), "{first}");
+    assert!(first.contains("Throttling.User: ") && first.contains("out of time: "), "{first}");
     assert!(first.contains("after 1 try"), "{first}");
     let (exit, second) = node.refused(FOO);
     assert_eq!(exit, 6, "{second}");
-    assert!(second.contains("out of time: Throttling.User to another process"), "{second}");
+    assert!(
+        second.contains("Throttling.User: ") && second.contains("out of time: another process"),
+        "{second}"
+    );
     assert!(second.contains("was not begun"), "{second}");
     assert_eq!(node.calls(Hop::AssumeRole), 1);
     assert_eq!(notes(&node).len(), 1);

@@ -41,8 +41,8 @@ fn errors() -> String {
         let hops: Vec<&str> = remedy.hops.iter().map(|hop| hop.name()).collect();
         let hops = if hops.is_empty() { "any".to_owned() } else { hops.join(", ") };
         let (cause, action) = (plain(remedy.cause), plain(remedy.remedy));
-        let policy = remedy.policy.as_ref();
-        let policy = policy.map_or_else(String::new, |policy| format!(", denied by {policy}"));
+        let policy =
+            remedy.policy.map_or_else(String::new, |policy| format!(", denied by {policy}"));
         let message = remedy.message.map_or_else(String::new, |words| format!(" \"{words} …\""));
         let caller = if remedy.by_access_key { " of an AccessKey" } else { "" };
         writeln!(
@@ -61,9 +61,15 @@ fn every_error_can_be_met() {
     for remedy in REMEDIES {
         let (Code::Is(code) | Code::Begins(code)) = remedy.code;
         let refusal = Refusal {
+            status: 403,
+            code: code.to_owned(),
             message: remedy.message.map(str::to_owned),
-            policy_type: remedy.policy.clone(),
-            ..Refusal::bare(403, code.to_owned())
+            request_id: None,
+            of_service: true,
+            is_success: None,
+            policy_type: remedy.policy.cloned(),
+            same_string_to_sign: None,
+            limited_for: None,
         };
         let caller = remedy.by_access_key.then(|| Owner::of_access_key("LTAI0001"));
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };

@@ -302,8 +302,8 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
     roles: {acr-puller: {trust: {Version: "1", Statement: []}}}
 END
     verify
-    failed 'FAILED  role: NoPermission from AssumeRole of acs:ram::2000000000000002:role/acr-puller by the worker role' \
-        "FAILED  answer: the program gives no login for $REGISTRY/verify (exit code 4): error: no login for $REGISTRY: NoPermission from AssumeRole"
+    failed 'FAILED  role: NoPermission: AssumeRole of acs:ram::2000000000000002:role/acr-puller by the worker role' \
+        "FAILED  answer: the program gives no login for $REGISTRY/verify (exit code 4): error: NoPermission: no login for $REGISTRY: AssumeRole"
     [[ $(grep '^FAILED  answer' <<<"$output") == *NoPermission*'; do: add the ARN of the worker role'*'to `Principal.RAM`'* ]]
 }
 

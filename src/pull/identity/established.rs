@@ -43,15 +43,6 @@ impl Requester<'_, '_> {
     }
 }
 
-/// What the first session is to be, where it is a role session.
-#[derive(Debug, Clone, Copy)]
-pub struct FirstSession<'a> {
-    pub name: &'a str,
-    /// Seconds.
-    pub duration: u32,
-    pub policy: Option<&'a str>,
-}
-
 /// Credentials, and whose they are.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -65,7 +56,6 @@ pub struct Identity {
 
 impl Identity {
     /// How long its session lasts, for a report.
-    #[must_use]
     pub fn life(&self, seconds: u32) -> String {
         let expires = self.about.as_ref().and_then(About::expires);
         format!(

@@ -8,7 +8,7 @@ use crate::config::{Entry, Oidc, PodIdentity};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
-use crate::pull::identity::established::{FirstSession, Identity, Requester};
+use crate::pull::identity::established::{Identity, Requester};
 use crate::pull::identity::jwt::{self, Claims};
 use crate::pull::identity::pod::{self, Admitted};
 use crate::secret::Secret;
@@ -34,7 +34,7 @@ pub(super) fn establish(
     entry: &Entry,
     oidc: &Oidc,
     requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
+    first: &SessionRequest<'_>,
 ) -> Result<Identity, Failure> {
     let now = requester.node.network.clock.now();
     let Some(Admitted { token, role, ends }) = pod::admit(oidc, requester.pod, now)? else {
@@ -52,7 +52,6 @@ pub(super) fn report(oidc: &Oidc, identity: &Identity, seconds: u32) -> String {
 }
 
 /// What the token file's claims say, for messages.
-#[must_use]
 pub fn token_file_claims(oidc: &Oidc) -> Option<Claims> {
     jwt::claims(read_token(&oidc.token_file).ok()?.expose())
 }
@@ -61,7 +60,7 @@ fn from_token_file(
     entry: &Entry,
     oidc: &Oidc,
     requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
+    first: &SessionRequest<'_>,
 ) -> Result<Identity, Failure> {
     let role = oidc.role.as_ref().ok_or_else(|| {
         Failure::new(
@@ -79,20 +78,13 @@ fn exchange(
     role: &RoleArn,
     token: &Secret,
     requester: &Requester<'_, '_>,
-    first: FirstSession<'_>,
+    first: &SessionRequest<'_>,
 ) -> Result<Identity, Failure> {
-    let request = SessionRequest {
-        role,
-        session_name: first.name,
-        duration: first.duration,
-        policy: first.policy,
-        external_id: None,
-    };
     let subject = jwt::claims(token.expose()).and_then(|claims| claims.subject);
     let facts = Facts::assume_role_with_oidc(role, &oidc.provider, subject);
     let session = requester
         .ask_sts(entry, |network, endpoint| {
-            sts::assume_role_with_oidc(network, endpoint, &oidc.provider, token, &request)
+            sts::assume_role_with_oidc(network, endpoint, &oidc.provider, role, token, first)
         })?
         .map_err(|error| Failure::of_call(&facts, &error))?;
     let about = Some(session.about);

@@ -118,8 +118,8 @@ fn a_wrong_identity_stops_it_with_the_reason() {
         let output = inspected(node, host);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success());
-        let says = format!("error: no login for {host}: ");
-        assert!(stderr.starts_with(&says) && stderr.matches(&says).count() == 2, "{stderr}");
+        let says = format!(": no login for {host}: ");
+        assert!(stderr.starts_with("error: ") && stderr.matches(&says).count() == 2, "{stderr}");
     });
 }
 

@@ -85,9 +85,12 @@ pub(super) fn differing(case: &Case<'_>, ran: &Ran<'_>) -> Vec<String> {
     let opening = match (exit, login) {
         (0, Login::New) => return wrong,
         (0, Login::Old) => format!("warning: the login of {host} "),
-        _ => format!("error: no login for {host}: "),
+        _ => format!("no login for {host}: "),
     };
-    if !first.starts_with(&opening) || !first.contains(named) {
+    // The service's code stands before it.
+    let is_opening = first.starts_with(&opening)
+        || (first.starts_with("error: ") && first.contains(&format!(": {opening}")));
+    if !is_opening || !first.contains(named) {
         wrong.push(format!("the first line is expected to name {host} and {named}"));
     }
     wrong

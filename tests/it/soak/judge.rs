@@ -231,7 +231,9 @@ fn refused(
     }
     let stderr = outcome.stderr_text();
     let lines = stderr.lines().take_while(|line| !line.starts_with("warning: ")).count();
-    if !stderr.starts_with(&format!("error: no login for {}: ", pull.host)) || lines > 5 {
+    let first = stderr.lines().next().unwrap_or_default();
+    let is_said = first.contains(&format!(": no login for {}: ", pull.host));
+    if !first.starts_with("error: ") || !is_said || lines > 5 {
         return Err("it does not say so in its first line, or in too many".to_owned());
     }
     let failed =
