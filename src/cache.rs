@@ -10,11 +10,14 @@
 
 pub mod freshness;
 mod keep;
+mod of_node;
+mod overlap;
 pub mod place;
 mod record;
 mod single_flight;
 pub mod store;
 
 pub use keep::{Access, Cache, USED_LATELY};
+pub use of_node::{NodeLock, Note};
 pub use record::{Kept, Key, Kind, Made, Scope};
 pub use single_flight::{Failed, Fetched, Missed};

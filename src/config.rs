@@ -24,6 +24,6 @@ pub use entry::{Entry, EntryKeys, Scope, session_name};
 pub use error::{ConfigError, Mistakes};
 pub use identity::{IdentitySource, Oidc, PodIdentity, Profile, TokenMode};
 pub use resolved::{Config, Written};
-pub use settings::{CacheDir, Endpoints, Settings, check_base_url};
+pub use settings::{CacheDir, Endpoints, LONGEST_TIMEOUT, Settings, check_base_url};
 pub use source::{MAX_FILE, SYSTEM_PATH, Source, overlooked};
 pub use variables::CONFIG_FILE as PATH_VARIABLE;

@@ -12,8 +12,10 @@ pub mod registry_token;
 pub mod role_chain;
 pub mod selection;
 
+pub mod call_limit;
 pub mod due;
 pub mod metrics;
 pub mod node;
+mod overlap;
 pub mod run_history;
 mod shared;

@@ -14,6 +14,8 @@ const ROUNDS: usize = 300;
 const FAULTS: u64 = 72;
 /// Wall time of the best tenth, at most so many times that of the build of an earlier commit.
 const OVER_EARLIER: f64 = 1.05;
+/// Wall time of the best tenth, at most so many times that of a static program that only exits.
+const OVER_NOOP: f64 = 6.5;
 /// Wall time, at most so many times `/bin/true`.
 const OVER_TRUE: f64 = 2.0;
 /// At least so many times faster than the helper.
@@ -73,9 +75,13 @@ pub fn measure(
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
         report.calls("nor does docker-credential-ecr-login", ecr.service.calls() - asked, 0);
     }
-    let [_, nothing, ours, others @ ..] = &costs[..] else { return Err("a run is missing".into()) };
+    let [noop, nothing, ours, others @ ..] = &costs[..] else {
+        return Err("a run is missing".into());
+    };
     let faults = ours.median.faults;
     report.holds("page faults", faults <= FAULTS, &format!("{faults}, limit {FAULTS}"));
+    let over = ratio(ours.best_tenth, noop.best_tenth);
+    report.at_most("wall time of a static program that only exits", over, OVER_NOOP, " ×");
     let over = ratio(ours.median.wall, nothing.median.wall);
     report.at_most("wall time of /bin/true", over, OVER_TRUE, " ×");
     if let (Some(_), [earlier, ..]) = (earlier, others) {

@@ -17,8 +17,17 @@ use nix::unistd::Pid;
 
 use crate::process::Program;
 
-/// Runs a program and gives its maximum, in KiB.
-pub fn peak(program: &Program) -> Result<u64, Box<dyn Error>> {
+/// What a process had at its end, in KiB.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// The most that was resident.
+    pub most: u64,
+    /// What it shares with no other process and no file.
+    pub private: u64,
+}
+
+/// Runs a program and gives its memory.
+pub fn peak(program: &Program) -> Result<Memory, Box<dyn Error>> {
     // The shell stops itself, so that nothing of the program has run when it is taken hold of.
     let mut command = program.command("/bin/sh")?;
     command.args(["-c", r#"kill -STOP $$; exec "$0" "$@""#]).arg(&program.path).args(&program.args);
@@ -30,11 +39,13 @@ pub fn peak(program: &Program) -> Result<u64, Box<dyn Error>> {
     }
     ptrace::seize(pid, Options::PTRACE_O_TRACEEXIT)?;
     kill(pid, Signal::SIGCONT)?;
-    let mut kibibytes = None;
+    let mut memory = None;
     loop {
         match waitpid(pid, None)? {
             WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_EXIT) => {
-                kibibytes = Some(high_water_mark(&pid.to_string())?);
+                let process = pid.to_string();
+                let most = high_water_mark(&process)?;
+                memory = Some(Memory { most, private: private(&process)? });
                 ptrace::cont(pid, None)?;
             }
             WaitStatus::PtraceEvent(..) => ptrace::cont(pid, None)?,
@@ -43,7 +54,7 @@ pub fn peak(program: &Program) -> Result<u64, Box<dyn Error>> {
             other => return Err(format!("{}: {other:?}", program.path.display()).into()),
         }
     }
-    kibibytes.ok_or_else(|| "the process ended unseen".into())
+    memory.ok_or_else(|| "the process ended unseen".into())
 }
 
 /// Of a process that is there; `self` is this one.
@@ -51,5 +62,13 @@ pub fn high_water_mark(process: &str) -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmHWM")?;
+    Ok(number.parse()?)
+}
+
+/// What a process has changed of its memory.
+fn private(process: &str) -> Result<u64, Box<dyn Error>> {
+    let maps = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = maps.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no Private_Dirty")?;
     Ok(number.parse()?)
 }

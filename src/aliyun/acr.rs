@@ -259,7 +259,8 @@ pub fn personal_token(
 }
 
 fn enterprise<'a>(hop: Hop, parameters: Vec<(&'static str, &'a str)>) -> Action<'a> {
-    Action { hop, version: ENTERPRISE_VERSION, parameters, secrets: vec![] }
+    let patience = Patience::FULL;
+    Action { hop, version: ENTERPRISE_VERSION, patience, parameters, secrets: vec![] }
 }
 
 fn roa_headers(

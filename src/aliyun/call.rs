@@ -97,19 +97,24 @@ pub enum Last {
 pub struct Patience {
     /// For one try; never more than the deadline's share.
     pub attempt: Duration,
-    /// For what may never pass; throttling is waited out until the deadline.
+    /// For what may never pass.
     pub tries: u32,
+    /// Throttling is waited out until the deadline. Else it is left to the caller.
+    pub outlasts_throttling: bool,
 }
 
 impl Patience {
     /// As long as the deadline allows: nothing can be answered without this hop.
-    pub const FULL: Self = Self { attempt: Duration::MAX, tries: MAX_TRIES };
+    pub const FULL: Self =
+        Self { attempt: Duration::MAX, tries: MAX_TRIES, outlasts_throttling: true };
     /// For something that may not be there at all.
-    pub const BRIEF: Self = Self { attempt: Duration::from_secs(2), tries: 1 };
+    pub const BRIEF: Self = Self { attempt: Duration::from_secs(2), tries: 1, ..Self::FULL };
+    /// For a call whose limit all processes of the node share.
+    pub const UNTIL_THROTTLED: Self = Self { outlasts_throttling: false, ..Self::FULL };
 
     /// For a shortcut, whose answer can be had in another way: two tries, a third of the whole.
     pub fn shortcut(deadline: &Deadline) -> Self {
-        Self { attempt: deadline.total() / 6, tries: 2 }
+        Self { attempt: deadline.total() / 6, tries: 2, ..Self::FULL }
     }
 }
 
@@ -211,9 +216,15 @@ impl Network<'_> {
             }
             if reason == Reason::Throttled {
                 self.journal.throttled();
+                if !patience.outlasts_throttling {
+                    return Err(error);
+                }
+                self.deadline.outlast_throttling();
             }
+            let shortest = error.limited_for();
             let left = self.deadline.left();
-            match Pauses::after(reason).next(tries, patience.tries, reason, left, random::number())
+            let random = random::number();
+            match Pauses::after(reason).next(tries, patience.tries, reason, shortest, left, random)
             {
                 Next::Try(pause) => std::thread::sleep(pause),
                 Next::GiveUp => return Err(error),
@@ -285,6 +296,15 @@ fn not_the_service(host: &str, what: Stranger) -> CallError {
 }
 
 impl CallError {
+    /// How long the service says that its limit stays used up.
+    #[must_use]
+    pub fn limited_for(&self) -> Duration {
+        match self {
+            Self::Refused { refusal, .. } => refusal.limited_for.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether it says nothing of what the caller may do.
     pub fn may_pass(&self) -> bool {
         match self {

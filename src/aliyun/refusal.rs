@@ -5,6 +5,7 @@
 //! not get as far as `Format=JSON` in XML. Source: the vendor's "common parameters" pages and SDK tests.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -38,6 +39,8 @@ pub struct Refusal {
     pub policy_type: Option<PolicyType>,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_text_signed: Option<bool>,
+    /// How long a call limit stays used up, if the service says so.
+    pub limited_for: Option<Duration>,
 }
 
 /// Which kind of policy denied: `AccessDeniedDetail.PolicyType`.
@@ -254,6 +257,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
         code: code.unwrap_or_default(),
         request_id,
         policy_type: word(&envelope.policy_type).map(PolicyType::from),
+        limited_for: None,
     })
 }
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::aliyun::call::{CallError, Form, Network, Patience, Stranger, Verdict};
 use crate::aliyun::endpoint::Endpoint;
-use crate::aliyun::refusal::{self, Sent};
+use crate::aliyun::refusal::{self, Refusal, Sent};
 use crate::aliyun::signature::{self, Scheme, acs3, v1};
 use crate::aliyun::{Credentials, Hop};
 use crate::net::http::{Method, Request, Response};
@@ -19,6 +19,7 @@ pub struct Action<'a> {
     pub hop: Hop,
     /// API version, a date.
     pub version: &'static str,
+    pub patience: Patience,
     pub parameters: Vec<(&'static str, &'a str)>,
     /// Those of the parameters that must not come back in an error message.
     pub secrets: Vec<&'a Secret>,
@@ -49,7 +50,7 @@ pub fn call<T: DeserializeOwned>(
     network.call(
         action.hop,
         endpoint,
-        Patience::FULL,
+        action.patience,
         |candidate, timeout| {
             let post = post(network, action, credentials, candidate.host());
             signed.replace(post.echo);
@@ -150,7 +151,7 @@ pub fn judge<T: DeserializeOwned>(response: &Response, sent: &Sent<'_>) -> Verdi
         return Verdict::NotTheService(Stranger::Redirect(response.status));
     }
     if let Some(refusal) = refusal::read(response.status, &response.body, sent) {
-        return Verdict::Refused(refusal);
+        return Verdict::Refused(Refusal { limited_for: response.limited_for, ..refusal });
     }
     let form = match serde_json::from_slice(&response.body) {
         // serde would take an array for the fields in their order.
@@ -183,6 +184,7 @@ mod tests {
             date: None,
             content_type: Some("text/plain\n".to_owned()),
             www_authenticate: Vec::new(),
+            limited_for: None,
             body: body.into(),
         };
         match judge::<Wanted>(&response, &Sent::default()) {
@@ -235,9 +237,13 @@ mod tests {
             journal: &journal,
             signature: scheme,
         };
-        let parameters = PARAMETERS.to_vec();
-        let action =
-            Action { hop: Hop::AssumeRole, version: "2015-04-01", parameters, secrets: vec![] };
+        let action = Action {
+            hop: Hop::AssumeRole,
+            version: "2015-04-01",
+            patience: Patience::FULL,
+            parameters: PARAMETERS.to_vec(),
+            secrets: vec![],
+        };
         let credentials = Credentials {
             access_key_id: "STS.x".to_owned(),
             access_key_secret: Secret::new("secret"),

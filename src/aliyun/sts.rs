@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::aliyun::call::{CallError, Network};
+use crate::aliyun::call::{CallError, Network, Patience};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::{OidcProviderArn, RoleArn};
 use crate::aliyun::refusal::word;
@@ -120,7 +120,7 @@ impl Session {
 ///
 /// # Errors
 ///
-/// See [`CallError`].
+/// See [`CallError`]; throttling at once.
 pub fn assume_role(
     network: &Network<'_>,
     endpoint: &Endpoint,
@@ -131,7 +131,8 @@ pub fn assume_role(
     let duration = request.duration.to_string();
     let mut parameters = parameters(&role.arn, request, &duration);
     parameters.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
-    let action = Action { hop: Hop::AssumeRole, version: VERSION, parameters, secrets: vec![] };
+    let (hop, patience) = (Hop::AssumeRole, Patience::UNTIL_THROTTLED);
+    let action = Action { hop, version: VERSION, patience, parameters, secrets: vec![] };
     rpc::call(network, endpoint, &action, Some(caller))
         .map(|answer| Session::of(answer, &caller.secrets()))
 }
@@ -140,7 +141,7 @@ pub fn assume_role(
 ///
 /// # Errors
 ///
-/// See [`CallError`].
+/// See [`CallError`]; throttling at once.
 pub fn assume_role_with_oidc(
     network: &Network<'_>,
     endpoint: &Endpoint,
@@ -153,8 +154,8 @@ pub fn assume_role_with_oidc(
     let mut parameters = parameters(role, request, &duration);
     parameters.push(("OIDCProviderArn", provider.as_str()));
     parameters.push(("OIDCToken", token.expose()));
-    let hop = Hop::AssumeRoleWithOidc;
-    let action = Action { hop, version: VERSION, parameters, secrets: vec![token] };
+    let (hop, patience) = (Hop::AssumeRoleWithOidc, Patience::UNTIL_THROTTLED);
+    let action = Action { hop, version: VERSION, patience, parameters, secrets: vec![token] };
     rpc::call(network, endpoint, &action, None).map(|answer| Session::of(answer, &[token]))
 }
 

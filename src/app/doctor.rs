@@ -71,7 +71,8 @@ fn follow(
     let Session { config, cache, directory, clock, .. } = session;
     for image in &images {
         let deadline = session.deadline_from_now();
-        let node = session.node(&deadline, &Cache::off(journal));
+        let off = Cache::off(journal);
+        let node = session.node(&deadline, &off);
         let sends_tokens = look.sends_tokens(image);
         pull::image(image, options.oss.as_deref(), sends_tokens, config, &node, report);
     }

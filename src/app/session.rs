@@ -12,6 +12,7 @@ use crate::config::{Config, ConfigError, Source};
 use crate::kubelet::exec_api::{Login, Pod};
 use crate::net::http::{Http, Routes};
 use crate::net::tls::Trust;
+use crate::pull::call_limit::CallLimit;
 use crate::pull::fast_path;
 use crate::pull::known::learnt;
 use crate::pull::node::Node;
@@ -118,7 +119,8 @@ impl<'p> Session<'p> {
 
     /// The deadline of a pull that began at this instant.
     pub fn deadline(&self, start: Instant) -> Deadline {
-        Deadline::new(start, self.config.settings.timeout)
+        let settings = &self.config.settings;
+        Deadline::new(start, settings.timeout).with_patience(settings.patience)
     }
 
     /// The deadline of a pull that begins now.
@@ -127,12 +129,13 @@ impl<'p> Session<'p> {
     }
 
     /// The machine, for one pull, with what earlier runs learnt of it.
-    pub fn node<'n>(&'n self, deadline: &'n Deadline, cache: &Cache<'_>) -> Node<'n> {
+    pub fn node<'n>(&'n self, deadline: &'n Deadline, cache: &'n Cache<'n>) -> Node<'n> {
         let Self { http, clock, process, .. } = self;
         let Config { settings, variables, .. } = &self.config;
         let (journal, signature) = (process.journal, settings.signature);
         let network = Network { http, clock, deadline, journal, signature };
-        Node::new(network, settings, variables, Machine::read(), learnt(cache))
+        let limit = CallLimit::new(cache);
+        Node::new(network, settings, variables, Machine::read(), learnt(cache), limit)
     }
 }
 

@@ -198,7 +198,7 @@ impl<'a> Cache<'a> {
     }
 
     /// The directory if it is there.
-    fn there(&self) -> Option<&Store> {
+    pub(super) fn there(&self) -> Option<&Store> {
         match self.access {
             Access::Look => self.open(Store::look),
             _ => self.open(Store::open),

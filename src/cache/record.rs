@@ -96,7 +96,7 @@ pub(super) fn unfinished_name(name: &str, round: u32) -> String {
 }
 
 /// Hexadecimal digits of a digest over parts that cannot run into one another.
-fn digest(parts: &[&[u8]], digits: usize) -> String {
+pub(super) fn digest(parts: &[&[u8]], digits: usize) -> String {
     let mut sha = Sha1::new();
     for part in parts {
         sha.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -116,10 +116,12 @@ pub enum Kind {
     Host,
     /// What the node has learnt of itself and its network.
     Node,
+    /// What is only handed from one process to others that run at the same time.
+    Overlap,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Login, Self::Session, Self::Host, Self::Node];
+    const ALL: [Self; 5] = [Self::Login, Self::Session, Self::Host, Self::Node, Self::Overlap];
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -131,6 +133,7 @@ impl Kind {
             Self::Session => "session",
             Self::Host => "host",
             Self::Node => "node",
+            Self::Overlap => "overlap",
         }
     }
 }
@@ -200,7 +203,7 @@ pub(super) struct Record<K, T> {
     pub value: T,
 }
 
-mod milliseconds {
+pub(super) mod milliseconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
@@ -244,7 +247,7 @@ mod tests {
             "{plain}"
         );
         assert!(plain.starts_with(&scope(&[b"p"], &[b"c"]).prefix()));
-        assert_eq!(Kind::ALL.map(Kind::name), ["login", "session", "host", "node"]);
+        assert_eq!(Kind::ALL.map(Kind::name), ["login", "session", "host", "node", "overlap"]);
     }
 
     #[test]

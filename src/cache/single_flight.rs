@@ -128,7 +128,8 @@ impl Cache<'_> {
     }
 
     /// Waits until it is our turn to fetch, or another process has. One that holds the lock for
-    /// half of our time is taken for stuck, and the next in line goes past it, once.
+    /// half of our time is taken for stuck, and the next in line goes past it, once; not while a note
+    /// holds the processes of the node up.
     fn turn<T: DeserializeOwned, E: DeserializeOwned>(
         &self,
         store: &Store,
@@ -161,11 +162,16 @@ impl Cache<'_> {
                 return Ok(Turn::Ours(round, lock));
             }
             let waited = clock::instant().saturating_duration_since(begun);
+            let is_late = waited >= patience || deadline.left() <= pause;
+            let is_held_up = is_late && self.is_held_up();
+            if is_held_up {
+                deadline.outlast_throttling();
+            }
             if deadline.left() <= pause {
                 self.journal.spent("waiting for another process", waited);
                 return Err(Missed::Busy);
             }
-            if waited >= patience {
+            if waited >= patience && !is_held_up {
                 round = 1;
             }
             std::thread::sleep(pause);

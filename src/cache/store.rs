@@ -6,9 +6,10 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
@@ -249,6 +250,30 @@ impl Store {
             Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A socket that others who may enter the directory can connect to by its name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn listen(&self, name: &str) -> Result<UnixListener, Unusable> {
+        self.remove(name);
+        Ok(UnixListener::bind(self.path(name))?)
+    }
+
+    /// A connection to whoever listens at such a socket.
+    ///
+    /// # Errors
+    ///
+    /// When nobody does.
+    pub fn connect(&self, name: &str) -> Result<UnixStream, Unusable> {
+        Ok(UnixStream::connect(self.path(name))?)
+    }
+
+    /// Through the open directory, too: a socket has no other way to be named in it.
+    fn path(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.directory.as_raw_fd()).into()
     }
 
     /// The names of all files; an unreadable directory has none.

@@ -167,7 +167,7 @@ pub static SETTINGS: Section = Section {
         key("margin", Ours, One, ["a duration from 0s to 15m, such as 30s", "subtracted from a login's life, up to `15m`", "`30s`"]),
         key("cacheDir", Ours, One, ["an absolute path", "the folder of the node's cache, or `off`",
             "`/run/aliyun-acr-credential-provider`; for users `$XDG_RUNTIME_DIR/aliyun-acr-credential-provider`"]),
-        key("timeout", Ours, One, ["a duration from 1s to 50s, such as 25s", "for the whole run, `1s` to `50s`", "`25s`"]),
+        key("timeout", Ours, One, ["a duration from 1s to 50s, such as 25s", "for the whole run, `1s` to `50s`", "`25s`; `50s` for a run that meets a used-up call limit"]),
         key("signature", Ours, One, ["v1 or acs3", "how calls are signed. `v1`: HMAC-SHA1. `acs3`: ACS3-HMAC-SHA256; change to it if the services refuse `v1`, or where SHA-1 is not allowed", "`v1`"]),
         key("clusterId", Ours, One, ["letters and digits", "makes the OIDC provider's ARN where an entry has none", ""]),
         key("accountId", Ours, One, ["an account id: digits only", "the account of roles that annotations name", "that of `rrsaRoleARN`"]),

@@ -20,7 +20,7 @@ const OIDC_TOKEN_FILE: &str = "/var/run/secrets/ack.alibabacloud.com/rrsa-tokens
 const TIMEOUT: Duration = Duration::from_secs(25);
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// The kubelet kills a plugin after a minute; above this its message would come instead of ours.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(50);
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(50);
 const MARGIN: Duration = Duration::from_secs(30);
 const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
 
@@ -43,6 +43,8 @@ pub struct Settings {
     /// For the whole call.
     pub timeout: Duration,
     pub signature: Scheme,
+    /// For a run that meets a used-up call limit: as configured, else as long as a kubelet allows for.
+    pub patience: Duration,
     pub cluster_id: Option<String>,
     /// The account of roles that a service account's annotation names.
     pub account_id: Option<String>,
@@ -87,7 +89,7 @@ impl Settings {
             section.value(name, notes, within)
         };
         let margin = duration("margin", Duration::ZERO..=LONGEST_MARGIN).unwrap_or(MARGIN);
-        let timeout = duration("timeout", SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).unwrap_or(TIMEOUT);
+        let timeout = duration("timeout", SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
         let cache_dir = section.value("cacheDir", notes, |text| match text {
             "off" => Some(None),
             path => absolute(path).map(|path| Some(CacheDir::At(path))),
@@ -114,7 +116,8 @@ impl Settings {
             node_region: section.value("nodeRegion", notes, Region::parse),
             margin,
             cache_dir: cache_dir.unwrap_or(Some(CacheDir::Default)),
-            timeout,
+            timeout: timeout.unwrap_or(TIMEOUT),
+            patience: timeout.unwrap_or(LONGEST_TIMEOUT),
             signature: section
                 .value("signature", notes, |text| match text {
                     "v1" => Some(Scheme::V1),

@@ -64,6 +64,13 @@ impl Failure {
         let (hop, call) = (facts.hop, facts.call());
         let failure = |text: String| Self::new(Exit::OutOfTime, format!("out of time: {text}"));
         match last {
+            Some(Last::Refused(refusal)) if tries.0 == 0 => {
+                let code = refusal.named();
+                let failure = failure(format!(
+                    "another process of this node was refused; {call} at {host} was not begun"
+                ));
+                Self { code: Some(code), ..failure }.hint(throttling_hint(hop))
+            }
             Some(Last::Refused(refusal)) => {
                 let text = refused(refusal, &call, host);
                 let failure = failure(format!("{text}, after {tries}"));

@@ -82,6 +82,8 @@ pub struct Response {
     pub content_type: Option<String>,
     /// Each of them: a server may offer several ways.
     pub www_authenticate: Vec<String>,
+    /// How long a call limit stays used up, where the service says so.
+    pub limited_for: Option<Duration>,
     pub body: Vec<u8>,
 }
 
@@ -282,6 +284,7 @@ fn read(response: reqwest::blocking::Response, attempt: &Attempt) -> Result<Resp
             .iter()
             .filter_map(|value| value.to_str().ok().map(str::to_owned))
             .collect(),
+        limited_for: limited_for(headers),
         body: Vec::new(),
     };
     let mut body = response.take(MAX_ANSWER + 1);
@@ -303,8 +306,45 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
+/// What the vendor's SDKs wait for after a call that was throttled, in milliseconds: those of one release
+/// or another read `TimeLeft` in `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`, or a header with nothing
+/// else in it.
+fn limited_for(headers: &HeaderMap) -> Option<Duration> {
+    let parts = ["x-ratelimit-user-api", "x-ratelimit-user"].map(HeaderName::from_static);
+    let parts = parts.iter().filter_map(|name| header(headers, name)).filter_map(|limit| {
+        let mut pairs = limit.split(',').filter_map(|pair| pair.split_once(':'));
+        pairs.find(|(name, _)| name.trim() == "TimeLeft").map(|(_, time)| time.to_owned())
+    });
+    let whole = header(headers, &HeaderName::from_static("x-acs-retry-after"));
+    let times = parts.chain(whole).filter_map(|time| time.trim().parse().ok());
+    times.max().map(Duration::from_millis)
+}
+
 /// `Fri, 01 Mar 2024 08:09:10 GMT`, as RFC 9110 has it.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     PARSER.parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_limit_stays_used_up() {
+        let of = |headers: &[(&'static str, &'static str)]| {
+            let pairs = headers.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            limited_for(&pairs.collect()).map(|time| time.as_millis())
+        };
+        let (user, api) = ("x-ratelimit-user", "x-ratelimit-user-api");
+        let left = "Limit:1,Remain:0,TimeLeft:2000,Reset:1234";
+        assert_eq!(of(&[(user, left)]), Some(2000));
+        assert_eq!(of(&[(api, left), (user, "TimeLeft: 5")]), Some(2000));
+        assert_eq!(of(&[("x-acs-retry-after", "300")]), Some(300));
+        assert_eq!(of(&[(user, "Limit:1,Remain:0"), (api, "TimeLeft:-1")]), None);
+        assert_eq!(of(&[(user, "TimeLeft:soon"), ("x-acs-retry-after", "")]), None);
+        assert_eq!(of(&[]), None);
+    }
 }

@@ -64,12 +64,20 @@ impl Pauses {
     }
 
     /// What to do after `tries` tries, with `left` until the deadline. `most` bounds the tries for
-    /// what may never pass.
-    pub fn next(self, tries: u32, most: u32, reason: Reason, left: Duration, random: u64) -> Next {
+    /// what may never pass, and no pause is shorter than `least`.
+    pub fn next(
+        self,
+        tries: u32,
+        most: u32,
+        reason: Reason,
+        least: Duration,
+        left: Duration,
+        random: u64,
+    ) -> Next {
         if reason == Reason::Passing && tries >= most {
             return if left.is_zero() { Next::OutOfTime } else { Next::GiveUp };
         }
-        let pause = self.pause(tries, random);
+        let pause = self.pause(tries, random).max(least);
         if pause + SHORTEST_TRY > left { Next::OutOfTime } else { Next::Try(pause) }
     }
 }
@@ -101,7 +109,8 @@ mod tests {
     #[test]
     fn what_may_never_pass_is_given_up() {
         let pauses = Pauses::after(Reason::Passing);
-        let next = |tries, left| pauses.next(tries, MAX_TRIES, Reason::Passing, left, 0);
+        let next =
+            |tries, left| pauses.next(tries, MAX_TRIES, Reason::Passing, Duration::ZERO, left, 0);
         assert_eq!(next(MAX_TRIES - 1, MINUTE), Next::Try(Duration::ZERO));
         assert_eq!(next(MAX_TRIES, MINUTE), Next::GiveUp);
         assert_eq!(next(MAX_TRIES, Duration::ZERO), Next::OutOfTime);
@@ -110,8 +119,18 @@ mod tests {
     #[test]
     fn throttling_is_tried_while_there_is_time_for_a_try() {
         let pauses = Pauses::after(Reason::Throttled);
-        let next = |left| pauses.next(60, MAX_TRIES, Reason::Throttled, left, u64::MAX);
+        let next =
+            |left| pauses.next(60, MAX_TRIES, Reason::Throttled, Duration::ZERO, left, u64::MAX);
         assert_eq!(next(pauses.longest + SHORTEST_TRY), Next::Try(pauses.longest));
         assert_eq!(next(pauses.longest + SHORTEST_TRY / 2), Next::OutOfTime);
+    }
+
+    #[test]
+    fn no_pause_is_shorter_than_the_service_asks_for() {
+        let next = |left| {
+            Pauses::after(Reason::Throttled).next(1, MAX_TRIES, Reason::Throttled, MINUTE, left, 0)
+        };
+        assert_eq!(next(MINUTE * 2), Next::Try(MINUTE));
+        assert_eq!(next(MINUTE), Next::OutOfTime);
     }
 }

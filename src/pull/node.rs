@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::config::variables::Variables;
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
+use crate::pull::call_limit::CallLimit;
 use crate::system::firmware::Machine;
 
 /// What one run finds out of the machine and its network, and the next may start from.
@@ -38,6 +39,8 @@ pub struct Node<'a> {
     /// One host is asked for in a run, and it is in one region.
     cr: OnceCell<Endpoint>,
     learnt: Learnt,
+    /// What all processes of the machine know of the limit for calls to STS.
+    pub limit: CallLimit<'a>,
 }
 
 impl<'a> Node<'a> {
@@ -47,6 +50,7 @@ impl<'a> Node<'a> {
         variables: &'a Variables,
         machine: Machine,
         learnt: Learnt,
+        limit: CallLimit<'a>,
     ) -> Self {
         let region = learnt.region.clone().map_or_else(OnceCell::new, |region| Some(region).into());
         Self {
@@ -59,6 +63,7 @@ impl<'a> Node<'a> {
             sts: OnceCell::new(),
             cr: OnceCell::new(),
             learnt,
+            limit,
         }
     }
 

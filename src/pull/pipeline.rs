@@ -2,6 +2,7 @@
 //! `doctor` reads the trail that it leaves.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use crate::aliyun::call::Network;
 use crate::aliyun::registry_host::{RegistryHost, region_in_name};
@@ -18,7 +19,7 @@ use crate::pull::registry_token::{self, Served};
 use crate::pull::role_chain::{Purpose, Reached, Sessions};
 use crate::pull::run_history::Outcome;
 use crate::pull::selection::{self, Claim};
-use crate::pull::{login_key, metrics, run_history, shared};
+use crate::pull::{login_key, metrics, overlap, run_history, shared};
 use crate::system::log::Calls;
 use crate::system::{clock, random};
 
@@ -65,7 +66,7 @@ pub fn login(
     keep_learnt(&result, node, cache);
     let Network { deadline, journal, clock, .. } = node.network;
     let result = result.map_err(|failure| {
-        failure.after(node.settings.timeout, deadline.before(), journal.longest()).for_host(host)
+        failure.after(deadline.total(), deadline.before(), journal.longest()).for_host(host)
     });
     run_history::note(host, pod, &result, clock, journal, cache);
     let Calls { made: calls, throttled } = journal.take_calls();
@@ -102,6 +103,13 @@ pub struct Trail<'c> {
     /// Identity and role.
     pub sessions: Reached,
     pub outcome: Result<Option<Served>, Failure>,
+}
+
+/// A login, what is left of it, and why it is an old one.
+struct Obtained {
+    login: registry_token::Login,
+    left: Duration,
+    stale: Option<Failure>,
 }
 
 impl<'c> Trail<'c> {
@@ -144,27 +152,46 @@ impl<'a> Pull<'a, '_> {
             sessions: Reached::default(),
             outcome: Ok(None),
         };
-        trail.outcome = self.stages(&mut trail);
+        trail.outcome = self.stages(&mut trail).map(|obtained| {
+            obtained.map(|Obtained { login, left, stale }| Served::new(login, left, stale))
+        });
         trail
     }
 
-    fn stages(&self, trail: &mut Trail<'a>) -> Result<Option<Served>, Failure> {
-        let node = self.lookup.node;
+    fn stages(&self, trail: &mut Trail<'a>) -> Result<Option<Obtained>, Failure> {
         let claim = trail.claim.insert(self.claim()?);
         self.admit(claim)?;
         trail.is_admitted = true;
         trail.may_be_kept = self.may_be_kept(claim);
+        if trail.may_be_kept {
+            return self.obtain(trail, self.cache);
+        }
+        let Lookup { host, node, .. } = self.lookup;
         let off = Cache::off(node.network.journal);
-        let cache = if trail.may_be_kept { self.cache } else { &off };
+        let obtain = || {
+            let served = self.obtain(trail, &off)?;
+            Ok(served.map(|Obtained { login, left, .. }| (login, left)))
+        };
+        let login = overlap::fetch(host, self.pod, self.cache, &node.network, obtain)?;
+        Ok(login.map(|(login, left)| Obtained { login, left, stale: None }))
+    }
 
+    /// The login, by what a cache has and the cloud gives.
+    fn obtain(
+        &self,
+        trail: &mut Trail<'a>,
+        cache: &Cache<'_>,
+    ) -> Result<Option<Obtained>, Failure> {
+        let Some(claim) = &trail.claim else { return Ok(None) };
         let region = region_in_name(self.lookup.host);
+        let node = self.lookup.node;
         let requester = Requester { pod: self.pod, node, registry_region: region.as_ref() };
         let sessions = Sessions::new(requester, cache);
         trail.target = self.target(claim, &sessions, cache)?;
         let Some(target) = &trail.target else { return Ok(None) };
-        let served = self.token(target, &sessions, cache);
+        let obtained = self.token(target, &sessions, cache);
         trail.sessions = sessions.into_reached();
-        served.map(Some)
+        obtained.map(Some)
     }
 
     /// The entries that may answer for the host.
@@ -234,7 +261,7 @@ impl<'a> Pull<'a, '_> {
         target: &Target<'_>,
         sessions: &Sessions<'_, '_>,
         cache: &Cache<'_>,
-    ) -> Result<Served, Failure> {
+    ) -> Result<Obtained, Failure> {
         let Lookup { host, node, .. } = self.lookup;
         node.network.journal.debug(format!("{host} is answered by {}", target.entry.name));
         let left_at_issue = Cell::new(None);
@@ -251,7 +278,7 @@ impl<'a> Pull<'a, '_> {
             Ok(Made { value, fresh_until: until.saturating_sub(renew_below), until })
         })?;
         let left = left_at_issue.get().unwrap_or_else(|| kept.left());
-        Ok(Served::new(kept.value, left, stale))
+        Ok(Obtained { login: kept.value, left, stale })
     }
 
     fn login_key(&self, target: &Target<'_>) -> Key {

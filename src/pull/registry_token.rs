@@ -24,7 +24,7 @@ const LONGEST_LIFE: i64 = 43_200_000;
 const SLACK: i64 = 60_000;
 
 /// A login as it is kept, with what was configured for it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Login {
     user_name: String,
     #[serde(serialize_with = "secret::expose")]

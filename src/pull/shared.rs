@@ -19,19 +19,25 @@ pub fn fetch<T: Serialize + DeserializeOwned>(
     network: &Network<'_>,
     make: impl FnOnce() -> Result<Made<T>, Failure>,
 ) -> Result<(Kept<T>, Option<Failure>), Failure> {
-    let failed = |failure: Failure| Failed {
-        may_pass: failure.may_pass,
-        // Who had no time left to ask has learnt nothing for the others.
-        is_for_all: failure.exit != Exit::OutOfTime || network.journal.longest().is_some(),
-        error: failure,
-    };
-    match cache.fetch(key, network.deadline, || make().map_err(failed)) {
+    let make = || make().map_err(|failure| failed(failure, network));
+    match cache.fetch(key, network.deadline, make) {
         Ok(Fetched { kept, stale }) => Ok((kept, stale.map(failure))),
         Err(missed) => Err(failure(missed)),
     }
 }
 
-fn failure(missed: Missed<Failure>) -> Failure {
+/// A failure as others learn of it.
+pub(super) fn failed(failure: Failure, network: &Network<'_>) -> Failed<Failure> {
+    Failed {
+        may_pass: failure.may_pass,
+        // Who had no time left to ask has learnt nothing for the others.
+        is_for_all: failure.exit != Exit::OutOfTime || network.journal.longest().is_some(),
+        error: failure,
+    }
+}
+
+/// What is said where there is nothing.
+pub(super) fn failure(missed: Missed<Failure>) -> Failure {
     match missed {
         Missed::Failed(failed) => failed.error,
         Missed::Busy => Failure::new(

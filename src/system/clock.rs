@@ -84,12 +84,27 @@ pub struct Deadline {
     /// What was gone when it was set.
     before: Duration,
     total: Cell<Duration>,
+    /// As long as the whole may take if a call limit is used up.
+    patience: Cell<Duration>,
 }
 
 impl Deadline {
     pub fn new(start: Instant, total: Duration) -> Self {
         let before = instant().saturating_duration_since(start);
-        Self { start, before, total: Cell::new(total) }
+        Self { start, before, total: Cell::new(total), patience: Cell::new(total) }
+    }
+
+    /// The same deadline, for a run that may go on for longer if a call limit is used up.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        self.patience.set(patience);
+        self
+    }
+
+    /// Goes on for as long as a run may that meets a used-up call limit. What is worth only a part of
+    /// the time gets no more of it.
+    pub fn outlast_throttling(&self) {
+        self.total.set(self.total.get().max(self.patience.get()));
     }
 
     /// The time that was gone when it was set: for the request, and for what says how long it is.
@@ -103,10 +118,14 @@ impl Deadline {
 
     /// Does something that is worth only a part of the time that is left.
     pub fn within_share<T>(&self, share: u32, work: impl FnOnce() -> T) -> T {
-        let whole = self.total.get();
-        self.total.set(self.elapsed() + self.left() / share.max(1));
+        if share <= 1 {
+            return work();
+        }
+        let (whole, patience) = (self.total.get(), self.patience.replace(Duration::ZERO));
+        self.total.set(self.elapsed() + self.left() / share);
         let result = work();
         self.total.set(whole);
+        self.patience.set(patience);
         result
     }
 

@@ -11,11 +11,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::freshness::Rules;
-use aliyun_acr_credential_provider::net::retry::{Pauses, Reason};
+use aliyun_acr_credential_provider::net::congestion::Gate;
 
 use crate::TESTS;
 use service::Window;
-use table::{Report, table};
+use table::{Report, boots, table};
 
 /// Calls of `AssumeRole` that an account has per second.
 const PER_SECOND: u32 = 100;
@@ -25,7 +25,6 @@ const START: Duration = Duration::from_millis(20);
 /// Of one call.
 const LATENCY: Duration = Duration::from_millis(30);
 /// Defaults of the program's configuration.
-const DEADLINE: Duration = Duration::from_secs(25);
 const THRESHOLD: Duration = Duration::from_secs(15 * 60);
 const MARGIN: Duration = Duration::from_secs(30);
 const EXPIRE_DURATION: u32 = 3600;
@@ -58,8 +57,12 @@ struct Fleet {
     timer_delay: Duration,
     window: Window,
     lasts: Duration,
+    /// From then on no call belongs to the boot.
+    booted: Duration,
     seed: u64,
-    pauses: Pauses,
+    gate: Gate,
+    /// How long the service says that its limit stays used up.
+    hint: Duration,
     rules: Rules,
 }
 
@@ -79,67 +82,128 @@ fn fleet(roles: usize) -> Fleet {
         timer_delay: Duration::from_secs(5 * 60),
         window: Window::Fixed,
         lasts: Duration::from_secs(6 * 3600),
+        booted: Duration::from_secs(600),
         seed: 1,
-        pauses: Pauses::after(Reason::Throttled),
+        gate: Gate::DEFAULT,
+        hint: Duration::ZERO,
         rules: Rules::DEFAULT,
     }
 }
 
-const BEGIN: &str = "<!-- fleet:begin -->\n";
-const END: &str = "<!-- fleet:end -->";
+/// Of five thousand nodes behind three roles, with three seeds.
+static BOOTS: LazyLock<[Report; 3]> =
+    LazyLock::new(|| [1, 2, 3].map(|seed| Report::of(&Fleet { seed, ..boot(3) })));
+static OVERLOAD: LazyLock<Report> =
+    LazyLock::new(|| Report::of(&Fleet { nodes: 3500, registries: 2, ..boot(2) }));
+static TWENTY_THOUSAND: LazyLock<Report> =
+    LazyLock::new(|| Report::of(&Fleet { nodes: 20_000, ..boot(3) }));
+static SLIDING: LazyLock<Report> =
+    LazyLock::new(|| Report::of(&Fleet { window: Window::Sliding, ..boot(3) }));
+/// Refused calls count against the limit. With three seeds, and behind three roles.
+static COUNTED: LazyLock<[Report; 3]> = LazyLock::new(|| [1, 2, 3].map(|seed| counted(seed, 1)));
+static COUNTED_OF_THREE: LazyLock<Report> = LazyLock::new(|| counted(1, 3));
+/// Each refusal says how long the second lasts in which the limit is used up.
+static HINTED: LazyLock<Report> = LazyLock::new(|| Report::of(&Fleet { hint: HINT, ..boot(3) }));
+const HINT: Duration = Duration::from_secs(1);
+const LONG_HINT: Duration = Duration::from_secs(30);
+static LONG_HINTED: LazyLock<Report> =
+    LazyLock::new(|| Report::of(&Fleet { hint: LONG_HINT, ..boot(3) }));
 
-/// With `BLESS=1` the table is written instead of compared.
+fn counted(seed: u64, roles: usize) -> Report {
+    let lasts = Duration::from_secs(20 * 60);
+    Report::of(&Fleet { seed, lasts, booted: lasts, window: Window::SlidingOverAll, ..boot(roles) })
+}
+
+/// With `BLESS=1` the tables are written instead of compared.
 #[test]
-fn the_table_of_scale_is_the_simulations_own() {
-    let wanted = table(&[("behind one role", &ONE_ROLE), ("behind three roles", &THREE_ROLES)]);
+fn the_tables_of_scale_are_the_simulations_own() {
+    let fleets = table(&[("behind one role", &ONE_ROLE), ("behind three roles", &THREE_ROLES)]);
+    let boots = boots(&[
+        ("5,000 nodes × 3 roles", &BOOTS[0]),
+        ("the same, another seed", &BOOTS[1]),
+        ("the same, a third seed", &BOOTS[2]),
+        ("the same, a sliding window", &SLIDING),
+        ("the same, each refusal says `TimeLeft:1000`", &HINTED),
+        ("the same, each refusal says `TimeLeft:30000`", &LONG_HINTED),
+        ("slight overload: 3,500 nodes × 2 roles", &OVERLOAD),
+        ("20,000 nodes × 3 roles", &TWENTY_THOUSAND),
+        ("5,000 nodes × 1 role, refused calls count", &COUNTED[0]),
+        ("the same, another seed", &COUNTED[1]),
+        ("the same, a third seed", &COUNTED[2]),
+        ("5,000 nodes × 3 roles, refused calls count", &COUNTED_OF_THREE),
+    ]);
+    is_on_page("fleet", &fleets);
+    is_on_page("boots", &boots);
+}
+
+/// A part of docs/scale.md.
+fn is_on_page(part: &str, wanted: &str) {
     let path = format!("{TESTS}/../docs/scale.md");
     let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the table's beginning");
-    let (written, after) = rest.split_once(END).expect("the table's end");
+    let (begin, end) = (format!("<!-- {part}:begin -->\n"), format!("<!-- {part}:end -->"));
+    let (before, rest) = page.split_once(&begin).expect("the table's beginning");
+    let (written, after) = rest.split_once(&end).expect("the table's end");
     if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+        fs::write(&path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
         return;
     }
     assert_eq!(written, wanted, "run BLESS=1 cargo test --test it fleet");
 }
 
-/// And little later than the limit dictates; with another seed as well.
+/// And little later than the limit dictates; with other seeds as well.
 #[test]
 fn every_node_gets_its_logins() {
-    let other = Report::of(&Fleet { seed: 2, ..boot(3) });
-    for report in [&*ONE_ROLE, &*THREE_ROLES, &other] {
+    for report in
+        [&*ONE_ROLE, &*THREE_ROLES, &*OVERLOAD, &*TWENTY_THOUSAND].into_iter().chain(&*BOOTS)
+    {
         assert_eq!(report.served, report.nodes);
-        assert!(report.all < report.queue.0.mul_f64(1.2), "{:?}, {:?}", report.all, report.queue);
+        assert!(report.all < report.queue.0.mul_f64(1.25), "{:?}, {:?}", report.all, report.queue);
     }
     assert_eq!(ONE_ROLE.needed, 5000);
     assert_eq!(THREE_ROLES.needed, 15_000);
 }
 
-/// docs/scale.md says so: which second is counted hardly matters, but a service that counted refused calls
-/// as well would keep even the fleet with one role out.
+/// Before there were rules for a congestion, such a boot wasted 173,299 calls and took 159.7 s.
 #[test]
-fn how_the_limit_counts_matters() {
-    let with = |window, roles| Report::of(&Fleet { window, ..boot(roles) });
-    let sliding = with(Window::Sliding, 3);
-    assert!(sliding.all < THREE_ROLES.all.mul_f64(1.05), "{:?}", sliding.all);
-    assert!(sliding.throttled_per_node() < THREE_ROLES.throttled_per_node() * 1.05);
-    let over_all = with(Window::SlidingOverAll, 1);
-    assert!(over_all.served < over_all.nodes / 10, "{} of {}", over_all.served, over_all.nodes);
+fn a_boot_wastes_about_one_call_for_each_that_it_needs() {
+    let wasted: u32 = BOOTS.iter().map(|report| report.throttled).sum();
+    assert!(wasted / 3 <= 17_500, "{wasted}");
+    let all: Duration = BOOTS.iter().map(|report| report.all).sum();
+    assert!(all / 3 <= Duration::from_millis(159_700).mul_f64(1.02), "{all:?}");
 }
 
-/// The pauses are the program's: with others the table says something else.
+/// docs/scale.md says so: which second is counted hardly matters, and a fleet with one role boots even
+/// where refused calls count as well.
 #[test]
-fn other_pauses_make_another_table() {
-    let pauses = Pauses::after(Reason::Throttled);
-    let with = |pauses| Report::of(&Fleet { pauses, nodes: 3000, ..boot(3) });
-    let own = with(pauses);
-    let longer = with(Pauses { first: pauses.first * 4, longest: pauses.longest * 4 });
-    let shorter = with(Pauses { first: pauses.first / 4, longest: pauses.longest / 4 });
+fn how_the_limit_counts_matters_little() {
+    let three = &BOOTS[0];
+    assert!(SLIDING.all < three.all.mul_f64(1.1), "{:?}", SLIDING.all);
+    assert!(SLIDING.throttled_per_node() < three.throttled_per_node() * 1.25);
+    for counted in &*COUNTED {
+        assert_eq!(counted.served, counted.nodes);
+        assert!(counted.all <= Duration::from_secs(410), "{:?}", counted.all);
+    }
+}
+
+/// What the service says is waited for, so a boot of which it says more than is true takes longer.
+#[test]
+fn a_hint_is_heeded() {
+    assert!(HINTED.throttled < BOOTS[0].throttled.max(BOOTS[1].throttled) + 500);
+    assert!(LONG_HINTED.throttled < HINTED.throttled / 10 * 9, "{}", LONG_HINTED.throttled);
+}
+
+/// The rules are the program's: with others the table says something else.
+#[test]
+fn another_gate_makes_another_table() {
+    let with = |gate| Report::of(&Fleet { gate, nodes: 3000, ..boot(3) });
+    let own = with(Gate::DEFAULT);
+    let later = Gate::DEFAULT.later;
+    let longer = with(Gate { later: later * 2, ..Gate::DEFAULT });
+    let shorter = with(Gate { later: later / 4, ..Gate::DEFAULT });
     for other in [&longer, &shorter] {
         assert_ne!(table(&[("", other)]), table(&[("", &own)]));
-        assert_eq!(other.served, other.nodes);
     }
-    assert!(longer.throttled < own.throttled / 4 * 3);
+    assert!(longer.throttled < own.throttled);
     assert!(shorter.throttled > own.throttled * 2);
 }
 
@@ -187,5 +251,6 @@ fn renewals_do_not_come_together() {
 
 /// A fleet as far as its boot goes.
 fn boot(roles: usize) -> Fleet {
-    Fleet { lasts: Duration::from_secs(12 * 60), ..fleet(roles) }
+    let lasts = Duration::from_secs(12 * 60);
+    Fleet { lasts, booted: lasts, ..fleet(roles) }
 }

@@ -49,6 +49,7 @@ mod ahead;
 mod architecture;
 mod boot_time;
 mod cache;
+mod call_limit;
 mod command_line;
 mod configuration;
 mod corpus;

@@ -212,6 +212,10 @@ impl Node {
 
     /// A process that is left to itself, to be stopped or killed.
     pub fn start(&self, host: &str) -> Child {
+        self.start_with(&request(host))
+    }
+
+    pub fn start_with(&self, request: &[u8]) -> Child {
         let exec = self.exec(&[]);
         let mut child = Command::new(&exec.program)
             .args(&exec.args)
@@ -222,7 +226,7 @@ impl Node {
             .spawn()
             .unwrap();
         // One that is already dead takes nothing.
-        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), &request(host));
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), request);
         child
     }
 

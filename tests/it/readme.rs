@@ -69,6 +69,7 @@ fn every_error_can_be_met() {
             is_success: None,
             policy_type: remedy.policy.cloned(),
             same_text_signed: None,
+            limited_for: None,
         };
         let caller = remedy.by_access_key.then(|| Owner::of_access_key("LTAI0001"));
         let hops = if remedy.hops.is_empty() { &[Hop::ListInstance] } else { remedy.hops };

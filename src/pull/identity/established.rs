@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::aliyun::Credentials;
+use crate::aliyun::call::{CallError, Network};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::ids::Region;
 use crate::aliyun::owner::Owner;
@@ -22,17 +23,24 @@ pub struct Requester<'a, 'n> {
     pub registry_region: Option<&'a Region>,
 }
 
-impl<'a> Requester<'a, '_> {
-    /// STS as this node should reach it, for a call that is sent now: ACR is connected to while STS answers.
+impl Requester<'_, '_> {
+    /// Asks STS, as this node should reach it, within the limit for calls. ACR is connected to while STS
+    /// answers.
     ///
     /// # Errors
     ///
-    /// See [`Node::sts`].
-    pub fn sts(&self, entry: &Entry) -> Result<&'a Endpoint, Failure> {
-        let region = entry.region.as_ref().or(self.registry_region);
-        let sts = self.node.sts(region)?;
-        self.node.connect_to_cr(region);
-        Ok(sts)
+    /// See [`Node::sts`]; within, what the call came to.
+    pub fn ask_sts<T>(
+        &self,
+        entry: &Entry,
+        call: impl Fn(&Network<'_>, &Endpoint) -> Result<T, CallError>,
+    ) -> Result<Result<T, CallError>, Failure> {
+        let (node, region) = (self.node, entry.region.as_ref().or(self.registry_region));
+        let endpoint = node.sts(region)?;
+        Ok(node.limit.ask(&entry.identity, endpoint, &node.network, || {
+            node.connect_to_cr(region);
+            call(&node.network, endpoint)
+        }))
     }
 
     /// The session of a role that `caller` assumes.
@@ -48,8 +56,10 @@ impl<'a> Requester<'a, '_> {
         caller: &Identity,
     ) -> Result<Identity, Failure> {
         let facts = Facts::assume_role(&role.arn, &caller.owner);
-        let (network, sts) = (&self.node.network, self.sts(entry)?);
-        let session = sts::assume_role(network, sts, &caller.credentials, role, request)
+        let session = self
+            .ask_sts(entry, |network, endpoint| {
+                sts::assume_role(network, endpoint, &caller.credentials, role, request)
+            })?
             .map_err(|error| Failure::of_call(&facts, &error))?;
         let owner = Owner::from(&role.arn);
         let about = Some(session.about);

@@ -82,15 +82,11 @@ fn exchange(
 ) -> Result<Identity, Failure> {
     let subject = jwt::claims(token.expose()).and_then(|claims| claims.subject);
     let facts = Facts::assume_role_with_oidc(role, &oidc.provider, subject);
-    let session = sts::assume_role_with_oidc(
-        &requester.node.network,
-        requester.sts(entry)?,
-        &oidc.provider,
-        role,
-        token,
-        first,
-    )
-    .map_err(|error| Failure::of_call(&facts, &error))?;
+    let session = requester
+        .ask_sts(entry, |network, endpoint| {
+            sts::assume_role_with_oidc(network, endpoint, &oidc.provider, role, token, first)
+        })?
+        .map_err(|error| Failure::of_call(&facts, &error))?;
     let about = Some(session.about);
     Ok(Identity { credentials: session.credentials, owner: role.into(), ends: None, about })
 }

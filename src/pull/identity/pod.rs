@@ -9,7 +9,7 @@ use crate::aliyun::sts::AUDIENCE;
 use crate::config::{Oidc, PodIdentity};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
-use crate::pull::identity::jwt;
+use crate::pull::identity::jwt::{self, Claims};
 use crate::secret::Secret;
 
 /// The annotation by which a service account names its role; a name, not an ARN.
@@ -37,6 +37,16 @@ pub(super) fn admit<'p>(
     let role = role(oidc, pod)?;
     let ends = end_of(token, now)?;
     Ok(Some(Admitted { token, role, ends }))
+}
+
+/// What all pods of one service account have in common, by the word of their tokens: who issued them, how,
+/// for whom and for what. None where a token does not say all that.
+pub fn service_account(token: &Secret) -> Option<(Vec<String>, Timestamp)> {
+    let Claims { audience, expires, subject, issuer } = jwt::claims(token.expose())?;
+    let (header, _) = token.expose().split_once('.')?;
+    let mut all = vec![header.to_owned(), issuer?, subject?];
+    all.extend(audience);
+    Some((all, expires?))
 }
 
 fn without_token(pod: Pod<'_>) -> Failure {

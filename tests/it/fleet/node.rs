@@ -1,6 +1,9 @@
 //! What a node keeps: sessions and logins that its processes share, and what its kubelet was told.
 
+use std::collections::VecDeque;
 use std::time::Duration;
+
+use aliyun_acr_credential_provider::net::congestion::Congestion;
 
 /// A pod that waits for its image, as the kubelet's pod worker sees it.
 #[derive(Clone, Copy)]
@@ -26,7 +29,8 @@ pub struct Run {
     pub node: usize,
     pub registry: usize,
     pub deadline: Duration,
-    pub tries: u32,
+    /// When it asked last.
+    pub asked: Duration,
     pub origin: Origin,
 }
 
@@ -59,6 +63,10 @@ pub struct Node {
     pub sessions: Vec<Shared>,
     /// By registry.
     pub logins: Vec<Shared>,
+    /// What the node knows of the limit.
+    pub congestion: Option<Congestion>,
+    /// The runs that want a session, while one of them asks.
+    pub asking: Option<VecDeque<Run>>,
     /// By registry: until when the kubelet answers for itself.
     pub cached: Vec<Option<Duration>>,
 }
@@ -67,7 +75,14 @@ impl Node {
     pub fn new(boots: Duration, roles: usize, registries: usize) -> Self {
         let shared = |number| (0..number).map(|_| Shared::default()).collect();
         let cached = vec![None; registries];
-        Self { boots, sessions: shared(roles), logins: shared(registries), cached }
+        Self {
+            boots,
+            sessions: shared(roles),
+            logins: shared(registries),
+            congestion: None,
+            asking: None,
+            cached,
+        }
     }
 
     /// Whether the kubelet was given a login of every registry.

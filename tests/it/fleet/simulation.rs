@@ -1,18 +1,19 @@
 //! The fleet's hours, event by event.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use aliyun_acr_credential_provider::cache::freshness::cache_seconds;
-use aliyun_acr_credential_provider::net::retry::{MAX_TRIES, Next, Reason};
+use aliyun_acr_credential_provider::config::LONGEST_TIMEOUT;
+use aliyun_acr_credential_provider::net::congestion::Turn;
 
 use super::chance::Chance;
 use super::node::{Lives, Node, Origin, Pod, Run, Shared};
 use super::service::Limit;
 use super::{
-    ANONYMOUS_PULL, BACK_OFF, DEADLINE, EXPIRE_DURATION, Fleet, LATENCY, LIFE, LONGEST_BACK_OFF,
-    MARGIN, POD_SYNC, POD_SYNC_JITTER, START, THRESHOLD,
+    ANONYMOUS_PULL, BACK_OFF, EXPIRE_DURATION, Fleet, LATENCY, LIFE, LONGEST_BACK_OFF, MARGIN,
+    POD_SYNC, POD_SYNC_JITTER, START, THRESHOLD,
 };
 
 /// What can be read off a fleet afterwards. Times count from the moment when the first may boot.
@@ -62,7 +63,7 @@ enum What {
     /// The kubelet's pull without a login was refused.
     Denied(usize, usize, Pod),
     Looks(Run),
-    Assumes(Run),
+    Asks(Run),
     Assumed(Run),
     Throttled(Run),
     LoggedIn(Run),
@@ -126,7 +127,7 @@ impl<'a> Simulation<'a> {
             What::Syncs(node, registry, pod) => self.syncs(node, registry, pod),
             What::Denied(node, registry, pod) => self.denied(node, registry, pod),
             What::Looks(run) => self.looks(run),
-            What::Assumes(run) => self.assumes(run),
+            What::Asks(run) => self.asks(run),
             What::Throttled(run) => self.throttled(run),
             What::Assumed(run) => self.assumed(run),
             What::LoggedIn(run) => self.logged_in(run),
@@ -196,8 +197,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn starts(&mut self, node: usize, registry: usize, origin: Origin) {
-        let deadline = self.now + DEADLINE;
-        let run = Run { node, registry, deadline, tries: 0, origin };
+        let deadline = self.now + LONGEST_TIMEOUT;
+        let run = Run { node, registry, deadline, asked: Duration::ZERO, origin };
         self.plan(START, What::Looks(run));
     }
 
@@ -240,26 +241,52 @@ impl<'a> Simulation<'a> {
             if session.lives.is_none() && session.failed.is_none() {
                 self.outcome.wanted.push((run.node, self.now));
             }
-            self.assumes(run);
+            self.queues(run);
         }
     }
 
-    /// Holds the session's lock, too.
-    fn assumes(&mut self, mut run: Run) {
-        run.tries += 1;
-        let admitted = self.outcome.limit.admits(self.now);
-        let answer = if admitted { What::Assumed(run) } else { What::Throttled(run) };
-        self.plan(LATENCY, answer);
+    /// Holds the session's lock, too. One run of a node asks at a time.
+    fn queues(&mut self, run: Run) {
+        if let Some(asking) = &mut self.nodes[run.node].asking {
+            asking.push_back(run);
+        } else {
+            self.nodes[run.node].asking = Some(VecDeque::new());
+            self.asks(run);
+        }
+    }
+
+    fn asks(&mut self, mut run: Run) {
+        let (gate, left) = (self.fleet.gate, run.deadline.saturating_sub(self.now));
+        match gate.turn(self.nodes[run.node].congestion, self.now, left) {
+            Turn::GiveUp => {
+                self.session_fails(run);
+                self.next_asks(run.node);
+            }
+            Turn::Wait(pause) => self.plan(pause, What::Asks(run)),
+            Turn::Ask => {
+                run.asked = self.now;
+                let admitted = self.outcome.limit.admits(self.now);
+                let answer = if admitted { What::Assumed(run) } else { What::Throttled(run) };
+                self.plan(LATENCY, answer);
+            }
+        }
+    }
+
+    fn next_asks(&mut self, node: usize) {
+        let asking = &mut self.nodes[node].asking;
+        match asking.as_mut().and_then(VecDeque::pop_front) {
+            Some(next) => self.asks(next),
+            None => *asking = None,
+        }
     }
 
     fn throttled(&mut self, run: Run) {
-        let left = run.deadline.saturating_sub(self.now);
         let random = self.chance.number();
-        match self.fleet.pauses.next(run.tries, MAX_TRIES, Reason::Throttled, left, random) {
-            Next::Try(pause) => self.plan(pause, What::Assumes(run)),
-            Next::OutOfTime => self.session_fails(run),
-            Next::GiveUp => unreachable!("throttling is tried until the deadline"),
-        }
+        let known = self.nodes[run.node].congestion;
+        let Fleet { gate, hint, .. } = *self.fleet;
+        let known = gate.refused(known, run.asked, self.now, hint, random);
+        self.nodes[run.node].congestion = Some(known);
+        self.asks(run);
     }
 
     fn assumed(&mut self, run: Run) {
@@ -270,6 +297,9 @@ impl<'a> Simulation<'a> {
         for run in session.waiting.take().unwrap().into_iter().chain([run]) {
             self.plan(LATENCY, What::LoggedIn(run));
         }
+        let known = self.nodes[run.node].congestion;
+        self.nodes[run.node].congestion = self.fleet.gate.answered(known, self.now);
+        self.next_asks(run.node);
     }
 
     fn session_fails(&mut self, run: Run) {

@@ -7,8 +7,6 @@ use super::service::queued;
 use super::simulation::{Outcome, run};
 use super::{Fleet, PER_SECOND};
 
-/// From then on no call belongs to the boot.
-const BOOTED: usize = 600;
 const HOUR: usize = 3600;
 
 /// The figures of one fleet. Rates are calls per second.
@@ -43,14 +41,14 @@ impl Report {
         let outcome = run(fleet);
         let served = outcome.served.len();
         let at = |part: usize| outcome.served.get(part).map_or(Duration::MAX, |(_, at)| *at);
-        let booted = Duration::from_secs(BOOTED as u64);
-        let later = |times: &[Duration]| times.iter().filter(|at| **at >= booted).count();
+        let from = usize::try_from(fleet.booted.as_secs()).unwrap();
+        let later = |times: &[Duration]| times.iter().filter(|at| **at >= fleet.booted).count();
         let lasts = usize::try_from(fleet.lasts.as_secs()).unwrap();
         let (calls, throttled) = (&outcome.limit.calls[..lasts], &outcome.limit.throttled[..lasts]);
-        let calls_later = calls[BOOTED..].iter().sum();
+        let calls_later = calls[from..].iter().sum();
         let busiest = |hour: &[u32]| hour.windows(60).map(|minute| minute.iter().sum()).max();
-        let minute = |from: usize| {
-            let calls: u32 = busiest(&calls[from.max(BOOTED)..(from + HOUR).min(lasts)]).unwrap();
+        let minute = |hour: usize| {
+            let calls: u32 = busiest(&calls[hour.max(from)..(hour + HOUR).min(lasts)]).unwrap_or(0);
             f64::from(calls) / 60.0
         };
         Self {
@@ -68,14 +66,14 @@ impl Report {
                 .max()
                 .unwrap(),
             served,
-            throttled: throttled[..BOOTED].iter().sum(),
+            throttled: throttled[..from].iter().sum(),
             out_of_time: outcome.out_of_time.len() - later(&outcome.out_of_time),
             last_pull: outcome.last_pull,
-            mean: f64::from(calls_later) / whole(lasts - BOOTED),
-            busiest_second: *calls[BOOTED..].iter().max().unwrap(),
+            mean: f64::from(calls_later) / whole(lasts - from),
+            busiest_second: calls[from..].iter().max().copied().unwrap_or(0),
             busiest_minutes: (0..lasts).step_by(HOUR).map(minute).collect(),
             calls_later,
-            throttled_later: throttled[BOOTED..].iter().sum(),
+            throttled_later: throttled[from..].iter().sum(),
             waited_later: later(&outcome.waited),
         }
     }
@@ -98,6 +96,27 @@ fn queue(outcome: &Outcome) -> (Duration, Duration) {
         .zip(&served)
         .map(|((node, _), at)| at.saturating_sub(outcome.boots[*node]));
     (served.iter().copied().max().unwrap(), waited.max().unwrap())
+}
+
+/// One line for each boot.
+pub fn boots(lines: &[(&str, &Report)]) -> String {
+    let mut table = String::from(
+        "| boot | calls needed | dictated | all nodes served | the slowest node | calls wasted | for each node |\n|---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (name, report) in lines {
+        let Report { needed, queue, all, slowest, throttled, .. } = *report;
+        assert_eq!(report.served, report.nodes, "{name}");
+        let cells = [
+            grouped(*needed),
+            seconds(queue.0),
+            seconds(*all),
+            seconds(*slowest),
+            grouped(*throttled as usize),
+            format!("{:.1}", report.throttled_per_node()),
+        ];
+        writeln!(table, "| {name} | {} |", cells.join(" | ")).unwrap();
+    }
+    table
 }
 
 /// One column for each fleet.
