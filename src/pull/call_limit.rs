@@ -95,7 +95,8 @@ impl<'a> CallLimit<'a> {
             tries += 1;
             match call() {
                 Err(CallError::Refused { refusal, .. }) if refusal.sign() == Sign::Throttling => {
-                    self.refused(name, asked, &refusal);
+                    network.deadline.outlast_throttling();
+                    self.refused(name, asked, network.deadline.left(), &refusal);
                     last = Some(refusal);
                 }
                 Err(CallError::OutOfTime { host, last: later, .. }) if last.is_some() => {
@@ -129,10 +130,12 @@ impl<'a> CallLimit<'a> {
         }
     }
 
-    fn refused(&self, name: &str, asked: Duration, refusal: &Refusal) {
+    /// A run that has little time left asks once more all the same.
+    fn refused(&self, name: &str, asked: Duration, left: Duration, refusal: &Refusal) {
+        let gate = Gate { first: GATE.first.min(left / 2), ..GATE };
         let known = self.known(name).map(|known| known.congestion);
         let hint = refusal.limited_for.unwrap_or_default();
-        let congestion = GATE.refused(known, asked, clock::since_boot(), hint, random::number());
+        let congestion = gate.refused(known, asked, clock::since_boot(), hint, random::number());
         let (status, code) = (refusal.status, refusal.code.clone());
         self.keep(name, Known { congestion, status, code });
     }

@@ -159,7 +159,7 @@ fn nor_of_a_request_that_is_repeated() {
     }
     exec.config_env.push(("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "debug".to_owned()));
     let stderr = exec.run(&request(IN_HOUSE)).unwrap().stderr_text();
-    assert!(stderr.contains("SignatureDoesNotMatch from GetAuthorizationToken"), "{stderr}");
+    assert!(stderr.contains("SignatureDoesNotMatch: no login for "), "{stderr}");
     assert!(stderr.contains("the service signed the same text"), "{stderr}");
     assert_eq!(node.cloud.leaks(&stderr), []);
     for (path, _, bytes) in node.kept_as_it_is() {
