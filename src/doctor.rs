@@ -19,4 +19,5 @@ mod registry;
 mod remedy;
 pub mod report;
 pub mod run_history;
+pub mod sarif;
 mod text;

@@ -85,7 +85,7 @@ _aliyun_acr_credential_provider() {
             return 0
             ;;
         aliyun_acr_credential_provider__subcmd__doctor)
-            opts="--config --image --oss --config-only --verbose --json --root --help"
+            opts="--config --image --oss --config-only --verbose --json --sarif --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

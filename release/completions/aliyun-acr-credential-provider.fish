@@ -40,6 +40,7 @@ complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_prov
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand doctor" -l config-only -d 'check the configuration alone and call nothing, for CI'
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand doctor" -l verbose -d 'every detail of checks that passed, too'
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand doctor" -l json -d 'one JSON document, for programs'
+complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand doctor" -l sarif -d 'with --config-only: one SARIF document, for code hosts'
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand doctor" -l help -d 'this text; behind a command, its part of it'
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand render; and not __fish_seen_subcommand_from kubelet-config ram-policy rbac config-map" -f -a "kubelet-config" -d 'Writes the kubelet\'s CredentialProviderConfig for the configured hosts.'
 complete -c aliyun-acr-credential-provider -n "__fish_aliyun_acr_credential_provider_using_subcommand render; and not __fish_seen_subcommand_from kubelet-config ram-policy rbac config-map" -f -a "ram-policy" -d 'Writes trust and permission policies of both accounts.'

@@ -46,6 +46,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct DoctorOptions {
     /// The image whose pull is followed; without one the configured hosts are.
     pub image: Option<String>,
@@ -57,6 +58,8 @@ pub struct DoctorOptions {
     /// Call nothing.
     pub config_only: bool,
     pub json: bool,
+    /// The mistakes of the configuration at their lines, for code hosts.
+    pub sarif: bool,
     /// Every detail of checks that passed, too.
     pub verbose: bool,
 }
@@ -107,17 +110,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     Ok(match command.asked {
         Asked::Provide => Command::Provide { config },
         Asked::Refresh => Command::Refresh { config },
-        Asked::Doctor => Command::Doctor {
-            config,
-            options: DoctorOptions {
-                image: line.text(&commands::IMAGE)?,
-                oss: line.text(&commands::OSS)?,
-                root: line.path(&commands::ROOT),
-                config_only: line.asks_for(&commands::CONFIG_ONLY),
-                json: line.asks_for(&commands::JSON),
-                verbose: line.asks_for(&commands::VERBOSE),
-            },
-        },
+        Asked::Doctor => Command::Doctor { config, options: doctor(&mut line)? },
         Asked::Render(what) => {
             let options = kubelet_config::Options {
                 release: line.release()?,
@@ -133,6 +126,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         }
         Asked::Setup(action) => Command::Setup { action, options: setup(&mut line, config)? },
     })
+}
+
+fn doctor(line: &mut Line) -> Result<DoctorOptions, UsageError> {
+    let options = DoctorOptions {
+        image: line.text(&commands::IMAGE)?,
+        oss: line.text(&commands::OSS)?,
+        root: line.path(&commands::ROOT),
+        config_only: line.asks_for(&commands::CONFIG_ONLY),
+        json: line.asks_for(&commands::JSON),
+        sarif: line.asks_for(&commands::SARIF),
+        verbose: line.asks_for(&commands::VERBOSE),
+    };
+    if options.sarif && !options.config_only {
+        let error = UsageError::new("option '--sarif' needs '--config-only': it is about a file");
+        return Err(error.meant("doctor --config-only --sarif"));
+    }
+    Ok(options)
 }
 
 fn setup(line: &mut Line, config: Option<PathBuf>) -> Result<Options, UsageError> {
@@ -412,6 +422,7 @@ mod tests {
             &["x"],
             &["refresh", "refresh"],
             &["--json"],
+            &["doctor", "--sarif"],
             &["--config="],
             &["render"],
             &["setup"],

@@ -63,6 +63,8 @@ pub const CONFIG_ONLY: Choice =
     Choice::flag("config-only", "check the configuration alone and call nothing, for CI");
 pub const VERBOSE: Choice = Choice::flag("verbose", "every detail of checks that passed, too");
 pub const JSON: Choice = Choice::flag("json", "one JSON document, for programs");
+pub const SARIF: Choice =
+    Choice::flag("sarif", "with --config-only: one SARIF document, for code hosts");
 pub const ROOT: Choice = Choice::with("root", "DIR", "the node's files are below DIR");
 pub const KUBELET_VERSION: Choice =
     Choice::with("kubelet-version", "V", "the kubelet's version, such as 1.33");
@@ -118,7 +120,7 @@ less than expiring-threshold left, and says in one line which. For a systemd tim
         words: &["doctor"],
         text: "Follows a pull of the image, or of the configured hosts. Says what would happen and what is
 wrong. Changes nothing.",
-        options: &[CONFIG, IMAGE, OSS, CONFIG_ONLY, VERBOSE, JSON, ROOT],
+        options: &[CONFIG, IMAGE, OSS, CONFIG_ONLY, VERBOSE, JSON, SARIF, ROOT],
     },
     Command {
         asked: Asked::Render(What::KubeletConfig),

@@ -29,7 +29,7 @@ pub fn run(
     let is_terminal = io::stdout().is_terminal();
     let colour = is_terminal && variables::allows_colour(process.environment);
     let mut out = io::stdout().lock();
-    let mut report = if options.json {
+    let mut report = if options.json || options.sarif {
         Report::default()
     } else {
         Report::written(Text::new(&mut out, colour, is_terminal, options.verbose))
@@ -56,6 +56,9 @@ pub fn run(
         follow(look, session, journal, options, &mut report);
     }
     report.end()?;
+    if options.sarif {
+        return Ok((doctor::sarif::document(config, environment), report.exit()));
+    }
     Ok((if options.json { report.json() } else { String::new() }, report.exit()))
 }
 

@@ -155,8 +155,8 @@ fn user_file() -> Option<PathBuf> {
 fn warn(config: &Config, journal: &Journal) {
     let path = config.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     journal.debug(format!("configuration: {path}"));
-    for warning in config.warnings.iter().take(MAX_WARNINGS) {
-        journal.warn(warning.clone());
+    for warning in config.warning_lines().take(MAX_WARNINGS) {
+        journal.warn(warning);
     }
     let more = config.warnings.len().saturating_sub(MAX_WARNINGS) + config.more_warnings;
     if more > 0 {

@@ -33,10 +33,20 @@ pub struct Config {
     /// A cached login is renewed once it has less than this left.
     pub expiring_threshold: Duration,
     /// Keys of the vendor that are not known here, and other things worth saying in a pull.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// How many more there are, which are not kept.
     pub more_warnings: usize,
     pub written: Written,
+}
+
+/// Something that keeps nobody from a login.
+#[derive(Debug)]
+pub struct Warning {
+    /// Its place in the file, if it is about the file.
+    pub at: Option<Position>,
+    pub message: String,
+    /// The command that mends it, if there is one.
+    pub remedy: Option<String>,
 }
 
 /// What the file has beside its entries, for those who want to know what matters and what does not.
@@ -59,7 +69,7 @@ impl Config {
     pub fn of(source: Option<Source>, environment: &Environment) -> Result<Self, ConfigError> {
         let Some(Source { path, text, open_to_others }) = source else {
             let mut config = Self::resolve(None, "", false, environment)?;
-            config.warnings.extend(source::overlooked().map(|(_, says)| says));
+            config.warnings.extend(source::overlooked());
             return Ok(config);
         };
         Self::resolve(Some(path), &text, open_to_others, environment)
@@ -112,9 +122,8 @@ impl Config {
             return Err(ConfigError::Wrong(Mistakes { path, in_file, more, in_environment }));
         }
         let First { notes: warnings, more: more_warnings } = notes.warnings;
-        let place = path.as_deref().unwrap_or(Path::new("")).display();
-        let worded = |Note { at, message }: &Note| format!("{place}:{at}: {message}");
-        let warnings = warnings.iter().map(worded).collect();
+        let warning = |Note { at, message }| Warning { at: Some(at), message, remedy: None };
+        let warnings = warnings.into_iter().map(warning).collect();
         Ok(Self {
             entries,
             settings,
@@ -124,6 +133,15 @@ impl Config {
             more_warnings,
             written: Written::of(&file, rrsa),
             path,
+        })
+    }
+
+    /// The warnings, each with its place in front.
+    pub fn warning_lines(&self) -> impl Iterator<Item = String> {
+        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        self.warnings.iter().map(move |Warning { at, message, .. }| match at {
+            Some(at) => format!("{path}:{at}: {message}"),
+            None => message.clone(),
         })
     }
 }

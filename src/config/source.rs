@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::config::Warning;
 use crate::config::error::ConfigError;
 use crate::config::variables::CONFIG_FILE;
 use crate::system::environment::Environment;
@@ -73,13 +74,14 @@ impl Source {
 
 /// A file of a near name where the one that is looked for is not, and what to say of it.
 #[must_use]
-pub fn overlooked() -> Option<(PathBuf, String)> {
+pub fn overlooked() -> Option<Warning> {
     let near = near_name(Path::new(SYSTEM_PATH))?;
-    let says = format!(
+    let message = format!(
         "{} is not read: its name is not that of the configuration, {SYSTEM_PATH}, which is not there",
         near.display()
     );
-    Some((near, says))
+    let remedy = Some(format!("mv {} {SYSTEM_PATH}", near.display()));
+    Some(Warning { at: None, message, remedy })
 }
 
 /// A file beside the one that was looked for, with another ending or in another letter case.

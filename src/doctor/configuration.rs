@@ -11,7 +11,7 @@ use crate::aliyun::registry_host::RegistryHost;
 use crate::config::yaml::Position;
 use crate::config::{
     Config, ConfigError, Entry, IdentitySource, MAX_FILE, Mistakes, PodIdentity, SYSTEM_PATH,
-    Scope, Source, overlooked, variables,
+    Scope, Source, variables,
 };
 use crate::doctor::report::{Check, Name, Status};
 use crate::failure::Exit;
@@ -64,7 +64,10 @@ fn mistakes(mistakes: &Mistakes, check: &mut Check) {
 }
 
 /// What a file that is not used would mean if it were.
-fn all_the_same(path: &Path, environment: &Environment) -> Option<Result<Config, ConfigError>> {
+pub(super) fn all_the_same(
+    path: &Path,
+    environment: &Environment,
+) -> Option<Result<Config, ConfigError>> {
     fs::metadata(path).ok().filter(Metadata::is_file)?;
     let file = File::open(path).ok()?;
     let mut text = String::new();
@@ -89,11 +92,8 @@ fn usable(config: &Config, environment: &Environment) -> Check {
         check.detail(format!("settings in credential-provider: {settings}"));
     }
     ignored(config, environment, &mut check);
-    let overlooked = overlooked();
-    for warning in &config.warnings {
-        let overlooked = overlooked.as_ref().filter(|(_, says)| says == warning);
-        let remedy = overlooked.map(|(near, _)| format!("mv {} {SYSTEM_PATH}", near.display()));
-        check.problem(warning.clone(), remedy);
+    for (warning, line) in config.warnings.iter().zip(config.warning_lines()) {
+        check.problem(line, warning.remedy.clone());
     }
     if let Err(wrong) = variables::log_level(environment) {
         check.warn(wrong.to_string(), wrong.remedy());

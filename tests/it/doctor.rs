@@ -6,6 +6,7 @@ mod followed;
 mod kubelet;
 mod names;
 mod output;
+mod sarif;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
