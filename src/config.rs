@@ -22,7 +22,7 @@ pub mod yaml;
 pub use credentials_uri::CredentialsUri;
 pub use entry::{Entry, EntryKeys, Scope, session_name};
 pub use error::{ConfigError, Mistakes};
-pub use identity::{IdentitySource, Oidc, PodIdentity, Profile, TokenMode};
+pub use identity::{IdentitySource, Oidc, PodIdentity, PodLoginLife, Profile, TokenMode};
 pub use resolved::{Config, Written};
 pub use settings::{CacheDir, Endpoints, LONGEST_TIMEOUT, Settings, check_base_url};
 pub use source::{MAX_FILE, SYSTEM_PATH, Source, overlooked};
