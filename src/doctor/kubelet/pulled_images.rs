@@ -67,7 +67,7 @@ pub(super) fn check(
     match records {
         Some(records) => images(&records, ours, unit, config, &mut check),
         None => {
-            check.detail("the kubelet keeps no records of who pulled an image, or has pulled none")
+            check.detail("the kubelet keeps no records of who pulled an image, or has pulled none");
         }
     }
     Some(check)
@@ -155,7 +155,7 @@ fn images(
     }
     open.dedup_by_key(|pulled| &pulled.file);
     check.detail(format!(
-        "records in {}: {} images of pods' hosts, {} pulls under way. An image without a record is not among them",
+        "records in {}: images of pods' hosts: {}, pulls under way: {}. An image without a record is not among them",
         records.folder,
         lines.len(),
         records.under_way
@@ -174,7 +174,7 @@ fn images(
             open.iter().map(|pulled| word(pulled)).collect::<Vec<_>>().join(" ")
         };
         check.warn(
-            format!("{} images of pods' hosts were pulled with a login of the node: every service account starts them, under each policy", open.len()),
+            format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", open.len()),
             format!(
                 "systemctl stop {unit}; rm {}; crictl rmi {}; systemctl start {unit}",
                 words(|pulled| &pulled.file),
