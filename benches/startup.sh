@@ -19,7 +19,7 @@ from the cache	321
 foreign host	699
 cold: AccessKey	4533
 cold: worker role	9513
-cold: RRSA	10192
+cold: RRSA	10000
 '
 
 # Whose instructions they are, by the names of functions. The first that fits counts.

@@ -21,9 +21,9 @@ pub mod yaml;
 
 pub use credentials_uri::CredentialsUri;
 pub use entry::{Entry, EntryKeys, Scope, session_name};
-pub use error::{ConfigError, Mistakes};
-pub use identity::{IdentitySource, Oidc, PodIdentity, Profile, TokenMode};
-pub use resolved::{Config, Warning, Written};
+pub use error::{ConfigError, Mistakes, Warning};
+pub use identity::{IdentitySource, Oidc, PodIdentity, PodLoginLife, Profile, TokenMode};
+pub use resolved::{Config, Written};
 pub use settings::{CacheDir, Endpoints, LONGEST_TIMEOUT, Settings, check_base_url};
 pub use source::{MAX_FILE, SYSTEM_PATH, Source};
 pub use variables::CONFIG_FILE as PATH_VARIABLE;

@@ -7,4 +7,5 @@ pub mod mistake;
 pub mod process;
 pub mod provider_config;
 pub mod provider_rules;
+pub mod pull_records;
 pub mod versions;

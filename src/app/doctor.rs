@@ -82,6 +82,9 @@ fn follow(
     if images.is_empty() {
         report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
     }
+    if let Some(check) = look.pulled_images(config) {
+        report.add(check);
+    }
     let is_on = config.settings.cache_dir.is_some();
     let place = doctor::cache::place(is_on, directory.as_deref(), is_root());
     report.add(doctor::cache::check(place, Some(cache), clock, &look.restart()));

@@ -1,8 +1,9 @@
-//! Why a configuration cannot be used.
+//! What is wrong with a configuration: why it cannot be used, and what to know of one that can be.
 
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::Note;
 use crate::config::variables::VariableError;
 
@@ -15,6 +16,16 @@ pub enum ConfigError {
     Distrusted { path: PathBuf, detail: String },
     #[error("{0}")]
     Wrong(Mistakes),
+}
+
+/// Something that keeps nobody from a login.
+#[derive(Debug)]
+pub struct Warning {
+    /// Its place in the file, if it is about the file.
+    pub at: Option<Position>,
+    pub message: String,
+    /// The command that mends it, if there is one.
+    pub remedy: Option<String>,
 }
 
 /// What is wrong in the file, and then in the environment.

@@ -103,6 +103,7 @@ pub struct Oidc {
     pub allowed_roles: Vec<String>,
     /// The account of roles that an annotation names.
     pub account: Option<String>,
+    pub pod_login_life: PodLoginLife,
 }
 
 /// Whether the pod's own service account token is the identity.
@@ -114,6 +115,15 @@ pub enum PodIdentity {
     Required,
     /// Never.
     Off,
+}
+
+/// How long the kubelet may keep what a pod's token obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodLoginLife {
+    /// No longer than that token lives.
+    Token,
+    /// As long as the login itself.
+    Session,
 }
 
 /// What an entry's meaning depends on beside the entry itself.
@@ -177,6 +187,7 @@ pub(super) fn of_environment(
             token_file: token_file?,
             pod_identity: PodIdentity::Auto,
             allowed_roles: Vec::new(),
+            pod_login_life: PodLoginLife::Token,
         }));
     }
     if by_uri.is_some() {
@@ -210,6 +221,12 @@ fn missing(variables: &mut Reader<'_>, of: &'static [&'static str]) {
 fn is_secret(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_.-".contains(&b))
 }
+
+/// What has no meaning in an entry without RRSA.
+const OF_PODS: [(&str, &str); 2] = [
+    ("allowedRoles", "`allowedRoles` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`"),
+    ("podLoginLife", "`podLoginLife` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`"),
+];
 
 /// Reads the identity of an entry; none if it has no usable one, and `notes` says why.
 pub(super) fn read(
@@ -250,11 +267,10 @@ pub(super) fn read(
         }
         (None, true) => oidc(section, pod_identity, context, notes),
         (key, false) => {
-            if let Some(at) = section.position("allowedRoles") {
-                notes.problem(
-                    at,
-                    "`allowedRoles` is for RRSA: give `rrsaRoleARN` or `podIdentity: required`",
-                );
+            for (key, message) in OF_PODS {
+                if let Some(at) = section.position(key) {
+                    notes.problem(at, message);
+                }
             }
             match key {
                 Some(at) => access_key(at, section, context, notes),
@@ -328,6 +344,7 @@ fn oidc(
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.@*".contains(&b);
     let allowed_roles = section
         .values("allowedRoles", notes, |text| text.bytes().all(fits).then(|| text.to_owned()));
+    let pod_login_life = pod_login_life(section, pod_identity, notes);
     let role_at = section.given("rrsaRoleARN");
     match role_at {
         Some(at) if !context.rrsa => notes.problem(
@@ -378,7 +395,20 @@ fn oidc(
         pod_identity,
         allowed_roles,
         account,
+        pod_login_life,
     }))
+}
+
+fn pod_login_life(section: &Section, pod_identity: PodIdentity, notes: &mut Notes) -> PodLoginLife {
+    if let (Some(at), PodIdentity::Off) = (section.position("podLoginLife"), pod_identity) {
+        notes.problem(at, "`podLoginLife` is for pods' tokens, and `podIdentity: off` never uses them: delete one of the two keys");
+    }
+    let life = section.value("podLoginLife", notes, |text| match text {
+        "token" => Some(PodLoginLife::Token),
+        "session" => Some(PodLoginLife::Session),
+        _ => None,
+    });
+    life.unwrap_or(PodLoginLife::Token)
 }
 
 #[cfg(test)]

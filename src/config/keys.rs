@@ -146,6 +146,8 @@ pub static ENTRY: Section = Section {
             "for RRSA: `auto` uses the pod's token if there is one, `required` uses nothing else, `off` never uses it", "`auto`"]),
         key("allowedRoles", Ours, List, ["role names, `*` standing for any characters",
             "list of role names that the annotation `pod-identity.alibabacloud.com/role-name` may name. `*` stands for any characters", "none"]),
+        key("podLoginLife", Ours, One, ["token or session",
+            "how long the kubelet may keep a login that a pod's token obtained. `token`: no longer than the token lives. `session`: as long as the login lives, at most `expireDuration`", "`token`"]),
     ],
 };
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::{First, Note, Notes};
 use crate::config::entry::{self, Entry, session_name};
-use crate::config::error::{ConfigError, Mistakes};
+use crate::config::error::{ConfigError, Mistakes, Warning};
 use crate::config::file::{self, File, Section};
 use crate::config::identity::{self, TokenMode};
 use crate::config::keys::{TOP, Whose};
@@ -37,16 +37,6 @@ pub struct Config {
     /// How many more there are, which are not kept.
     pub more_warnings: usize,
     pub written: Written,
-}
-
-/// Something that keeps nobody from a login.
-#[derive(Debug)]
-pub struct Warning {
-    /// Its place in the file, if it is about the file.
-    pub at: Option<Position>,
-    pub message: String,
-    /// The command that mends it, if there is one.
-    pub remedy: Option<String>,
 }
 
 /// What the file has beside its entries, for those who want to know what matters and what does not.

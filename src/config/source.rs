@@ -4,8 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::config::Warning;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Warning};
 use crate::config::variables::CONFIG_FILE;
 use crate::system::environment::Environment;
 use crate::system::trusted_file;

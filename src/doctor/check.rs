@@ -21,6 +21,7 @@ pub enum Name {
     Token,
     Registry,
     Storage,
+    Images,
     Cache,
     LastRuns,
 }
@@ -40,6 +41,7 @@ impl Name {
             Self::Token => "token",
             Self::Registry => "registry",
             Self::Storage => "storage",
+            Self::Images => "images on the node",
             Self::Cache => "cache",
             Self::LastRuns => "last runs",
         }

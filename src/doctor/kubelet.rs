@@ -4,6 +4,7 @@ mod binary;
 mod images;
 mod invocation;
 mod log;
+mod pulled_images;
 mod start;
 mod token_modes;
 mod unstartable;
@@ -89,6 +90,12 @@ impl Look {
     #[must_use]
     pub fn sends_tokens(&self, image: &str) -> bool {
         images::providers(&self.ours, image).iter().any(|provider| provider.tokens.is_some())
+    }
+
+    /// Who may start the images that are on the node; none where the tokens of pods decide nothing.
+    #[must_use]
+    pub fn pulled_images(&self, config: &Config) -> Option<Check> {
+        pulled_images::check(self.start.kubelet.as_ref()?, &self.ours, self.start.unit, config)
     }
 
     /// `images` are what the kubelet should ask for. The configuration, where it can be read, says

@@ -63,6 +63,7 @@ pub fn check(
                 with_tokens.log
             ),
         );
+        check.also(["docs/troubleshooting.md has the line of the kubelet's log for each reason, below `Pod identity without a word of ours`".to_owned()]);
     }
     if runs.last().is_some_and(|run| run.outcome == Outcome::Failed) {
         check.warn("the last run failed", "see the checks above: they make the same calls");

@@ -21,6 +21,12 @@ pub const TOKENS: Gate = Gate {
     is_beta_since: Release(34),
     is_stable_since: None,
 };
+/// Records of whose credentials pulled an image, which are asked for when it is on the node.
+pub const PULL_RECORDS: Gate = Gate {
+    name: "KubeletEnsureSecretPulledImages",
+    is_beta_since: Release(35),
+    is_stable_since: None,
+};
 
 impl Release {
     /// The first with credential providers.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::aliyun::ram_policy;
 pub use crate::aliyun::sts::AUDIENCE;
 use crate::aliyun::sts::{MIN_DURATION, SessionRequest};
-use crate::config::{Entry, IdentitySource};
+use crate::config::{Entry, IdentitySource, PodLoginLife};
 use crate::failure::Failure;
 use crate::kubelet::exec_api::Pod;
 
@@ -45,6 +45,19 @@ pub fn may_be_kept(source: &IdentitySource, pod: Pod<'_>) -> bool {
         // It does not say whose credentials it gives.
         IdentitySource::CredentialsUri(_) => false,
     }
+}
+
+/// How long the kubelet may keep a login for a pod. Where several entries may answer, the shortest life
+/// counts for each of them.
+pub fn pod_login_life(entries: &[&Entry]) -> PodLoginLife {
+    let lives = entries.iter().filter_map(|entry| match &entry.identity {
+        IdentitySource::Oidc(oidc) => Some(oidc.pod_login_life),
+        IdentitySource::AccessKey(_)
+        | IdentitySource::WorkerRole
+        | IdentitySource::CredentialsUri(_)
+        | IdentitySource::Profile(_) => None,
+    });
+    lives.min().unwrap_or(PodLoginLife::Token)
 }
 
 /// Whether it is one role session that STS is asked for. The metadata service gives its credentials at
@@ -151,6 +164,7 @@ mod tests {
             pod_identity,
             allowed_roles: vec!["team-*".to_owned()],
             account: Some("2".to_owned()),
+            pod_login_life: PodLoginLife::Token,
         }
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aliyun::call::Network;
 use crate::cache::{Cache, Failed, Key, Kind};
+use crate::config::PodLoginLife;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
 use crate::pull::identity::{ROLE_NAME_ANNOTATION, service_account};
@@ -31,7 +32,8 @@ struct Handed {
 }
 
 /// The login that `make` gets for a pod, or that another run of its service account gets now, and what is
-/// left of it; none if the host is not ours.
+/// left of it; none if the host is not ours. `life` bounds a login of another run: that run may have had
+/// another configuration.
 ///
 /// # Errors
 ///
@@ -41,6 +43,7 @@ pub fn fetch(
     pod: Pod<'_>,
     cache: &Cache<'_>,
     network: &Network<'_>,
+    life: PodLoginLife,
     mut make: impl FnMut() -> Result<Option<(Login, Duration)>, Failure>,
 ) -> Result<Option<(Login, Duration)>, Failure> {
     let Some((account, ends)) = pod.token.and_then(service_account) else { return make() };
@@ -64,6 +67,10 @@ pub fn fetch(
         return Ok(own);
     }
     let Some(handed) = handed.map_err(shared::failure)? else { return Ok(None) };
+    let ends = match life {
+        PodLoginLife::Token => Some(ends),
+        PodLoginLife::Session => None,
+    };
     let Some(login) = handed.for_another(ends, network.clock.local()) else { return make() };
     network.journal.info("another run of this service account has fetched the login");
     Ok(Some(login))
@@ -77,11 +84,14 @@ fn failed(failure: Failure, network: &Network<'_>) -> Failed<Failure> {
 }
 
 impl Handed {
-    /// The login for a pod whose own token ends then; none if nothing of it is left.
-    fn for_another(self, ends: Timestamp, local: Timestamp) -> Option<(Login, Duration)> {
-        let service = local + SignedDuration::from_secs(self.ahead.unwrap_or(0));
-        let token = Duration::try_from(ends.duration_since(service)).ok()?;
-        let login = self.left.checked_sub(clock::since_boot().saturating_sub(self.since))?;
-        Some((self.login, login.min(token)))
+    /// The login for another pod, which may keep it until then if its own token is a bound; none if
+    /// nothing of it is left.
+    fn for_another(self, ends: Option<Timestamp>, local: Timestamp) -> Option<(Login, Duration)> {
+        let mut left = self.left.checked_sub(clock::since_boot().saturating_sub(self.since))?;
+        if let Some(ends) = ends {
+            let service = local + SignedDuration::from_secs(self.ahead.unwrap_or(0));
+            left = left.min(Duration::try_from(ends.duration_since(service)).ok()?);
+        }
+        Some((self.login, left))
     }
 }

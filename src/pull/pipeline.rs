@@ -167,12 +167,13 @@ impl<'a> Pull<'a, '_> {
             return self.obtain(trail, self.cache);
         }
         let Lookup { host, node, .. } = self.lookup;
+        let life = identity::pod_login_life(&claim.entries());
         let off = Cache::off(node.network.journal);
         let obtain = || {
             let served = self.obtain(trail, &off)?;
             Ok(served.map(|Obtained { login, left, .. }| (login, left)))
         };
-        let login = overlap::fetch(host, self.pod, self.cache, &node.network, obtain)?;
+        let login = overlap::fetch(host, self.pod, self.cache, &node.network, life, obtain)?;
         Ok(login.map(|(login, left)| Obtained { login, left, stale: None }))
     }
 

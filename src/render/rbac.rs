@@ -18,6 +18,8 @@ const NAME: &str = "acr-credential-provider-token-audience";
 const NAMES_ARE_REPLACED: &str = "\
 # This manifest replaces the list of service accounts. Accounts that it does not name lose their tokens.
 # Name all accounts of the cluster, of every team, in one call; or name none.
+# The names are without a namespace: an account of the same name in any namespace gets a token for STS, too.
+# Only the trust policy of a role names the namespace: `oidc:sub` lets in an account of that namespace alone.
 ";
 
 /// Manifests for the cluster, and behind them as comments the trust policies of the roles in RAM.

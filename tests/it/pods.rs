@@ -286,6 +286,31 @@ fn a_shared_login_ends_with_the_token_of_each_pod() {
     assert_eq!(three_calls(&node), [1, 1, 1]);
 }
 
+/// `podLoginLife: session`: the kubelet may keep a login as long as it lives, for the pod that got it and for one
+/// that shares it. The next run asks the cloud again.
+#[test]
+fn with_session_life_a_shared_login_outlives_the_token_and_is_not_kept() {
+    let entry = across_accounts(standard::TEAM_A_ROLE) + "    podLoginLife: session\n";
+    let node = node(&format!("{{faults: {{{SLOW}}}}}"), &entry);
+    let ends = json!(node.cloud.now().as_second() + 900);
+    let short = || pod(&node, "team-a").claim("exp", ends.clone()).mint();
+    let (one, other) = (short(), short());
+    let image = format!("{ACME}/team/app");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| ask(&node, &image, &one, None));
+        while node.cloud.calls().is_empty() && !first.is_finished() && !is_under_way(&node) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let second = ask(&node, &image, &other, None);
+        for outcome in [second, first.join().unwrap()] {
+            assert!(node.pulled(ACME, &outcome).is_whole(), "{outcome:?}");
+        }
+    });
+    assert_eq!(three_calls(&node), [1, 1, 1]);
+    assert!(node.pulled(ACME, &ask(&node, &image, &one, None)).is_whole());
+    assert_eq!(three_calls(&node), [2, 2, 2]);
+}
+
 /// Whether one process is ready to hand over what it gets.
 fn is_under_way(node: &Node) -> bool {
     let files = fs::read_dir(node.cache()).into_iter().flatten();

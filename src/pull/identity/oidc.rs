@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::aliyun::ids::RoleArn;
 use crate::aliyun::sts::{self, About, SessionRequest};
-use crate::config::{Entry, Oidc, PodIdentity};
+use crate::config::{Entry, Oidc, PodIdentity, PodLoginLife};
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
@@ -19,8 +19,17 @@ const TOKEN_FILE: u64 = 64;
 
 /// What distinguishes it from others, without a token.
 pub(super) fn key(oidc: &Oidc) -> String {
-    // A pod's token, and so the role that it names, is never kept.
-    let Oidc { provider, role, token_file, pod_identity: _, allowed_roles: _, account: _ } = oidc;
+    let Oidc {
+        provider,
+        role,
+        token_file,
+        // What a pod's token obtains is never kept: neither the role that it names nor how long the
+        // kubelet keeps the login distinguishes anything on the node.
+        pod_identity: _,
+        allowed_roles: _,
+        account: _,
+        pod_login_life: _,
+    } = oidc;
     let role = role.as_ref().map(ToString::to_string).unwrap_or_default();
     format!("OIDC {role} {provider} {}", token_file.display())
 }
@@ -41,7 +50,11 @@ pub(super) fn establish(
         return from_token_file(entry, oidc, requester, first);
     };
     let identity = exchange(entry, oidc, &role, token, requester, first)?;
-    Ok(Identity { ends: Some(ends), ..identity })
+    let ends = match oidc.pod_login_life {
+        PodLoginLife::Token => Some(ends),
+        PodLoginLife::Session => None,
+    };
+    Ok(Identity { ends, ..identity })
 }
 
 /// For a report of one pull, whose first session lasts so many seconds.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::aliyun::Credentials;
 use crate::aliyun::ids::{AccessKeyId, OidcProviderArn, RoleArn, is_role_name};
 use crate::aliyun::sts::{AssumedRole, MAX_DURATION, MIN_DURATION, SessionRequest};
-use crate::config::{Entry, Oidc, PodIdentity, Profile, session_name};
+use crate::config::{Entry, Oidc, PodIdentity, PodLoginLife, Profile, session_name};
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::established::{Identity, Requester};
 use crate::pull::identity::{access_key, oidc, worker_role};
@@ -334,6 +334,7 @@ impl<'w> Fields<'w> {
             token_file,
             pod_identity: PodIdentity::Off,
             allowed_roles: Vec::new(),
+            pod_login_life: PodLoginLife::Token,
             account: None,
         };
         Ok(First::Oidc(oidc, self.session()?))

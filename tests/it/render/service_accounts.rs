@@ -299,6 +299,8 @@ fn rbac_lets_nodes_ask_for_tokens_of_this_audience() {
     // Two calls, each applied, would leave the second one's names.
     let replaces = "# This manifest replaces the list of service accounts";
     assert!(named.starts_with(replaces) && !any.contains(replaces), "{named}{any}");
+    assert!(named.contains("# The names are without a namespace"), "{named}");
+    assert!(!any.contains("without a namespace"), "{any}");
     assert!(named.contains("For one team's role call `render ram-policy`"), "{named}");
     // It needs no configuration.
     let bare = Node::new("{}");
