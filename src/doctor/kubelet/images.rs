@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::aliyun::registry_host::RegistryHost;
+use crate::aliyun::registry_host::{RegistryHost, without_port};
 use crate::config::Config;
 use crate::doctor::report::Check;
 use crate::failure::{Exit, Failure};
@@ -29,7 +29,8 @@ pub(super) fn check(ours: &[Provider], image: &str, config: Option<&Config>, che
         return check.detail(format!("matchImages of {} has {repository}", provider.name));
     }
     let host = repository.split('/').next().unwrap_or_default();
-    if let Some(Claim::None) = config.and_then(|config| claim(host, config)) {
+    let is_foreign = RegistryHost::parse(without_port(host)).is_none();
+    if let (true, Some(Claim::None)) = (is_foreign, config.and_then(|config| claim(host, config))) {
         return check.detail(format!(
             "matchImages has no pattern for {repository}, and no entry covers it"
         ));
