@@ -46,6 +46,10 @@ pub enum Denied {
     ByTrust,
     /// The policies of the one who asks.
     ByPermission,
+    /// The policy that the session of the one who asks was made with.
+    BySession,
+    /// A policy that says no, whatever others allow.
+    Strictly,
     Unknown,
 }
 

@@ -19,6 +19,7 @@ pub mod provider_file;
 pub mod rancher;
 pub mod refresh_timer;
 pub mod restart;
+pub mod snap;
 pub mod spans;
 pub mod status;
 pub mod steps;

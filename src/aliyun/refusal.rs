@@ -37,6 +37,8 @@ pub struct Refusal {
     pub is_success: Option<NotTrue>,
     /// Which kind of policy denied, if the service says so.
     pub policy_type: Option<PolicyType>,
+    /// A policy has a statement that denies, which no other policy can allow.
+    pub denied_explicitly: bool,
     /// For `SignatureDoesNotMatch`: the service signed the same text, so the secret is wrong.
     pub same_text_signed: Option<bool>,
     /// How long a call limit stays used up, if the service says so.
@@ -50,6 +52,10 @@ pub enum PolicyType {
     Trust,
     /// The policies of the one who asks.
     Permission,
+    /// The policy that the caller's session was made with.
+    Session,
+    /// A policy above the account, of its resource directory.
+    Control,
     /// A kind that this program does not know, as the service writes it.
     Other(String),
 }
@@ -59,6 +65,8 @@ impl From<String> for PolicyType {
         match word.as_str() {
             "AssumeRolePolicy" => Self::Trust,
             "AccountLevelIdentityBasedPolicy" => Self::Permission,
+            "SessionPolicy" => Self::Session,
+            "ControlPolicy" => Self::Control,
             _ => Self::Other(word),
         }
     }
@@ -69,6 +77,8 @@ impl fmt::Display for PolicyType {
         f.write_str(match self {
             Self::Trust => "AssumeRolePolicy",
             Self::Permission => "AccountLevelIdentityBasedPolicy",
+            Self::Session => "SessionPolicy",
+            Self::Control => "ControlPolicy",
             Self::Other(word) => word,
         })
     }
@@ -170,6 +180,7 @@ struct Envelope {
     request_id: Option<String>,
     is_success: Option<NotTrue>,
     policy_type: Option<String>,
+    denied_explicitly: bool,
     /// What the answer itself gives out.
     issued: Vec<Secret>,
 }
@@ -183,6 +194,8 @@ impl Envelope {
             Some(Value::Bool(false)) => Some(NotTrue::False),
             Some(_) => Some(NotTrue::Other),
         };
+        let detail = fields.get("AccessDeniedDetail");
+        let denial = |name| word(detail?.get(name)?);
         let mut issued = Vec::new();
         collect_secrets(&fields, &mut issued);
         Some(Self {
@@ -191,9 +204,9 @@ impl Envelope {
             message: either(["Message", "message"]),
             request_id: either(["RequestId", "requestId"]),
             is_success,
-            policy_type: fields
-                .get("AccessDeniedDetail")
-                .and_then(|of| word(of.get("PolicyType")?)),
+            policy_type: denial("PolicyType"),
+            denied_explicitly: denial("NoPermissionType")
+                .is_some_and(|kind| kind == "ExplicitDeny"),
             issued,
         })
     }
@@ -257,6 +270,7 @@ pub fn read(status: u16, body: &[u8], sent: &Sent<'_>) -> Option<Refusal> {
         code: code.unwrap_or_default(),
         request_id,
         policy_type: word(&envelope.policy_type).map(PolicyType::from),
+        denied_explicitly: envelope.denied_explicitly,
         limited_for: None,
     })
 }

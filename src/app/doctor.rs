@@ -40,8 +40,11 @@ pub fn run(
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
     // What would be a warning of a pull is in the report.
     let journal = &Journal::default();
-    let environment = invocation.as_ref().map_or(process.environment, |found| &found.environment);
+    let seen = invocation.as_ref().and_then(|found| found.environment.as_ref());
+    let environment = seen.unwrap_or(process.environment);
     let process = Process { environment, journal, ..process };
+    // Somebody who names a configuration asks for the checks of that one.
+    let is_chosen = config.is_some();
     let asked = config.map(Path::to_owned).or_else(|| invocation.as_ref()?.config.clone());
     let session = Session::open(process, asked.as_deref(), Access::Look);
     let config = session.as_ref().map(|session| &session.config);
@@ -53,7 +56,12 @@ pub fn run(
     report.add(configuration::check(config, environment));
     if let (Some(look), Ok(session)) = (&look, &session) {
         report.images = if asked.is_empty() { hosts } else { asked };
-        follow(look, session, journal, options, &mut report);
+        if is_chosen || look.is_answered(options.image.as_deref()) {
+            follow(look, session, journal, options, &mut report);
+        } else {
+            let why = "not reached: a pull ends at the arguments of the provider";
+            report.add(Check::skipped(Name::Entry, why));
+        }
     }
     report.end()?;
     if options.sarif {

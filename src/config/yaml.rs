@@ -255,8 +255,11 @@ impl<'b> Builder<'b> {
                 None | Some((Event::MappingEnd, _)) => break,
                 Some(next) => next,
             };
-            let Event::Scalar(name, ..) = event else {
-                return Err(content(at, "a key must be a single word"));
+            let name = match event {
+                Event::Scalar(name, ..) => name,
+                // A map in the place of a key: `{{ .Values.x }}`.
+                Event::MappingStart(..) => return Err(content(at, TEMPLATE)),
+                _ => return Err(content(at, "a key must be a single word")),
             };
             let key = Key { at, name: name.into_owned() };
             let mut again = false;
@@ -294,6 +297,8 @@ impl<'b> Builder<'b> {
         }
     }
 }
+
+const TEMPLATE: &str = "a key must be a single word; if this is `{{ }}` of a template, a placeholder, put your own value there";
 
 fn content(at: Position, message: &str) -> YamlError {
     YamlError::Content(Note { at, message: message.to_owned() })

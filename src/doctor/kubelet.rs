@@ -63,9 +63,20 @@ impl Look {
     /// How the kubelet runs the program for an image, or for any.
     #[must_use]
     pub fn invocation(&self, image: Option<&str>) -> Option<Invocation> {
-        let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
-        let provider = hit.or(self.ours.first())?;
+        let provider = self.provider(image)?;
         Invocation::of(provider, self.start.kubelet.as_ref()?, self.read_arguments)
+    }
+
+    fn provider(&self, image: Option<&str>) -> Option<&Provider> {
+        let hit = image.and_then(|image| images::providers(&self.ours, image).first().copied());
+        hit.or(self.ours.first())
+    }
+
+    /// Whether the program answers requests with the arguments that the kubelet gives it.
+    #[must_use]
+    pub fn is_answered(&self, image: Option<&str>) -> bool {
+        let provider = self.provider(image);
+        provider.is_none_or(|provider| (self.read_arguments)(&provider.arguments).is_ok())
     }
 
     /// When the kubelet started, in seconds since 1970, if it runs.
@@ -130,7 +141,7 @@ impl Look {
         let summary: Vec<String> = release.into_iter().chain(names).collect();
         check.detail(format!("{} in {file}", summary.join(", ")));
         if let Some(label) = kubelet.label() {
-            check.detail(format!("SELinux or AppArmor: the kubelet runs as {label}"));
+            confined(&label, bin_dir, &mut check);
         }
         self.mistakes(kubelet, &mut check);
         if ours.is_empty() && !others.is_empty() {
@@ -145,7 +156,7 @@ impl Look {
             binary::check(bin_dir, provider, false, kubelet, &mut check);
         }
         for image in images.iter().filter(|_| !ours.is_empty()) {
-            images::check(ours, image, &mut check);
+            images::check(ours, image, config, &mut check);
             if let Some(config) = config {
                 token_modes::served(image, &images::providers(ours, image), config, &mut check);
             }
@@ -177,6 +188,16 @@ impl Look {
             check.detail("The kubelet does not start again with this configuration.");
         }
     }
+}
+
+/// Doctor itself starts the binary outside the profile of the kubelet.
+fn confined(label: &str, bin_dir: &str, check: &mut Check) {
+    let said = format!("SELinux or AppArmor: the kubelet runs as {label}");
+    let Some(profile) = label.strip_suffix(" (enforce)") else { return check.detail(said) };
+    check.warn(
+        format!("AppArmor confines the kubelet by the profile {profile}: whether the profile lets the kubelet start {bin_dir}/{PROGRAM} is not checked"),
+        format!("journalctl -k | grep DENIED | grep -F {PROGRAM}; if there is a line, aa-complain {profile}, or allow {bin_dir}/{PROGRAM} in the profile"),
+    );
 }
 
 fn none_is_ours(

@@ -30,7 +30,9 @@ pub fn exact(
     if failure.denied.is_some() {
         remedies.extend(narrowed(failure, target, config));
     }
-    if let Some(denied) = failure.denied {
+    // No permission helps against these.
+    let beyond = [Denied::BySession, Denied::Strictly];
+    if let Some(denied) = failure.denied.filter(|denied| !beyond.contains(denied)) {
         remedies.extend(match failure.exit {
             Exit::Identity => oidc_trust(target).into_iter().collect(),
             Exit::AssumeRole => assume(denied, caller, target, node),
@@ -64,7 +66,7 @@ fn narrowed(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<S
     let role = target.entry.role.as_ref()?;
     let place = |key| configuration::place(config, target.entry, key);
     match failure.exit {
-        Exit::AssumeRole if failure.denied != Some(Denied::ByPermission) => {
+        Exit::AssumeRole if matches!(failure.denied, Some(Denied::ByTrust | Denied::Unknown)) => {
             role.external_id.as_ref()?;
             Some(format!(
                 "compare {}externalId with sts:ExternalId in the trust policy of {}",

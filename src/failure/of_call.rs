@@ -95,16 +95,16 @@ impl Failure {
     /// Why the service refuses, what to do about it, and what of it decides which remedy is exact.
     fn of_refusal(self, facts: &Facts, refusal: &Refusal) -> Self {
         let key = service_codes::find(facts, refusal).and_then(|found| found.key);
-        let denied = (refusal.sign() == Sign::Denial).then_some(match refusal.policy_type {
-            Some(PolicyType::Trust) => Denied::ByTrust,
-            Some(PolicyType::Permission) => Denied::ByPermission,
-            Some(PolicyType::Other(_)) | None => Denied::Unknown,
-        });
+        let denied = denied(refusal);
+        let key = key.filter(|_| !matches!(denied, Some(Denied::BySession | Denied::Strictly)));
         let (key, code) = (key.map(str::to_owned), Some(refusal.named()));
         Self { code, denied, key, ..self.explained(facts, refusal) }
     }
 
     fn explained(self, facts: &Facts, refusal: &Refusal) -> Self {
+        if let Some((cause, remedy)) = beyond_permissions(refusal) {
+            return self.caused_by(facts.fill(cause)).hint(facts.fill(remedy));
+        }
         let by_key = facts.by_access_key();
         match (service_codes::find(facts, refusal), refusal.same_text_signed) {
             (_, Some(true)) if by_key => self
@@ -126,6 +126,41 @@ impl Failure {
             }
             (None, None) => self.hint(unknown_code_hint(facts.hop, refusal)),
         }
+    }
+}
+
+/// What denied the call, if the service says that the caller may not make it.
+fn denied(refusal: &Refusal) -> Option<Denied> {
+    (refusal.sign() == Sign::Denial).then_some(match refusal.policy_type {
+        Some(PolicyType::Session) => Denied::BySession,
+        Some(PolicyType::Control) => Denied::Strictly,
+        _ if refusal.denied_explicitly => Denied::Strictly,
+        Some(PolicyType::Trust) => Denied::ByTrust,
+        Some(PolicyType::Permission) => Denied::ByPermission,
+        Some(PolicyType::Other(_)) | None => Denied::Unknown,
+    })
+}
+
+/// A denial that no further permission ends, whatever its code: its cause and its remedy.
+fn beyond_permissions(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
+    match (denied(refusal)?, &refusal.policy_type) {
+        (Denied::BySession, _) => Some((
+            "the session policy of {caller} does not allow this call, whatever its role may do",
+            "compare instanceId and regionId with the console, or remove sessionPolicy from the entry; if the entry has none, the session was made elsewhere: see there",
+        )),
+        (Denied::Strictly, Some(PolicyType::Control)) => Some((
+            "a control policy of the resource directory denies this call, whatever {caller} may do",
+            "ask who manages the resource directory to allow this call for the account",
+        )),
+        (Denied::Strictly, Some(PolicyType::Trust)) => Some((
+            "the trust policy of {role} has a Deny statement for {caller}",
+            "remove that statement, or meet its condition",
+        )),
+        (Denied::Strictly, _) => Some((
+            "a policy of {caller} has a Deny statement for this call, whatever other policies allow",
+            "remove that statement, or meet its condition (such as acs:SourceIp)",
+        )),
+        _ => None,
     }
 }
 

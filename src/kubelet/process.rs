@@ -22,8 +22,8 @@ use crate::system::trusted_file::{self, Refused};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const KUBELET: &str = "kubelet";
-/// What the process of k3s calls itself.
-const K3S: [&str; 3] = ["k3s-server", "k3s-agent", "k3s"];
+/// What processes of k3s and of a snap call themselves that have a kubelet in them.
+const HOSTS: [&str; 4] = ["k3s-server", "k3s-agent", "k3s", "kubelite"];
 
 /// Largest file of the kubelet's that is read, in KiB.
 const MOST: u64 = 1024;
@@ -71,11 +71,12 @@ pub fn running(root: &Path) -> Option<Kubelet> {
     Some(Kubelet::of_process(root, process, flags))
 }
 
-/// The process of k3s that has the kubelet in it. Its own command line is not the kubelet's.
+/// The process that has the kubelet in it. Its own command line is not the kubelet's.
 #[must_use]
-pub fn running_k3s(root: &Path) -> Option<PathBuf> {
-    let is_k3s = |path: &PathBuf| K3S.iter().any(|name| is_named(path, name)) && is_machines(path);
-    processes(root).find(is_k3s)
+pub fn running_within(root: &Path) -> Option<PathBuf> {
+    let is_host =
+        |path: &PathBuf| HOSTS.iter().any(|name| is_named(path, name)) && is_machines(path);
+    processes(root).find(is_host)
 }
 
 /// The first kubelet of a container with processes of its own, by its number here.

@@ -8,6 +8,7 @@ use crate::kubelet::flags::{BIN_DIR, CONFIG};
 use crate::setup::arguments_text::Edit;
 use crate::setup::env_file::{self, Comments};
 use crate::setup::rancher;
+use crate::setup::snap;
 use crate::setup::systemd::Systemd;
 use crate::setup::tree::Tree;
 use crate::setup::undo::own_name;
@@ -39,6 +40,8 @@ enum Kind {
     Unit { known: Option<Vec<String>> },
     /// k3s or RKE2.
     Rancher(&'static str),
+    /// A snap, with the folder of its data.
+    Snap(&'static str),
 }
 
 /// A file in which arguments are to stand.
@@ -70,6 +73,13 @@ impl Launch {
             .filter(|(_, service)| unit::fragment(tree, &unit_name(service)).is_some())
             .collect();
         let is_active = |(_, service): &&(&str, &str)| is_live && Systemd::is_active(service);
+        let is_there =
+            |(service, _): &(&str, &str)| unit::fragment(tree, &unit_name(service)).is_some();
+        if let (true, Some((service, data))) =
+            (there.is_empty(), snap::SERVICES.into_iter().find(is_there))
+        {
+            return Ok(Self { service, kind: Kind::Snap(data), readings });
+        }
         match there.iter().find(is_active).or(there.first()).copied() {
             Some((product, service)) => {
                 Ok(Self { service, kind: Kind::Rancher(product), readings })
@@ -89,7 +99,7 @@ impl Launch {
     pub fn by_files(self) -> Self {
         let kind = match self.kind {
             Kind::Unit { .. } => Kind::Unit { known: None },
-            kind @ Kind::Rancher(_) => kind,
+            kind @ (Kind::Rancher(_) | Kind::Snap(_)) => kind,
         };
         Self { kind, ..self }
     }
@@ -103,7 +113,7 @@ impl Launch {
     fn unit(&self, tree: &Tree, without: &str) -> io::Result<Option<Unit>> {
         let known = match &self.kind {
             Kind::Unit { known } => known.clone(),
-            Kind::Rancher(_) => None,
+            Kind::Rancher(_) | Kind::Snap(_) => None,
         };
         Unit::read(tree, &unit_name(self.service), known, without)
     }
@@ -144,6 +154,10 @@ impl Launch {
             Kind::Rancher(product) => {
                 rancher::arguments(tree, product, &first).map_err(io::Error::other)
             }
+            Kind::Snap(data) => {
+                let program = first.first().map(String::as_str).unwrap_or_default();
+                snap::arguments(tree, data, program)
+            }
         }
     }
 
@@ -166,6 +180,10 @@ impl Launch {
                 text: rancher::text(wanted),
                 variable: None,
             }),
+            Kind::Snap(data) => {
+                let why = format!("{} is a file of a snap", snap::file(data));
+                Err(by_hand(&why, wanted))
+            }
         }
     }
 

@@ -68,6 +68,7 @@ fn every_error_can_be_met() {
             of_service: true,
             is_success: None,
             policy_type: remedy.policy.cloned(),
+            denied_explicitly: false,
             same_text_signed: None,
             limited_for: None,
         };

@@ -1,9 +1,11 @@
 //! The file that the kubelet starts for a provider.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::process::geteuid;
 
 use crate::doctor::kubelet::unstartable;
 use crate::doctor::report::Check;
@@ -25,6 +27,15 @@ pub(super) fn check(
     let metadata = match fs::metadata(&path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            if let Ok(target) = fs::read_link(&path) {
+                return check.refuse(
+                    format!(
+                        "{shown} is a link to {}, which does not exist. {NO_START}",
+                        target.display()
+                    ),
+                    format!("rm {shown}, and put the binary there"),
+                );
+            }
             let remedy = near(&kubelet.path(bin_dir), &provider.name)
                 .map(|near| format!("ln -s {near} {shown}"));
             let remedy = remedy.unwrap_or_else(|| format!("put the binary at {shown}"));
@@ -43,15 +54,37 @@ pub(super) fn check(
             format!("{shown} is not executable. {NO_START}"),
             format!("chmod 0755 {shown}"),
         );
-    } else if mode & 0o022 != 0 {
+    } else if is_open(&metadata) {
         check.warn(
-            format!("{shown} can be changed by other users than its owner, and the kubelet runs it as root"),
+            format!(
+                "{shown} can be changed by other users than root, and the kubelet runs it as root"
+            ),
             format!("chown root:root {shown}; chmod 0755 {shown}"),
+        );
+    } else if is_ours && is_folder_open(&path) {
+        check.warn(
+            format!("other users than root can replace files in {bin_dir}, and the kubelet runs them as root"),
+            format!("chown root:root {bin_dir}; chmod 0755 {bin_dir}"),
         );
     } else if is_ours && metadata.uid() == 0 && kubelet.shares_mounts {
         started(&path, &shown, kubelet, check);
     }
 }
+
+/// Whether others than root and who asks can change it.
+fn is_open(found: &Metadata) -> bool {
+    let is_of_others = found.uid() != 0 && found.uid() != geteuid().as_raw();
+    is_of_others || found.mode() & 0o022 != 0
+}
+
+/// Whether they can put another file in the place of this one.
+fn is_folder_open(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    folder.is_some_and(|folder| is_open(&folder) && folder.mode() & STICKY == 0)
+}
+
+/// In such a folder each user can change his own files alone.
+const STICKY: u32 = 0o1000;
 
 const NO_START: &str = "The kubelet does not start again";
 
@@ -83,5 +116,8 @@ fn started(path: &Path, shown: &str, kubelet: &Kubelet, check: &mut Check) {
 fn near(folder: &Path, name: &str) -> Option<String> {
     let names = fs::read_dir(folder).ok()?.filter_map(Result::ok);
     let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    names.find(|other| other.starts_with(name) || strsim::levenshtein(other, name) <= 4)
+    names.find(|other| {
+        let is_near = other.starts_with(name) || strsim::levenshtein(other, name) <= 4;
+        is_near && unstartable::is_program(&folder.join(other))
+    })
 }

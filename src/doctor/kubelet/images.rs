@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::aliyun::registry_host::{RegistryHost, without_port};
+use crate::config::Config;
 use crate::doctor::report::Check;
+use crate::failure::{Exit, Failure};
 use crate::kubelet::match_images::matches;
 use crate::kubelet::provider_config::Provider;
 use crate::pull::image::{DOCKER_HUB, registry_host};
+use crate::pull::selection::{self, Claim};
 
 /// The providers that the kubelet runs for an image.
 pub(super) fn providers<'p>(ours: &'p [Provider], image: &str) -> Vec<&'p Provider> {
@@ -19,12 +23,18 @@ pub(super) fn providers<'p>(ours: &'p [Provider], image: &str) -> Vec<&'p Provid
     ours.iter().filter(hits).collect()
 }
 
-pub(super) fn check(ours: &[Provider], image: &str, check: &mut Check) {
+pub(super) fn check(ours: &[Provider], image: &str, config: Option<&Config>, check: &mut Check) {
     let repository = repository(image);
     if let Some(provider) = providers(ours, image).first() {
         return check.detail(format!("matchImages of {} has {repository}", provider.name));
     }
     let host = repository.split('/').next().unwrap_or_default();
+    let is_foreign = RegistryHost::parse(without_port(host)).is_none();
+    if let (true, Some(Claim::None)) = (is_foreign, config.and_then(|config| claim(host, config))) {
+        return check.detail(format!(
+            "matchImages has no pattern for {repository}, and no entry covers it"
+        ));
+    }
     let places: Vec<&str> = ours.iter().map(|provider| provider.file.as_str()).collect();
     check.refuse(
         format!("matchImages has no pattern for {repository}, so the kubelet never asks for a login"),
@@ -33,6 +43,14 @@ pub(super) fn check(ours: &[Provider], image: &str, check: &mut Check) {
             places.join(" or ")
         ),
     );
+}
+
+/// The entries for a host. Where the node's region decides there is no answer: it would have to be asked
+/// for.
+pub(super) fn claim<'c>(host: &str, config: &'c Config) -> Option<Claim<'c>> {
+    let form = RegistryHost::parse(host);
+    let unknown = || Err(Failure::new(Exit::Usage, "the region is not known"));
+    selection::claim(&config.entries, host, form.as_ref(), unknown).ok()
 }
 
 /// The image as the kubelet names it: with its host, without tag and digest.

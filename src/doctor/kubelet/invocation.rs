@@ -14,22 +14,23 @@ use crate::system::environment::Environment;
 pub type ReadArguments = fn(&[String]) -> Result<Option<PathBuf>, String>;
 
 pub struct Invocation {
-    /// The kubelet's environment, and what the provider adds to it.
-    pub environment: Environment,
+    /// The kubelet's environment, and what the provider adds to it; none where this user cannot see
+    /// it.
+    pub environment: Option<Environment>,
     /// The configuration, by a path that is good here; none where the program has none.
     pub config: Option<PathBuf>,
 }
 
 impl Invocation {
-    /// None where this user cannot see the kubelet's environment.
+    /// None where the program answers no request with the provider's arguments.
     pub(super) fn of(
         provider: &Provider,
         kubelet: &Kubelet,
         read_arguments: ReadArguments,
     ) -> Option<Self> {
-        let environment = environment(provider, kubelet)?;
-        let named = read_arguments(&provider.arguments).ok().flatten();
-        let config = named.or_else(|| without_argument(&environment, kubelet));
+        let named = read_arguments(&provider.arguments).ok()?;
+        let environment = environment(provider, kubelet);
+        let config = named.or_else(|| without_argument(environment.as_ref(), kubelet));
         let config = config.map(|path| here(path, kubelet));
         Some(Self { environment, config })
     }
@@ -40,8 +41,8 @@ fn environment(provider: &Provider, kubelet: &Kubelet) -> Option<Environment> {
     Some(Environment::new(kubelet.environment()?.into_iter().chain(added)))
 }
 
-fn without_argument(environment: &Environment, kubelet: &Kubelet) -> Option<PathBuf> {
-    let named = environment.get(PATH_VARIABLE).map(PathBuf::from);
+fn without_argument(environment: Option<&Environment>, kubelet: &Kubelet) -> Option<PathBuf> {
+    let named = environment.and_then(|all| all.get(PATH_VARIABLE)).map(PathBuf::from);
     let there = || fs::symlink_metadata(kubelet.path(SYSTEM_PATH)).is_ok();
     named.or_else(|| there().then(|| SYSTEM_PATH.into()))
 }

@@ -1,4 +1,4 @@
-//! Which kubelet is looked at: the running one, one within k3s, or else the one that a unit of this
+//! Which kubelet is looked at: the running one, one within another process, or else the one that a unit of this
 //! machine would start, and what its log has about credential providers.
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::doctor::kubelet::log;
 use crate::doctor::report::Check;
 use crate::kubelet::flags::Flags;
-use crate::kubelet::process::{Kubelet, contained, running, running_k3s};
+use crate::kubelet::process::{Kubelet, contained, running, running_within};
 use crate::program::PROGRAM;
 use crate::setup::kubelet_arguments::Launch;
 use crate::setup::tree::Tree;
@@ -15,7 +15,7 @@ use crate::setup::unit::{self, Unit};
 const KUBELET: &str = "kubelet";
 
 /// Units that run a kubelet.
-const UNITS: [&str; 7] = [
+const UNITS: [&str; 11] = [
     KUBELET,
     "k3s",
     "k3s-agent",
@@ -23,6 +23,10 @@ const UNITS: [&str; 7] = [
     "rke2-agent",
     "snap.kubelet.daemon",
     "snap.microk8s.daemon-kubelite",
+    "snap.microk8s.daemon-kubelet",
+    "snap.k8s.kubelet",
+    "k0sworker",
+    "k0scontroller",
 ];
 
 /// The kubelet, as far as there is one, and why it does not run.
@@ -58,7 +62,7 @@ impl Start {
         }
         let launch = tree.as_ref().and_then(|tree| Launch::find(tree, false).ok());
         let line = tree.as_ref().zip(launch.as_ref()).map(|(tree, launch)| launch.arguments(tree));
-        if let (Some(process), Some(Ok(line))) = (running_k3s(root), &line) {
+        if let (Some(process), Some(Ok(line))) = (running_within(root), &line) {
             let kubelet = Kubelet::of_process(root, process, Flags::of(line.clone()));
             return Self { kubelet: Some(kubelet), unit, idle: None };
         }
@@ -99,7 +103,7 @@ impl Start {
         }
         let Some(unit) = idle.unit else {
             return check.warn(
-                "this user sees no kubelet process, and no unit of kubelet, k3s, RKE2 or snap on this machine",
+                "this user sees no kubelet process, and no unit of kubelet, k3s, RKE2, k0s or snap on this machine",
                 "run doctor on a node, as root",
             );
         };

@@ -5,15 +5,14 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::aliyun::registry_host::RegistryHost;
 use crate::config::{Config, IdentitySource};
+use crate::doctor::kubelet::images;
 use crate::doctor::report::Check;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::provider_config::Provider;
 use crate::program::PROGRAM;
 use crate::pull::identity::{AUDIENCE, ROLE_NAME_ANNOTATION};
 use crate::pull::image::registry_host;
-use crate::pull::selection;
 
 /// Whether a provider is this program: by its name or, under another name, by its file or a copy of
 /// it, or by the tokens that it asks for, which are of use to no other.
@@ -69,10 +68,7 @@ pub(super) fn audience(provider: &Provider, check: &mut Check) {
 /// providers that it runs for the image.
 pub(super) fn served(image: &str, hits: &[&Provider], config: &Config, check: &mut Check) {
     let (Ok(host), Some(provider)) = (registry_host(image), hits.first()) else { return };
-    let form = RegistryHost::parse(host);
-    // Where the node's region decides nothing is said: it would have to be asked for.
-    let unknown = || Err(Failure::new(Exit::Usage, "the region is not known"));
-    let Ok(claim) = selection::claim(&config.entries, host, form.as_ref(), unknown) else { return };
+    let Some(claim) = images::claim(host, config) else { return };
     let entries = claim.entries();
     let tokens = hits.iter().find_map(|provider| Some((provider, provider.tokens.as_ref()?)));
     let Some((provider, tokens)) = tokens else {

@@ -97,6 +97,11 @@ fn denial_remedy(shown: &str) -> String {
     )
 }
 
+/// Whether a file is a program of some machine.
+pub(super) fn is_program(path: &Path) -> bool {
+    elf_machine(path).is_some()
+}
+
 enum Machine {
     Known(&'static str),
     Number(u16),
