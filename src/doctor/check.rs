@@ -21,6 +21,7 @@ pub enum Name {
     Token,
     Registry,
     Storage,
+    Mirrors,
     Cache,
     LastRuns,
 }
@@ -40,6 +41,7 @@ impl Name {
             Self::Token => "token",
             Self::Registry => "registry",
             Self::Storage => "storage",
+            Self::Mirrors => "mirrors",
             Self::Cache => "cache",
             Self::LastRuns => "last runs",
         }
