@@ -181,7 +181,7 @@ impl Look<'_> {
     /// CRI-O keeps the login of an image from mirrors on other hosts. What is left is the host itself.
     fn crio(&mut self, hosts: &[String]) {
         let more = self.tree.names(REGISTRIES_FOLDER).into_iter();
-        let more = more.filter(|name| name.ends_with(".conf"));
+        let more = more.filter(|name| Path::new(name).extension().is_some_and(|end| end == "conf"));
         let more = more.map(|name| format!("{REGISTRIES_FOLDER}/{name}"));
         for file in std::iter::once(REGISTRIES.to_owned()).chain(more) {
             let Some(Registries { registry }) = self.read(&file) else { continue };
