@@ -9,6 +9,7 @@ pub mod refresh;
 pub mod render;
 pub mod session;
 pub mod setup;
+pub mod setup_docker;
 pub mod stdin;
 pub mod version;
 
@@ -78,6 +79,9 @@ pub fn run(
         }
         Command::Version { json: true } => Ok(Done::for_program(Secret::new(version::document()))),
         Command::Setup { action, options } => setup::run(action, &options),
+        Command::SetupDocker { config, options } => {
+            setup_docker::run(process, config.as_deref(), &options)
+        }
         Command::Provide { config } => {
             answer::run(process, config.as_deref()).map(Done::for_program)
         }

@@ -11,6 +11,7 @@ mod endpoints;
 mod entry;
 pub mod json;
 pub mod kubelet;
+pub mod mirrors;
 mod network;
 mod oss;
 mod pods;

@@ -3,10 +3,12 @@
 //! [`install`] (by its [`plan`]) and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
 //! kubelet's arguments stand ([`unit`], [`env_file`]), [`provider_file`] puts our providers beside
 //! those of others, [`kubelet`] says what the kubelet would make of it, and [`steps`] changes all files or none,
-//! by the record of [`undo`].
+//! by the record of [`undo`]. [`docker`] changes a client's file in a like way.
 
 pub mod arguments_text;
+pub mod client_file;
 pub mod diff;
+pub mod docker;
 pub mod env_file;
 pub mod install;
 pub mod kubelet;

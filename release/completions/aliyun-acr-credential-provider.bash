@@ -40,6 +40,9 @@ _aliyun_acr_credential_provider() {
             aliyun_acr_credential_provider__subcmd__render,rbac)
                 cmd="aliyun_acr_credential_provider__subcmd__render__subcmd__rbac"
                 ;;
+            aliyun_acr_credential_provider__subcmd__setup,docker)
+                cmd="aliyun_acr_credential_provider__subcmd__setup__subcmd__docker"
+                ;;
             aliyun_acr_credential_provider__subcmd__setup,install)
                 cmd="aliyun_acr_credential_provider__subcmd__setup__subcmd__install"
                 ;;
@@ -329,12 +332,56 @@ _aliyun_acr_credential_provider() {
             return 0
             ;;
         aliyun_acr_credential_provider__subcmd__setup)
-            opts="install uninstall status"
+            opts="install uninstall status docker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aliyun_acr_credential_provider__subcmd__setup__subcmd__docker)
+            opts="--config --file --undo --dry-run --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -39,6 +39,11 @@ pub enum Command {
         action: Action,
         options: Options,
     },
+    /// Change a client's file, or put it back.
+    SetupDocker {
+        config: Option<PathBuf>,
+        options: DockerOptions,
+    },
     Help(Option<Asked>),
     Version {
         json: bool,
@@ -62,6 +67,14 @@ pub struct DoctorOptions {
     pub sarif: bool,
     /// Every detail of checks that passed, too.
     pub verbose: bool,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct DockerOptions {
+    /// The client's file; docker's without it.
+    pub file: Option<PathBuf>,
+    pub undo: bool,
+    pub dry_run: bool,
 }
 
 /// A command line that means nothing here, and what to do about it.
@@ -124,6 +137,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             pods.issuer = line.text(&commands::ISSUER)?.map(issuer).transpose()?;
             Command::Render { config, what, options, pods }
         }
+        Asked::SetupDocker => Command::SetupDocker {
+            config,
+            options: DockerOptions {
+                file: line.path(&commands::CLIENT_FILE),
+                undo: line.asks_for(&commands::UNDO),
+                dry_run: line.asks_for(&commands::DRY_RUN),
+            },
+        },
         Asked::Setup(action) => Command::Setup { action, options: setup(&mut line, config)? },
     })
 }

@@ -14,6 +14,7 @@ pub enum Asked {
     Doctor,
     Render(What),
     Setup(Action),
+    SetupDocker,
 }
 
 /// What can be rendered.
@@ -99,9 +100,12 @@ pub const RESTART: Choice =
     Choice::flag("restart", "with --root: the kubelet of the running system is this tree's");
 pub const WATCH: Choice =
     Choice::with("watch", "SECONDS", "how long the kubelet must stay healthy (10)");
+pub const CLIENT_FILE: Choice =
+    Choice::with("file", "FILE", "the client's file, in place of docker's config.json");
+pub const UNDO: Choice = Choice::flag("undo", "take back what was put in, and nothing else");
 
 /// The commands, in the order of the help.
-pub const COMMANDS: [Command; 10] = [
+pub const COMMANDS: [Command; 11] = [
     Command {
         asked: Asked::Provide,
         words: &[],
@@ -179,6 +183,13 @@ everything back if it is not healthy then.",
         words: &["setup", "status"],
         text: "Says what is installed, and what has become of it.",
         options: &[ROOT, RESTART, JSON],
+    },
+    Command {
+        asked: Asked::SetupDocker,
+        words: &["setup", "docker"],
+        text: "Names the helper docker-credential-acr for the configured hosts under `credHelpers` in the file of
+docker, podman or another client. Changes nothing else there.",
+        options: &[CONFIG, CLIENT_FILE, UNDO, DRY_RUN],
     },
 ];
 

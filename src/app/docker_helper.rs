@@ -22,6 +22,11 @@ pub fn is_name(program: Option<&OsStr>) -> bool {
     name.is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
 }
 
+/// The name of the helper that clients' files call so.
+pub fn name_of(helper: &str) -> String {
+    format!("{PREFIX}{helper}")
+}
+
 /// Does what the one argument says.
 ///
 /// # Errors

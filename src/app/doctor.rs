@@ -35,8 +35,7 @@ pub fn run(
         Report::written(Text::new(&mut out, colour, is_terminal, options.verbose))
     };
     report.begin("the kubelet of this machine");
-    let root = options.root.as_deref().unwrap_or(Path::new("/"));
-    let look = (!options.config_only).then(|| Look::at(root, provider_arguments));
+    let look = (!options.config_only).then(|| Look::at(root(options), provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
     // What would be a warning of a pull is in the report.
     let journal = &Journal::default();
@@ -70,6 +69,10 @@ pub fn run(
     Ok((if options.json { report.json() } else { String::new() }, report.exit()))
 }
 
+fn root(options: &DoctorOptions) -> &Path {
+    options.root.as_deref().unwrap_or(Path::new("/"))
+}
+
 /// Adds what a pull of each image would meet, and what the node keeps.
 fn follow(
     look: &Look,
@@ -89,6 +92,11 @@ fn follow(
     }
     if images.is_empty() {
         report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
+    }
+    let hosts: Vec<String> =
+        images.iter().filter_map(|image| registry_host(image).ok()).map(str::to_owned).collect();
+    if let Some(check) = doctor::mirrors::check(root(options), &hosts, config) {
+        report.add(check);
     }
     if let Some(check) = look.pulled_images(config) {
         report.add(check);

@@ -71,6 +71,15 @@ pub fn running(root: &Path) -> Option<Kubelet> {
     Some(Kubelet::of_process(root, process, flags))
 }
 
+/// The command line of the first process of this machine with a name.
+#[must_use]
+pub fn arguments_of(root: &Path, name: &str) -> Option<Vec<String>> {
+    let process = processes(root).find(|path| is_named(path, name) && is_machines(path))?;
+    let line = fs::read(process.join("cmdline")).ok()?;
+    let words = line.split(|byte| *byte == 0);
+    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
 /// The process that has the kubelet in it. Its own command line is not the kubelet's.
 #[must_use]
 pub fn running_within(root: &Path) -> Option<PathBuf> {

@@ -8,11 +8,16 @@ const CONTEXT: usize = 3;
 /// The difference of two texts as one hunk; empty if there is none.
 #[must_use]
 pub fn unified(path: &str, before: &str, after: &str) -> String {
-    let (before, after) = (masked(before), masked(after));
+    of_lines(path, &masked(before), &masked(after))
+}
+
+/// The difference of lines that have no secrets.
+#[must_use]
+pub fn of_lines(path: &str, before: &[String], after: &[String]) -> String {
     if before == after {
         return "(only what is masked differs)\n".to_owned();
     }
-    let same = before.iter().zip(&after).take_while(|(one, other)| one == other).count();
+    let same = before.iter().zip(after).take_while(|(one, other)| one == other).count();
     let left = before.len().min(after.len()) - same;
     let pairs = before.iter().rev().zip(after.iter().rev()).take(left);
     let same_end = pairs.take_while(|(one, other)| one == other).count();
@@ -20,7 +25,7 @@ pub fn unified(path: &str, before: &str, after: &str) -> String {
     let part = |lines: &[String], end: usize| lines.get(start..end).unwrap_or_default().to_vec();
     let (gone, come) = (before.len() - same_end, after.len() - same_end);
     let context_end = same_end.min(CONTEXT);
-    let (old, new) = (part(&before, gone + context_end), part(&after, come + context_end));
+    let (old, new) = (part(before, gone + context_end), part(after, come + context_end));
     let mut text = format!(
         "--- {path}\n+++ {path}\n@@ -{},{} +{},{} @@\n",
         if old.is_empty() { 0 } else { start + 1 },
@@ -33,10 +38,10 @@ pub fn unified(path: &str, before: &str, after: &str) -> String {
             let _ = writeln!(text, "{mark}{line}");
         }
     };
-    lines(' ', &before, start, same);
-    lines('-', &before, same, gone);
-    lines('+', &after, same, come);
-    lines(' ', &before, gone, gone + context_end);
+    lines(' ', before, start, same);
+    lines('-', before, same, gone);
+    lines('+', after, same, come);
+    lines(' ', before, gone, gone + context_end);
     text
 }
 

@@ -339,7 +339,7 @@ fn make_folders(tree: &Tree, path: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn file(bytes: &[u8], mode: u32, owner: (u32, u32), place: &Path) -> io::Result<()> {
+pub(super) fn file(bytes: &[u8], mode: u32, owner: (u32, u32), place: &Path) -> io::Result<()> {
     let new = new(place);
     remove(&new)?;
     let done = File::create_new(&new).and_then(|mut file| {
@@ -364,7 +364,7 @@ fn link(target: &Path, place: &Path) -> io::Result<()> {
     fs::rename(&new, place)
 }
 
-fn remove(place: &Path) -> io::Result<()> {
+pub(super) fn remove(place: &Path) -> io::Result<()> {
     match fs::remove_file(place) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(())

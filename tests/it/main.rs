@@ -15,6 +15,7 @@
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`metrics`]: the file for `node_exporter`, alert rules and dashboard.
+//! - [`other_callers`]: programs other than the kubelet, played as their sources have it.
 //! - [`pods`]: pods as identities of their own, many at once, and what is left of them on the node.
 //! - [`process`]: no core dumps, no children, nothing left in memory, no file believed that others write.
 //! - [`readme`]: what the pages say, held against the program.
@@ -64,6 +65,7 @@ mod kubelet_modes;
 mod metrics;
 mod no_connection;
 mod node;
+mod other_callers;
 mod pods;
 mod process;
 mod readme;
