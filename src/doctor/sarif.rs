@@ -1,5 +1,6 @@
 //! The mistakes of a configuration as code hosts show them, at their lines: SARIF 2.1.0.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -173,7 +174,7 @@ fn uri(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
             uri.push(char::from(*byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

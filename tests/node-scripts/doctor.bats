@@ -79,25 +79,25 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "a host that answers nothing, within 100.0.0.0/8 and elsewhere" {
     answers 100.103.7.181
     doctor
-    says "$AUTH: 100.103.7.181 " 'at port 443' '100.0.0.0/8' 'the instance take over the authentication domain' 'a ticket puts you on the whitelist'
+    says "$AUTH: 100.103.7.181 " 'has no route from here' '100.0.0.0/8' 'the instance take over the authentication domain' 'a ticket puts you on the whitelist'
     answers 100.103.7.181 registry
     answers 100.118.28.44
     doctor
     says "$OSS: 100.118.28.44 " 'PrivateLink, with a CNAME record'
     leads $OSS 10.0.0.9
     doctor
-    says "$OSS: 10.0.0.9 " 'see route, security group and proxy'
+    says "$OSS: 10.0.0.9 " 'has no route from here'
 }
 
 @test "a host within 100.0.0.0/8 where something else answers" {
     for who in web stranger; do
         answers 100.103.7.181 $who
         doctor
-        says 'the authentication service does not answer as itself' 'the instance take over the authentication domain' whitelist
+        says "$AUTH: 100.103.7.181 " 'the instance take over the authentication domain' whitelist
         answers 100.103.7.181 registry
         answers 100.118.28.44 $who
         doctor
-        says 'does not answer as itself' 'PrivateLink, with a CNAME record'
+        says "$OSS: 100.118.28.44 " 'PrivateLink, with a CNAME record'
         answers 100.118.28.44 registry
     done
 }
@@ -105,7 +105,7 @@ answers() { sed -i "/^$1:443 /d" "$FAKE/answers"; [ -z "${2:-}" ] || echo "$1:44
 @test "a web server in place of the registry" {
     answers 10.0.0.8 web
     doctor
-    says "$REGISTRY" 'leads (DNS'
+    says "$REGISTRY: 10.0.0.8 " 'the TLS handshake'
     [[ $output != *'No check failed. Warnings: kubelet.'* ]]
 }
 
