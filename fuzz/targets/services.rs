@@ -38,9 +38,10 @@ fuzz_target!(|input: &[u8]| {
         content_type: text.as_ref().map(|text| text.chars().take(40).collect()),
         www_authenticate: text.into_iter().collect(),
         body: body.to_vec(),
+        limited_for: None,
     };
     let secret = Secret::new(SECRET);
-    let sent = Sent { secrets: vec![&secret], string_to_sign: Some(SIGNED) };
+    let sent = Sent { secrets: vec![&secret], echo: Some(SIGNED) };
     match who {
         b'a' => {
             if let Some(answer) = answer::<EnterpriseToken>(&response, &sent) {
