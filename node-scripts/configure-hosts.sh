@@ -143,7 +143,7 @@ main() {
   hosts=$root/etc/hosts folder=$root/etc
   [ ! -L "$hosts" ] || fail "$hosts is a symbolic link to $(readlink "$hosts"); its owner has to change it"
   [ ! -e "$hosts" ] || [ -f "$hosts" ] || fail "$hosts is not a file"
-  [ -d "$folder" ] || fail "there is no folder $folder"
+  [ -d "$folder" ] || fail "the folder $folder does not exist"
   trap 'rm -f "$old" "$new"' EXIT && trap 'exit 1' HUP INT TERM
   # Beside the file, so that the new one can take its place by renaming. Those of a run that was killed go.
   if [ -n "$dry_run" ]; then folder=${TMPDIR:-/tmp}; else rm -f "$folder"/.hosts.old.?????? "$folder"/.hosts.new.??????; fi

@@ -52,7 +52,7 @@ impl Cache<'_> {
         read(self.there()?, &note_name(name))
     }
 
-    /// Leaves a note to all processes of the node. False where there is no place for it.
+    /// Leaves a note to all processes of the node. False if it could not be written.
     pub fn leave_note<T: Serialize>(&self, name: &str, note: Note<T>) -> bool {
         let (Some(store), Some(boot)) = (self.store(), boot()) else { return false };
         let name = note_name(name);

@@ -105,7 +105,7 @@ impl PullRecords {
     }
 }
 
-/// The names of the files in a folder, sorted; none if there is no such folder.
+/// The names of the files in a folder, sorted. `None` if the folder does not exist.
 fn names(folder: &Path) -> io::Result<Option<Vec<String>>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

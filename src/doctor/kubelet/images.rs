@@ -45,8 +45,7 @@ pub(super) fn check(ours: &[Provider], image: &str, config: Option<&Config>, che
     );
 }
 
-/// The entries for a host. Where the node's region decides there is no answer: it would have to be asked
-/// for.
+/// The entries for a host. None where the node's region decides: doctor does not ask for it here.
 pub(super) fn claim<'c>(host: &str, config: &'c Config) -> Option<Claim<'c>> {
     let form = RegistryHost::parse(host);
     let unknown = || Err(Failure::new(Exit::Usage, "the region is not known"));
