@@ -263,7 +263,7 @@ mod tests {
             BASE64_STANDARD.encode(text),
             BASE64_STANDARD.encode(format!("user:{text}")),
             BASE64_STANDARD.encode(format!("a:{text}")).replace('+', "-").replace('/', "_"),
-            percent_encode(&BASE64_STANDARD.encode(text)),
+            percent_encode(BASE64_STANDARD.encode(text)),
             percent_encode(text).replace("%2B", "%2b").to_lowercase(),
             upper.to_lowercase(),
             percent_encode(&upper),

@@ -102,6 +102,17 @@ impl RegistryHost {
         }
     }
 
+    /// Both are hosts of one Enterprise Edition instance.
+    pub fn is_of_same_instance(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Enterprise { name, region, .. },
+                Self::Enterprise { name: other, region: there, .. },
+            ) => name == other && region == there,
+            _ => false,
+        }
+    }
+
     /// It is reached from within a VPC or the classic network only.
     pub fn is_inside(&self) -> bool {
         match self {

@@ -34,9 +34,10 @@ pub fn form_encode(parameters: &[(&str, &str)]) -> String {
 }
 
 /// RFC 3986: everything but `A-Z a-z 0-9 - _ . ~` as upper-case `%XX` of its UTF-8 bytes.
-pub fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() + text.len() / 2);
-    for byte in text.bytes() {
+pub fn percent_encode(text: impl AsRef<[u8]>) -> String {
+    let bytes = text.as_ref();
+    let mut encoded = String::with_capacity(bytes.len() + bytes.len() / 2);
+    for &byte in bytes {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {

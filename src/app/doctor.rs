@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::app::arguments::{self, Command, DoctorOptions};
 use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
-use crate::config::{Config, Scope, variables};
+use crate::config::{Config, variables};
 use crate::doctor::kubelet::Look;
 use crate::doctor::report::{Check, Name, Report, Text};
 use crate::doctor::run_history::WithTokens;
@@ -121,9 +121,5 @@ fn provider_arguments(arguments: &[String]) -> Result<Option<PathBuf>, String> {
 
 /// The hosts that entries name.
 fn named_hosts(config: &Config) -> Vec<String> {
-    let hosts = config.entries.iter().flat_map(|entry| match &entry.scope {
-        Scope::Domains(domains) => domains.clone(),
-        _ => Vec::new(),
-    });
-    hosts.collect()
+    config.entries.iter().flat_map(|entry| entry.scope.domains()).cloned().collect()
 }

@@ -73,6 +73,16 @@ pub enum Scope {
     Account,
 }
 
+impl Scope {
+    /// The hosts that are named; empty where they follow from something else.
+    pub fn domains(&self) -> &[String] {
+        match self {
+            Self::Domains(domains) => domains,
+            Self::Instances | Self::Personal | Self::Account => &[],
+        }
+    }
+}
+
 impl Entry {
     /// What stands in for entries where there are none: with an empty `acr-registry-info` the
     /// Personal Edition of the node's region, as the vendor has it; without one the node's own account.

@@ -202,8 +202,7 @@ fn what_will_bite(entry: &Entry, config: &Config, check: &mut Check) {
             if entry.written.at.is_some() { at("profile") } else { "environment: ".to_owned() };
         check.warn(format!("{at}{}: {refused}", of.file.display()), refused.remedy());
     }
-    let Scope::Domains(domains) = &entry.scope else { return };
-    for host in domains {
+    for host in entry.scope.domains() {
         domain(host, entry, config, check);
     }
 }

@@ -9,7 +9,7 @@ use crate::doctor::report::{Check, Name};
 use crate::failure::Failure;
 use crate::pull::registry_instance::{Lookup, Target};
 
-/// The target is none if the host is not ours, an error if that cannot be known.
+/// `target` is `None` for a host that is not ours, and an error where nobody can say whether it is.
 pub fn check(
     target: Result<Option<&Target<'_>>, &Failure>,
     config: &Config,
@@ -75,15 +75,10 @@ fn missing(form: &RegistryHost, lookup: &Lookup<'_, '_>) -> String {
 /// The entry whose `domains` have another host of the same instance: a second entry for the
 /// instance would not do.
 fn beside<'c>(config: &'c Config, form: &RegistryHost) -> Option<&'c Entry> {
-    let RegistryHost::Enterprise { name, region, .. } = form else { return None };
     let is_same = |domain: &String| {
-        matches!(RegistryHost::parse(domain), Some(RegistryHost::Enterprise { name: other, region: there, .. })
-            if other == *name && there == *region)
+        RegistryHost::parse(domain).is_some_and(|other| other.is_of_same_instance(form))
     };
-    config.entries.iter().find(|entry| match &entry.scope {
-        Scope::Domains(domains) => domains.iter().any(is_same),
-        _ => false,
-    })
+    config.entries.iter().find(|entry| entry.scope.domains().iter().any(is_same))
 }
 
 /// The keys of an entry, for they are what matters for the image.
@@ -103,7 +98,7 @@ pub(super) fn add_others(
     lookup: &Lookup<'_, '_>,
     check: &mut Check,
 ) {
-    let is_other = |entry: &&Entry| !answers.iter().any(|answer| answer.name == entry.name);
+    let is_other = |entry: &&Entry| !answers.iter().any(|answer| answer.number == entry.number);
     for other in config.entries.iter().filter(is_other) {
         let why = why_not(other, lookup.host, lookup.form);
         check.detail(format!("not {}: {why}", other.name));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::aliyun::registry_host::{RegistryHost, without_port};
-use crate::config::{Config, Scope};
+use crate::config::Config;
 use crate::doctor::report::{Check, Name};
 use crate::kubelet::process::arguments_of;
 use crate::setup::tree::Tree;
@@ -164,17 +164,10 @@ impl Look<'_> {
     /// Whether a mirror may have a host's login: it is listed, or it is another host of the same instance.
     fn is_named(&self, host: &str, mirror: &str) -> bool {
         let is_listed = self.config.entries.iter().any(|entry| {
-            let domains = match &entry.scope {
-                Scope::Domains(domains) => domains.as_slice(),
-                _ => &[],
-            };
-            domains.iter().chain(&entry.mirrors).any(|named| named == mirror)
+            entry.scope.domains().iter().chain(&entry.mirrors).any(|named| named == mirror)
         });
-        let instance = |host: &str| match RegistryHost::parse(host)? {
-            RegistryHost::Enterprise { name, region, .. } => Some((name, region)),
-            _ => None,
-        };
-        let is_same = instance(host).is_some_and(|one| instance(mirror) == Some(one));
+        let forms = RegistryHost::parse(host).zip(RegistryHost::parse(mirror));
+        let is_same = forms.is_some_and(|(one, other)| one.is_of_same_instance(&other));
         is_listed || host == mirror || is_same
     }
 

@@ -1,10 +1,10 @@
 //! The mistakes of a configuration as code hosts show them, at their lines: SARIF 2.1.0.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::aliyun::signature::percent_encode;
 use crate::config::yaml::Position;
 use crate::config::{Config, ConfigError, Mistakes, Warning};
 use crate::doctor::configuration::all_the_same;
@@ -169,13 +169,8 @@ fn finding(kind: Kind, text: String, path: Option<&Path>, at: Option<Position>) 
 
 /// A path as a URI reference: a relative one stays relative, to the root of the repository.
 fn uri(path: &Path) -> String {
-    let mut uri = String::from(if path.is_absolute() { "file://" } else { "" });
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    let scheme = if path.is_absolute() { "file://" } else { "" };
+    let parts = path.as_os_str().as_encoded_bytes().split(|byte| *byte == b'/');
+    let parts: Vec<String> = parts.map(percent_encode).collect();
+    format!("{scheme}{}", parts.join("/"))
 }

@@ -198,34 +198,36 @@ fn text(counts: &Counts, logins: usize, shortest: Option<u64>) -> String {
     for (hop, calls) in &counts.calls {
         page.histogram("cloud_call_duration_seconds", hop, calls);
     }
-    page.metric(
+    page.single(
         "throttled_calls_total",
         "counter",
         "Calls that a service refused for want of capacity.",
+        Some(counts.throttled),
     );
-    page.value("throttled_calls_total", "", counts.throttled);
-    page.metric("logins", "gauge", "Logins in the node's cache when this was written.");
-    page.value("logins", "", logins);
-    if let Some(seconds) = shortest {
-        page.metric(
-            "shortest_login_seconds",
-            "gauge",
-            "What was left of the login that ends first when this was written.",
-        );
-        page.value("shortest_login_seconds", "", seconds);
-    }
-    if let Some(seconds) = counts.clock_offset {
-        page.metric(
-            "clock_offset_seconds",
-            "gauge",
-            "By how much a service's clock was ahead of this machine's when last seen.",
-        );
-        page.value("clock_offset_seconds", "", seconds);
-    }
-    if let Some(time) = counts.last_success {
-        page.metric("last_success_timestamp_seconds", "gauge", "When a login was last fetched.");
-        page.value("last_success_timestamp_seconds", "", time);
-    }
+    page.single(
+        "logins",
+        "gauge",
+        "Logins in the node's cache when this was written.",
+        Some(logins),
+    );
+    page.single(
+        "shortest_login_seconds",
+        "gauge",
+        "What was left of the login that ends first when this was written.",
+        shortest,
+    );
+    page.single(
+        "clock_offset_seconds",
+        "gauge",
+        "By how much a service's clock was ahead of this machine's when last seen.",
+        counts.clock_offset,
+    );
+    page.single(
+        "last_success_timestamp_seconds",
+        "gauge",
+        "When a login was last fetched.",
+        counts.last_success,
+    );
     page.0
 }
 
@@ -236,6 +238,14 @@ impl Page {
 
     fn metric(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {0}{name} {help}\n# TYPE {0}{name} {kind}\n", Self::PREFIX);
+    }
+
+    /// A metric without labels, if it has a value.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            self.metric(name, kind, help);
+            self.value(name, "", value);
+        }
     }
 
     /// `labels` are written already.

@@ -7,7 +7,7 @@ use crate::aliyun::call::CallError;
 use crate::aliyun::ids::{InstanceId, Region};
 use crate::aliyun::registry_host::{RegistryHost, region_in_name, without_port};
 use crate::aliyun::{Hop, acr, challenge};
-use crate::config::{Entry, Scope};
+use crate::config::Entry;
 use crate::failure::facts::Facts;
 use crate::failure::{Exit, Failure};
 use crate::pull::identity::Identity;
@@ -221,10 +221,12 @@ impl Lookup<'_, '_> {
     /// registry behind it.
     pub fn known_region(&self, entry: &Entry) -> Option<Region> {
         let is_mirror = entry.mirrors.iter().any(|mirror| mirror == self.host);
-        let of_host = || match &entry.scope {
-            _ if !is_mirror => region_in_name(self.host),
-            Scope::Domains(domains) => domains.iter().find_map(|host| region_in_name(host)),
-            Scope::Instances | Scope::Personal | Scope::Account => None,
+        let of_host = || {
+            if is_mirror {
+                entry.scope.domains().iter().find_map(|host| region_in_name(host))
+            } else {
+                region_in_name(self.host)
+            }
         };
         entry.region.clone().or_else(of_host)
     }

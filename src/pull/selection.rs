@@ -46,7 +46,7 @@ pub fn claim<'c>(
 ) -> Result<Claim<'c>, Failure> {
     let names = |entry: &&Entry| {
         let has = |hosts: &[String]| hosts.iter().any(|known| known == host);
-        matches!(&entry.scope, Scope::Domains(domains) if has(domains)) || has(&entry.mirrors)
+        has(entry.scope.domains()) || has(&entry.mirrors)
     };
     if let Some(entry) = entries.iter().find(names) {
         return Ok(Claim::Entry(entry));
@@ -86,11 +86,8 @@ pub fn claim<'c>(
 
 /// The host in the entries' `domains` whose name is nearest to this one.
 pub fn nearest<'c>(entries: &'c [Entry], host: &str) -> Option<&'c str> {
-    let domains = entries.iter().filter_map(|entry| match &entry.scope {
-        Scope::Domains(domains) => Some(domains),
-        Scope::Instances | Scope::Personal | Scope::Account => None,
-    });
-    domains.flatten().map(String::as_str).min_by_key(|known| strsim::osa_distance(known, host))
+    let domains = entries.iter().flat_map(|entry| entry.scope.domains());
+    domains.map(String::as_str).min_by_key(|known| strsim::osa_distance(known, host))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn encodings(secret: &str) -> Vec<String> {
         secret.to_owned(),
         secret.to_uppercase(),
         percent_encode(secret),
-        percent_encode(&percent_encode(secret)),
+        percent_encode(percent_encode(secret)),
         each(&|byte| format!("%{byte:02x}")),
         each(&|byte| format!("{byte:02X}")),
         each(&|byte| byte.to_string()),

@@ -20,7 +20,7 @@ use crate::aliyun::signature::{form_encode, percent_encode};
 /// `parameters` are those of query and body together, `Signature` left out.
 #[must_use]
 pub fn rpc_string_to_sign(method: &str, parameters: &[(&str, &str)]) -> String {
-    format!("{method}&%2F&{}", percent_encode(&form_encode(parameters)))
+    format!("{method}&%2F&{}", percent_encode(form_encode(parameters)))
 }
 
 /// The value of an RPC request's `Signature` parameter.

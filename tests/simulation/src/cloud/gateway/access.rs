@@ -1,14 +1,25 @@
 //! AccessKeys, security tokens and nonces.
 
+use std::collections::BTreeMap;
+
 use super::super::backend::{Backend, Trace};
 use super::super::failure::Failure;
 use super::super::hop::Hop;
+use super::super::http::Request;
 use super::super::identity::Identity;
+use super::super::parameters;
 
 /// Whose key it is, and the secret to verify with.
 pub(super) struct Signer {
     pub(super) identity: Identity,
     pub(super) secret: String,
+}
+
+/// The parameters in the URL, as both signatures over headers cover them.
+pub(super) fn query(request: &Request) -> Result<BTreeMap<String, String>, Failure> {
+    parameters::decode(&request.query)
+        .map(|pairs| pairs.into_iter().collect())
+        .ok_or_else(|| Failure::new(400, "InvalidParameter", "The query is wrongly encoded."))
 }
 
 /// Statuses of the `InvalidAccessKeyId` codes are not documented ("4xx"); 404 and 400 are what

@@ -3,18 +3,15 @@
 //! From the vendor's page on request syntax and signature method V3: which headers are mandatory,
 //! which of them have to be signed, and how.
 
-use std::collections::BTreeMap;
-
 use super::super::backend::{Backend, Trace};
 use super::super::clock::parse_iso;
 use super::super::failure::Failure;
 use super::super::http::Request;
 use super::super::identity::Identity;
-use super::super::parameters;
 use super::super::signature::{
     Acs3Request, acs3_canonical_request, acs3_signature, acs3_string_to_sign, sha256,
 };
-use super::access::{Signer, check_nonce, look_up};
+use super::access::{Signer, check_nonce, look_up, query};
 use super::{incomplete_signature, time_expired};
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -61,10 +58,7 @@ pub(super) fn authenticate(
     }
     let token = request.header("x-acs-security-token");
     let Signer { identity, secret } = look_up(backend, key_id, token, trace)?;
-    let query: BTreeMap<_, _> = parameters::decode(&request.query)
-        .ok_or_else(|| Failure::new(400, "InvalidParameter", "The query is wrongly encoded."))?
-        .into_iter()
-        .collect();
+    let query = query(request)?;
     let canonical_request = acs3_canonical_request(&Acs3Request {
         method: &request.method,
         path: &request.path,

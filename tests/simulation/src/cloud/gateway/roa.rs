@@ -1,16 +1,13 @@
 //! ROA requests (the Personal Edition's API): everything about the signature is in headers.
 
-use std::collections::BTreeMap;
-
 use super::super::backend::{Backend, Trace};
 use super::super::clock::parse_http_date;
 use super::super::failure::Failure;
 use super::super::hop::Hop;
 use super::super::http::{Request, Response};
 use super::super::identity::Identity;
-use super::super::parameters;
 use super::super::signature::{RoaRequest, roa_signature, roa_string_to_sign};
-use super::access::{Signer, check_nonce, look_up};
+use super::access::{Signer, check_nonce, look_up, query};
 use super::acs3;
 use super::{
     Door, Envelope, Format, incomplete_signature, region, signature_mismatch, time_expired,
@@ -80,10 +77,7 @@ fn authenticate(
     };
     let token = request.header("x-acs-security-token");
     let Signer { identity, secret } = look_up(backend, key_id, token, trace)?;
-    let query: BTreeMap<_, _> = parameters::decode(&request.query)
-        .ok_or_else(|| Failure::new(400, "InvalidParameter", "The query is wrongly encoded."))?
-        .into_iter()
-        .collect();
+    let query = query(request)?;
     let string_to_sign = roa_string_to_sign(&RoaRequest {
         method: &request.method,
         headers: &request.headers,
