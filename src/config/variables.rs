@@ -234,11 +234,7 @@ impl<'e> Reader<'e> {
             let wrong = |wrong| self.wrong.push(VariableError::Url { name: STS_ENDPOINT, wrong });
             checked.map_err(wrong).ok()
         });
-        let either = |names: [&'static str; 2]| {
-            let set = names.into_iter().find(|name| self.is_set(name));
-            set.and_then(|name| self.environment.get(name)).map(str::to_owned)
-        };
-        let (https_proxy, no_proxy) = (either(HTTPS_PROXY), either(NO_PROXY));
+        let Proxies { https_proxy, no_proxy } = Proxies::of(self.environment);
         Variables {
             worker_role_name: self.read(ECS_METADATA, role_name),
             is_metadata_disabled: self.read(ECS_METADATA_DISABLED, flag).unwrap_or(false),
@@ -251,6 +247,25 @@ impl<'e> Reader<'e> {
             certificates: self.read(SSL_CERT_FILE, absolute),
             profiles: self.read(PROFILES, absolute).or_else(|| profiles_at_home(self.environment)),
         }
+    }
+}
+
+/// The variables by which programs written in Go find proxies, as the kubelet and containerd are.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    pub https_proxy: Option<String>,
+    pub no_proxy: Option<String>,
+}
+
+impl Proxies {
+    /// Of two spellings the first that is set and not empty counts.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let either = |names: [&'static str; 2]| {
+            let mut set = names.into_iter().filter_map(|name| environment.get(name));
+            set.find(|value| !value.is_empty()).map(str::to_owned)
+        };
+        Self { https_proxy: either(HTTPS_PROXY), no_proxy: either(NO_PROXY) }
     }
 }
 

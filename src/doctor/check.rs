@@ -160,6 +160,12 @@ impl Check {
         self.lines.push(Line { texts, remedies, is_note: false });
     }
 
+    /// Makes it a failure: what is wrong keeps pulls from working.
+    pub fn fails(&mut self, exit: Exit) {
+        self.status = Status::Failed;
+        self.exit = exit as u8;
+    }
+
     /// Further things to do about the last problem.
     pub fn also(&mut self, remedies: impl IntoIterator<Item = String>) {
         let last = self.lines.iter_mut().rev().find_map(|line| line.remedies.as_mut());

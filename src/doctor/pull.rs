@@ -7,6 +7,7 @@ use crate::aliyun::sts::About;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::runtime::ContainerRuntime;
 use crate::doctor::{endpoints, entry, oss, pods, registry, remedy};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
@@ -23,12 +24,19 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Adds the checks of a pull of an image. `oss` is the bucket that its layers come from, or
-/// `auto`; `sends_tokens` says whether the kubelet asks for it with a pod's token.
+/// What a pull depends on beside the configuration.
+pub struct Surroundings<'s> {
+    /// The bucket that layers come from, or `auto`.
+    pub oss: Option<&'s str>,
+    /// The kubelet asks with a pod's token.
+    pub sends_tokens: bool,
+    pub runtime: &'s ContainerRuntime<'s>,
+}
+
+/// Adds the checks of a pull of an image.
 pub fn image(
     image: &str,
-    oss: Option<&str>,
-    sends_tokens: bool,
+    around: &Surroundings<'_>,
     config: &Config,
     node: &Node<'_>,
     report: &mut Report<'_>,
@@ -36,7 +44,7 @@ pub fn image(
     match image::registry_host(image) {
         Ok(host) => {
             report.host = Some(host.to_owned());
-            walk(host, oss, sends_tokens, config, node, report);
+            walk(host, around, config, node, report);
             report.host = None;
         }
         Err(error) => {
@@ -51,8 +59,7 @@ pub fn image(
 /// Adds the checks of a pull from a host. Nothing is kept, and nothing kept is believed.
 fn walk(
     host: &str,
-    oss: Option<&str>,
-    sends_tokens: bool,
+    around: &Surroundings<'_>,
     config: &Config,
     node: &Node<'_>,
     report: &mut Report<'_>,
@@ -73,7 +80,7 @@ fn walk(
             Err(_) => (None, "not reached: a pull ends at `entry`".to_owned()),
             Ok(None) => (None, "not reached: the pull gets no login from this program".to_owned()),
             Ok(Some(target)) => {
-                let ended = login(&trail, target, sends_tokens, config, node, &mut made);
+                let ended = login(&trail, target, around.sends_tokens, config, node, &mut made);
                 let ended = ended.unwrap_or(Name::Token).text();
                 let target = Target { entry: target.entry, instance: target.instance.clone() };
                 (Some(target), format!("not reached: a pull ends at `{ended}`"))
@@ -95,13 +102,14 @@ fn walk(
     report.begin(&format!("the services for {host}"));
     report.add(endpoints::check(target.entry, &lookup));
     // Without a login nobody but the registry has said what time it is.
-    let early = for_pods.map(|_| registry::check(host, &target, node));
+    let registry = || registry::check(host, &target, around.runtime, node);
+    let early = for_pods.map(|_| registry());
     report.add(clock(node));
     report.add(next(Name::Role));
     report.add(next(Name::Token));
     report.begin(&format!("the registry {host}"));
-    report.add(early.unwrap_or_else(|| registry::check(host, &target, node)));
-    if let Some(check) = oss::check(oss, &target, &lookup) {
+    report.add(early.unwrap_or_else(registry));
+    if let Some(check) = oss::check(around.oss, &target, &lookup) {
         report.add(check);
     }
 }
