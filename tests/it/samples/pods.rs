@@ -38,8 +38,8 @@ pub fn read_configuration(name: &str, text: &str) {
 }
 
 pub fn read_rights(_name: &str, text: &str) {
-    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "any"));
-    assert!(!lets_nodes_ask(text, "vault", "any"));
+    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "team", "any"));
+    assert!(!lets_nodes_ask(text, "vault", "team", "any"));
 }
 
 fn decoded(text: &str, minor: u32) -> Config {
