@@ -45,6 +45,16 @@ pub fn trust_oidc(provider: &OidcProviderArn, issuer: &str, subjects: &[String])
     }))
 }
 
+/// Whether a policy lets tokens in of whatever issuer.
+#[must_use]
+pub fn lacks_issuer(policy: &Value) -> bool {
+    let statements = policy.get("Statement").and_then(Value::as_array).into_iter().flatten();
+    let equals = |statement: &Value| statement.pointer("/Condition/StringEquals").cloned();
+    statements
+        .filter_map(equals)
+        .any(|equals| equals.get("oidc:sub").is_some() && equals.get("oidc:iss").is_none())
+}
+
 /// What the first identity needs: to assume these roles.
 pub fn assume(roles: &[&RoleArn]) -> Value {
     let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();

@@ -1,18 +1,25 @@
 //! What a kubelet keeps of who pulled which image, and when it looks at that.
 //!
-//! Source: `ImagePulledRecord` of the group `kubelet.config.k8s.io`, and the kubelet's pull manager with
-//! its policies.
+//! Source: `ImagePulledRecord` and `ImagePullIntent` of the group `kubelet.config.k8s.io`, and the
+//! kubelet's pull manager with its policies. A kubelet reads a record strictly, and asks for a login
+//! where it cannot read one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::config::yaml::{self, Node};
 use crate::kubelet::flags::OWN_CONFIG;
 use crate::kubelet::process::{Kubelet, Unread};
+use crate::kubelet::versions::CONFIG_GROUP;
+
+/// How the name of each record begins, and what one ends in that is being written.
+const RECORD: &str = "sha256-";
+const UNFINISHED: &str = ".tmp";
 
 const ROOT_DIR: &str = "--root-dir";
 const DEFAULT_ROOT_DIR: &str = "/var/lib/kubelet";
@@ -24,8 +31,8 @@ pub struct PullRecords {
     pub pulled: Vec<Pulled>,
     /// Files that are not a record.
     pub unreadable: Vec<String>,
-    /// Pulls that have begun and not ended.
-    pub under_way: usize,
+    /// Pulls that have begun and not ended, by the names of their files.
+    pub under_way: Vec<String>,
 }
 
 /// An image that is recorded, and who has pulled it by which name.
@@ -60,6 +67,8 @@ struct Named {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
+    kind: String,
+    api_version: String,
     image_ref: String,
     #[serde(default)]
     credential_mapping: Option<BTreeMap<String, Credentials>>,
@@ -88,7 +97,7 @@ impl PullRecords {
         let folder = format!("{}/image_manager", root.trim_end_matches('/'));
         let (pulled, pulling) = (format!("{folder}/pulled"), format!("{folder}/pulling"));
         let Some(names) = names(&kubelet.path(&pulled))? else { return Ok(None) };
-        let under_way = self::names(&kubelet.path(&pulling))?.map_or(0, |names| names.len());
+        let under_way = self::names(&kubelet.path(&pulling))?.unwrap_or_default();
         let mut records = Self { folder, pulled: Vec::new(), unreadable: Vec::new(), under_way };
         for file in names.into_iter().map(|name| format!("{pulled}/{name}")) {
             match kubelet.read(&file) {
@@ -103,6 +112,22 @@ impl PullRecords {
         }
         Ok(Some(records))
     }
+
+    /// Whether the kubelet takes an image for one that it has pulled: it has a record of it, even one
+    /// that cannot be read, or of a pull under way.
+    #[must_use]
+    pub fn has(&self, image_ref: &str, names: &[String]) -> bool {
+        let file = format!("{}/pulled/{}", self.folder, file_name(image_ref));
+        self.pulled.iter().any(|pulled| pulled.file == file || pulled.image_ref == image_ref)
+            || self.unreadable.contains(&file)
+            || names.iter().any(|name| self.under_way.contains(&file_name(name)))
+    }
+}
+
+/// What the kubelet calls the file for an image.
+fn file_name(image: &str) -> String {
+    let digest = Sha256::digest(image);
+    digest.iter().fold(RECORD.to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 /// The names of the files in a folder, sorted. `None` if the folder does not exist.
@@ -114,24 +139,45 @@ fn names(folder: &Path) -> io::Result<Option<Vec<String>>> {
     };
     let names: io::Result<Vec<String>> =
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
-    // What the kubelet writes has another name until it is whole.
-    let mut names: Vec<String> = names?.into_iter().filter(|name| is_plain(name)).collect();
+    // What the kubelet writes has another ending until it is whole; other files it does not read.
+    let is_record =
+        |name: &String| name.starts_with(RECORD) && !name.ends_with(UNFINISHED) && is_plain(name);
+    let mut names: Vec<String> = names?.into_iter().filter(is_record).collect();
     names.sort();
     Ok(Some(names))
 }
 
 impl Pulled {
     fn parse(file: &str, text: &str) -> Option<Self> {
-        let Record { image_ref, credential_mapping } = serde_json::from_str(text).ok()?;
+        let Record { kind, api_version, image_ref, credential_mapping } =
+            serde_json::from_str(text).ok()?;
+        let is_record = kind == "ImagePulledRecord" && api_version.starts_with(CONFIG_GROUP);
         let credentials = credential_mapping.unwrap_or_default();
-        is_plain(&image_ref).then(|| Self { file: file.to_owned(), image_ref, credentials })
+        let is_read = is_record && is_plain(&image_ref);
+        is_read.then(|| Self { file: file.to_owned(), image_ref, credentials })
+    }
+
+    /// Whether the kubelet finds the record when it asks for the image.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        self.file.rsplit('/').next().is_some_and(|name| name == file_name(&self.image_ref))
+    }
+
+    /// The text of the record without what these names were pulled with, so that the next start by
+    /// one of them needs a login.
+    #[must_use]
+    pub fn without(text: &str, names: &BTreeSet<String>) -> Option<String> {
+        let mut record: serde_json::Value = serde_json::from_str(text).ok()?;
+        let mapping = record.get_mut("credentialMapping")?.as_object_mut()?;
+        mapping.retain(|name, _| !names.contains(name));
+        Some(record.to_string())
     }
 }
 
 /// What a shell takes as one word.
-fn is_plain(word: &str) -> bool {
+pub(super) fn is_plain(word: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@+".contains(&b);
-    !word.starts_with(['-', '.']) && word.bytes().all(is_plain)
+    !word.is_empty() && !word.starts_with(['-', '.']) && word.bytes().all(is_plain)
 }
 
 impl Credentials {
@@ -177,6 +223,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_record_is_found_by_the_digest_of_its_image() {
+        let image = "sha256:0a";
+        let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(file_name(""), format!("sha256-{of_nothing}"));
+        let file = format!("/k/pulled/{}", file_name(image));
+        let of = |file: &str| Pulled {
+            file: file.to_owned(),
+            image_ref: image.to_owned(),
+            credentials: BTreeMap::new(),
+        };
+        assert!(of(&file).is_found() && !of("/k/pulled/sha256-0a").is_found());
+    }
+
+    #[test]
+    fn a_record_loses_some_names_and_keeps_all_else() {
+        let text = r#"{"kind":"ImagePulledRecord","credentialMapping":{"a":{"nodePodsAccessible":true},"b":{"x":1}}}"#;
+        let names = BTreeSet::from(["a".to_owned()]);
+        let left = r#"{"kind":"ImagePulledRecord","credentialMapping":{"b":{"x":1}}}"#;
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(parse(&Pulled::without(text, &names).unwrap()), parse(left));
+    }
+
+    #[test]
     fn a_record_says_whose_credentials_pulled_the_image() {
         let text = r#"{"kind":"ImagePulledRecord","apiVersion":"kubelet.config.k8s.io/v1alpha1",
             "lastUpdatedTime":"2026-11-30T08:00:00Z","imageRef":"sha256:0a","credentialMapping":{
@@ -191,9 +260,18 @@ mod tests {
         };
         assert_eq!(of("r.example.com/a"), (true, String::new()));
         assert_eq!(of("r.example.com/b"), (false, "team-a/app, secret team-b/s".to_owned()));
-        assert!(Pulled::parse("/f", r#"{"imageRef":"sha256:0a"}"#).unwrap().credentials.is_empty());
-        for wrong in ["", "{}", "[]", r#"{"imageRef":"a; rm b"}"#, r#"{"imageRef":"-a"}"#] {
-            assert!(Pulled::parse("/f", wrong).is_none(), "{wrong}");
+        let of = |kind: &str, version: &str, image: &str| {
+            let text =
+                format!(r#"{{"kind":"{kind}","apiVersion":"{version}","imageRef":"{image}"}}"#);
+            Pulled::parse("/f", &text)
+        };
+        let (kind, version) = ("ImagePulledRecord", "kubelet.config.k8s.io/v1beta1");
+        assert!(of(kind, version, "sha256:0a").unwrap().credentials.is_empty());
+        for image in ["", "a; rm b", "-a"] {
+            assert!(of(kind, version, image).is_none(), "{image}");
         }
+        assert!(of("ImagePullIntent", version, "sha256:0a").is_none());
+        assert!(of(kind, "kubelet.config.example.com/v1", "sha256:0a").is_none());
+        assert!(["", "{}", "[]"].iter().all(|wrong| Pulled::parse("/f", wrong).is_none()));
     }
 }

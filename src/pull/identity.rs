@@ -23,7 +23,7 @@ use crate::kubelet::exec_api::Pod;
 
 pub use established::{Identity, Requester};
 pub use oidc::token_file_claims;
-pub use pod::{ROLE_NAME_ANNOTATION, service_account};
+pub use pod::{ROLE_NAME_ANNOTATION, allows_role, service_account};
 
 /// What distinguishes an identity from others, without any secret.
 pub fn key(source: &IdentitySource) -> String {

@@ -86,6 +86,13 @@ impl Systemd {
         Self::order(&["restart", service])
     }
 
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn halt(service: &str) -> Result<(), Failure> {
+        Self::order(&["stop", service])
+    }
+
     /// A service that is not known is stopped, too.
     pub fn stop(service: &str) {
         let _ = Self::order(&["stop", service]);

@@ -1,12 +1,14 @@
 //! A node is set up, and what was there comes back: tables of nodes, through the real binary.
 //!
 //! - [`docker`]: the files of clients, before and after.
+//! - [`images`]: images that every service account may start, said and removed.
 //! - [`live`]: with a kubelet that runs, restarts and dies, played by `tests/setup/fakes`.
 //! - [`killed`]: killed at every step that changes a file.
 //! - [`mounts`]: with disks that are full, read-only or run no program, and on the system itself.
 //! - [`more`]: what a table cannot say: several runs, modes, versions.
 
 mod docker;
+mod images;
 mod killed;
 mod live;
 mod more;

@@ -10,7 +10,10 @@ use std::time::Duration;
 use serde_json::json;
 use simulation::cloud::{Cloud, Hop};
 use simulation::kubelet::config::{Config, ProviderConfig};
-use simulation::kubelet::{Exec, Kubelet, Provider, Provision, ServiceAccount};
+use simulation::kubelet::{
+    Credential, Exec, Images, Kubelet, Provider, Provision, PullPolicy, ServiceAccount, Start,
+    Verification,
+};
 
 use super::identities::{CLUSTER, INSTANCE, PROVIDER, REGISTRY, filled_in, value};
 use super::{sample, scratch};
@@ -38,8 +41,8 @@ pub fn read_configuration(name: &str, text: &str) {
 }
 
 pub fn read_rights(_name: &str, text: &str) {
-    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "any"));
-    assert!(!lets_nodes_ask(text, "vault", "any"));
+    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "team", "any"));
+    assert!(!lets_nodes_ask(text, "vault", "team", "any"));
 }
 
 fn decoded(text: &str, minor: u32) -> Config {
@@ -208,5 +211,63 @@ fn each_pod_pulls_as_itself_or_not_at_all() {
         }
         assert_eq!(node.exchanged(), 3, "the stranger's");
         assert_eq!(node.cloud.violations(), []);
+    }
+}
+
+/// What the tables of docs/identities/pod-identity.md say of images on the node.
+#[test]
+fn who_starts_an_image_that_is_on_the_node() {
+    use PullPolicy::{Always, IfNotPresent, Never};
+    use Verification::{AlwaysVerify, NeverVerify, NeverVerifyPreloadedImages};
+
+    let mut node = Node::new(34);
+    let ours = node.account("team-a", "app", None);
+    let stranger = node.account("team-b", "app", None);
+    // What the start comes to, and whether a provider was asked for it.
+    let mut start = |images: &mut Images, policy, account: &ServiceAccount| {
+        let Node { cloud, providers } = &mut node;
+        let pulls = |login: &Credential| {
+            cloud.login_allows_pull(&login.username, &login.password, INSTANCE, "team/app").is_ok()
+        };
+        let (start, asked) =
+            images.start(IMAGE, policy, Some(account), providers, Duration::ZERO, pulls);
+        (start, !asked.is_empty())
+    };
+
+    // The node's login pulled it: open to all, and no provider is asked.
+    for verification in [NeverVerifyPreloadedImages, AlwaysVerify] {
+        let mut images = Images::new(verification);
+        images.pulled_by_node(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
+        assert_eq!(start(&mut images, Always, &stranger), (Start::NotPulled, true));
+
+        // Pulled anew under the old record it is as open.
+        images.remove_image(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Pulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
+
+        // Without its record it counts as preloaded.
+        images.remove_record(IMAGE);
+        let expected = if verification == AlwaysVerify {
+            (Start::NotPulled, true)
+        } else {
+            (Start::Present, false)
+        };
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), expected);
+
+        // Both removed: closed, and asked for at each start.
+        images.remove_image(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::NotPulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Pulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Present, true));
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::NotPulled, true));
+        assert_eq!(start(&mut images, Never, &stranger), (Start::NeverPulled, true));
+        assert_eq!(start(&mut images, Never, &ours), (Start::Present, true));
+
+        // Deleted and created anew it is another account, whose login has to pull once.
+        let again = ServiceAccount { uid: "another".to_owned(), ..ours.clone() };
+        assert_eq!(start(&mut images, IfNotPresent, &again), (Start::Pulled, true));
+        images.verification = NeverVerify;
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
     }
 }

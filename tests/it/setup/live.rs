@@ -10,10 +10,10 @@ use crate::TESTS;
 
 const UNIT: &str = "/usr/lib/systemd/system/kubelet.service";
 
-struct Machine(Tree);
+pub(super) struct Machine(pub(super) Tree);
 
 impl Machine {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let machine = Self(Tree::of(&[&[(UNIT, KUBEADM)], files].concat()));
         fs::create_dir_all(machine.0.beside.join("fake")).unwrap();
         machine.systemctl(&["restart", "kubelet"]);
@@ -36,15 +36,15 @@ impl Machine {
         assert!(command.args(arguments).status().unwrap().success());
     }
 
-    fn set(&self, name: &str, text: &str) {
+    pub(super) fn set(&self, name: &str, text: &str) {
         fs::write(self.0.beside.join("fake").join(name), text).unwrap();
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.beside.join("fake").join(name).exists()
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.0.beside.join("fake/log")).unwrap()
     }
 
@@ -52,11 +52,11 @@ impl Machine {
         fs::read_to_string(self.0.path("/proc/100/cmdline")).unwrap().replace('\0', " ")
     }
 
-    fn install(&self, options: &[&str]) -> Command {
+    pub(super) fn install(&self, options: &[&str]) -> Command {
         self.on(self.0.install(&[options, &["--restart", "--watch", "0"]].concat()))
     }
 
-    fn uninstall(&self) -> Command {
+    pub(super) fn uninstall(&self) -> Command {
         let mut command = self.on(self.0.command("uninstall"));
         command.args(["--restart", "--watch", "0"]);
         command
