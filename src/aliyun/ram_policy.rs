@@ -16,6 +16,11 @@ pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 /// In place of whom a credentials URI gives credentials of, which it does not say.
 pub const URI_OWNER: &str = "acs:ram::<account>:role/<role behind the credentials URI>";
 
+/// Whether it stands for somebody whose ARN is not known.
+pub fn is_account(principal: &str) -> bool {
+    [KEY_ACCOUNT, URI_OWNER].contains(&principal)
+}
+
 /// The trust policy of the role in the registry's account: these roles may assume it.
 pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {
     let mut statement = json!({

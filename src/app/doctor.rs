@@ -63,7 +63,7 @@ pub fn run(
             follow(look, session, journal, options, &mut report);
         } else {
             let why = "not reached: a pull ends at the arguments of the provider";
-            report.add(Check::skipped(Name::Entry, why));
+            report.add(Check::skipped(Name::ENTRY, why));
         }
     }
     report.end()?;
@@ -97,7 +97,7 @@ fn follow(
         pull::image(image, &around, config, &node, report);
     }
     if images.is_empty() {
-        report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
+        report.add(Check::unfollowed(Name::ENTRY, "no entry names a host: give --image"));
     }
     let hosts: Vec<String> =
         images.iter().filter_map(|image| registry_host(image).ok()).map(str::to_owned).collect();

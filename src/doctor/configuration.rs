@@ -32,7 +32,7 @@ pub fn check(result: Result<&Config, &ConfigError>, environment: &Environment) -
 }
 
 fn unusable(error: &ConfigError, environment: &Environment) -> Check {
-    let mut check = Check::new(Name::Configuration);
+    let mut check = Check::new(Name::CONFIGURATION);
     match error {
         ConfigError::Wrong(wrong) => mistakes(wrong, &mut check),
         ConfigError::Unreadable { .. } => {
@@ -83,7 +83,7 @@ pub(super) fn all_the_same(
 }
 
 fn usable(config: &Config, environment: &Environment) -> Check {
-    let mut check = Check::new(Name::Configuration);
+    let mut check = Check::new(Name::CONFIGURATION);
     match &config.path {
         Some(path) => check.detail(format!("{}: no mistakes", path.display())),
         None => check.detail(format!(

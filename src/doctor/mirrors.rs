@@ -14,6 +14,8 @@ use crate::doctor::report::{Check, Name};
 use crate::kubelet::process::arguments_of;
 use crate::setup::tree::Tree;
 
+const NAME: Name = Name("mirrors");
+
 const CONTAINERD: &str = "containerd";
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 /// Where containerd looks for `hosts.toml` if its configuration does not say so.
@@ -26,7 +28,7 @@ const REGISTRIES_FOLDER: &str = "/etc/containers/registries.conf.d";
 /// The check, if a runtime of this machine has a rule for one of the hosts.
 #[must_use]
 pub fn check(root: &Path, hosts: &[String], config: &Config) -> Option<Check> {
-    let mut look = Look { tree: Tree::new(root).ok()?, config, check: Check::new(Name::Mirrors) };
+    let mut look = Look { tree: Tree::new(root).ok()?, config, check: Check::new(NAME) };
     let folders = look.hosts_folders(root);
     for host in hosts {
         look.containerd(&folders, host);
@@ -42,7 +44,7 @@ pub fn check(root: &Path, hosts: &[String], config: &Config) -> Option<Check> {
 #[must_use]
 pub fn has_rule(root: &Path, host: &str, config: &Config) -> bool {
     let Ok(tree) = Tree::new(root) else { return false };
-    let mut look = Look { tree, config, check: Check::new(Name::Mirrors) };
+    let mut look = Look { tree, config, check: Check::new(NAME) };
     let folders = look.hosts_folders(root);
     look.folder(&folders, host).is_some() || look.rules().any(|(_, rule)| rule.is_for(host))
 }

@@ -19,7 +19,7 @@ pub fn check(
     runtime: &ContainerRuntime<'_>,
     node: &Node<'_>,
 ) -> Check {
-    let mut check = Check::new(Name::Registry);
+    let mut check = Check::new(Name::REGISTRY);
     let is_served = ask(host, target, runtime, node, &mut check);
     // Where the registry's address is overridden, what is asked is not what a runtime pulls from.
     let is_real = node.settings.endpoints.registry.is_none();

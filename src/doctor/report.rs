@@ -63,7 +63,7 @@ impl<'o> Report<'o> {
     pub fn exit(&self) -> u8 {
         let code = |is_pull: bool| {
             let checks =
-                self.checks.iter().filter(|check| (check.name != Name::Kubelet) == is_pull);
+                self.checks.iter().filter(|check| (check.name != Name::KUBELET) == is_pull);
             checks.map(|check| check.exit).find(|exit| *exit != 0)
         };
         code(true).or_else(|| code(false)).unwrap_or(0)

@@ -142,6 +142,19 @@ pub fn principal(
     }
 }
 
+/// Who has the credentials that ask, where that is not a role.
+pub fn owner(source: &IdentitySource) -> String {
+    match source {
+        IdentitySource::CredentialsUri(_) => "whom the credentials URI stands for".to_owned(),
+        IdentitySource::Profile(profile) => {
+            format!("whom the profile {} stands for", profile.name)
+        }
+        IdentitySource::AccessKey(_) | IdentitySource::Oidc(_) | IdentitySource::WorkerRole => {
+            "the user of the AccessKey".to_owned()
+        }
+    }
+}
+
 /// Seconds that the first session is asked for. One that is only there to assume the next role is
 /// asked for the shortest life.
 pub fn first_duration(entry: &Entry) -> u32 {

@@ -84,28 +84,15 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
 fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     let trusts = trust(&entry.identity, pods);
     let mut first: Vec<String> = trusts.iter().map(|(role, _)| role.clone()).collect();
-    if let IdentitySource::WorkerRole = entry.identity {
-        let settings = &config.settings;
-        let account = settings.account_id.as_deref().unwrap_or(CLUSTER_ACCOUNT);
-        let name = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
-        first.push(format!("acs:ram::{account}:role/{name}"));
+    let settings = &config.settings;
+    let account = || settings.account_id.clone().unwrap_or_else(|| CLUSTER_ACCOUNT.to_owned());
+    let worker_role = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
+    let principal = identity::principal(&entry.identity, account, Some(worker_role));
+    if first.is_empty() {
+        first.extend(principal.clone().filter(|principal| !ram_policy::is_account(principal)));
     }
-    if let IdentitySource::Profile(_) = entry.identity {
-        let account =
-            || config.settings.account_id.clone().unwrap_or_else(|| CLUSTER_ACCOUNT.to_owned());
-        let role = identity::principal(&entry.identity, account, Some(WORKER_ROLE));
-        first.extend(role.filter(|role| role != ram_policy::KEY_ACCOUNT));
-    }
-    let callers = match (first.as_slice(), &entry.identity) {
-        ([], IdentitySource::CredentialsUri(_)) => {
-            vec!["whom the credentials URI stands for".to_owned()]
-        }
-        ([], IdentitySource::Profile(profile)) => {
-            vec![format!("whom the profile {} stands for", profile.name)]
-        }
-        ([], _) => vec!["the user of the AccessKey".to_owned()],
-        (roles, _) => roles.to_vec(),
-    };
+    let callers =
+        if first.is_empty() { vec![identity::owner(&entry.identity)] } else { first.clone() };
     let to_callers = |policy: &Value| {
         callers.iter().map(|caller| Attachment::permission(caller, policy.clone())).collect()
     };
@@ -117,13 +104,8 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     };
     all.extend::<Vec<Attachment>>(to_callers(&ram_policy::assume(&[&role.arn])));
     let arn = role.arn.as_str();
-    match entry.identity {
-        IdentitySource::AccessKey(_) => first.push(ram_policy::KEY_ACCOUNT.to_owned()),
-        IdentitySource::CredentialsUri(_) => first.push(ram_policy::URI_OWNER.to_owned()),
-        IdentitySource::Profile(_) if first.is_empty() => {
-            first.push(ram_policy::KEY_ACCOUNT.to_owned());
-        }
-        IdentitySource::Profile(_) | IdentitySource::Oidc(_) | IdentitySource::WorkerRole => {}
+    if first.is_empty() {
+        first.extend(principal);
     }
     if !first.is_empty() {
         let trust = ram_policy::trust(&first, role.external_id.as_deref());

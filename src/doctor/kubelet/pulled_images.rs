@@ -17,6 +17,8 @@ use crate::kubelet::versions::{PULL_RECORDS, Release};
 use crate::pull::image::registry_host;
 use crate::pull::selection;
 
+const NAME: Name = Name("images on the node");
+
 /// Most images that are listed.
 const MOST: usize = 100;
 
@@ -32,7 +34,7 @@ pub(super) fn check(
     if !config.entries.iter().any(takes) || ours.iter().all(|provider| provider.tokens.is_none()) {
         return None;
     }
-    let mut check = Check::new(Name::Images);
+    let mut check = Check::new(NAME);
     for entry in config.entries.iter().filter(|entry| opens_static_pods(entry, ours)) {
         check.warn(
             format!(
