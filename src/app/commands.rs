@@ -82,7 +82,7 @@ pub const SERVICE_ACCOUNT: Choice = Choice {
     name: "service-account",
     value: Some("NAMESPACE/NAME[=ROLE]"),
     may_repeat: true,
-    text: "for this service account, with this role; may be repeated",
+    text: "for this service account and role; may be repeated",
 };
 pub const ISSUER: Choice = Choice::with("issuer", "URL", "who issues the tokens of the cluster");
 pub const DRY_RUN: Choice = Choice::flag("dry-run", "show the changes, and make none");
