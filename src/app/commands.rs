@@ -145,8 +145,8 @@ wrong. Changes nothing.",
     Command {
         asked: Asked::Render(What::Rbac),
         words: &["render", "rbac"],
-        text: "Writes what lets kubelets ask for service account tokens, for those that are named (in each of their
-namespaces this replaces those named before) or for any, and their trust policies.",
+        text: "Writes what lets kubelets ask for tokens of any service account, or of those that are named, and
+their trust policies. It replaces what it wrote before for the same namespaces.",
         options: &[CONFIG, SERVICE_ACCOUNT, ISSUER],
     },
     Command {
