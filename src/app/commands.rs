@@ -76,7 +76,7 @@ pub const SERVICE_ACCOUNTS: Choice = Choice::flag(
 );
 pub const CLOSE_IMAGES: Choice = Choice::flag(
     "close-images",
-    "removes images that every service account could start, with the kubelet stopped",
+    "removes images that every pod could start; stops the kubelet",
 );
 pub const SERVICE_ACCOUNT: Choice = Choice {
     name: "service-account",
