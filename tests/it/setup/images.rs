@@ -233,3 +233,40 @@ fn what_cannot_close_is_refused_before_any_change() {
         machine.0.install(&["--close-images", "--service-accounts", "--kubelet-version", "1.36"]);
     refused(&machine, still, "the system of this tree does not run");
 }
+
+/// Killed at whichever change: an image is never there without the record that it had while a kubelet
+/// runs, and the next run ends what is left.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn killed_at_any_change_nothing_opens() {
+    use super::killed::{killed, stride};
+
+    let opens = |machine: &Machine| {
+        let has_record = machine.0.path(&record("sha256:0a")).exists();
+        machine.has("kubelet-up") && images(machine).contains("sha256:0a") && !has_record
+    };
+    let (mut number, mut closed) = (1, 0);
+    loop {
+        let machine = three();
+        let run = install(&machine, &["--close-images"]);
+        // The variables as arguments, for who is traced is started by its words alone.
+        let mut words = Command::new("/usr/bin/env");
+        for (name, value) in run.get_envs() {
+            let pair = [name, value.unwrap()].map(|part| part.to_str().unwrap());
+            words.arg(pair.join("="));
+        }
+        words.arg(run.get_program()).args(run.get_args());
+        if !killed(&words, number) {
+            break;
+        }
+        assert!(!opens(&machine), "after call {number}");
+        succeeds(install(&machine, &[]));
+        assert!(machine.has("kubelet-up") && !opens(&machine), "after call {number}");
+        succeeds(install(&machine, &["--close-images"]));
+        assert_eq!(images(&machine), "sha256:0b sha256:0e sha256:0f", "after call {number}");
+        assert!(!machine.0.path(&record("sha256:0a")).exists(), "after call {number}");
+        closed += 1;
+        number += stride() * 2;
+    }
+    assert!(closed > 3, "{closed}");
+}
