@@ -20,6 +20,7 @@ const ENDPOINTS: [(&str, &str); 2] = [
 const DEFAULT_ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
 
 /// A runtime that can be asked.
+#[derive(Clone)]
 pub struct Runtime {
     tool: Tool,
     socket: PathBuf,
@@ -81,24 +82,28 @@ impl Runtime {
         }
         for tool in [Tool::Crictl, Tool::Ctr] {
             let runtime = Self { tool, socket: socket.clone() };
-            let listing: &[&str] = match tool {
-                Tool::Crictl => &["images", "-o", "json"],
-                Tool::Ctr => &["images", "ls"],
-            };
-            match runtime.run(listing) {
-                Ok(text) => {
-                    let images = match tool {
-                        Tool::Crictl => of_crictl(&text),
-                        Tool::Ctr => Some(of_ctr(&text)),
-                    };
-                    let unclear = || Unknown::Failed(format!("{} writes no list", tool.name()));
-                    return images.ok_or_else(unclear).map(|images| (runtime, images));
-                }
+            match runtime.list() {
+                Ok(images) => return Ok((runtime, images)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(Unknown::Failed(error.to_string())),
             }
         }
         Err(Unknown::NoTool)
+    }
+
+    /// What it has now.
+    ///
+    /// # Errors
+    ///
+    /// What the tool says; [`ErrorKind::NotFound`] where there is no tool.
+    pub fn list(&self) -> io::Result<Vec<Image>> {
+        match self.tool {
+            Tool::Crictl => {
+                let text = self.run(&["images", "-o", "json"])?;
+                of_crictl(&text).ok_or_else(|| io::Error::other("crictl writes no list of images"))
+            }
+            Tool::Ctr => Ok(of_ctr(&self.run(&["images", "ls"])?)),
+        }
     }
 
     /// Removes an image with all of its names.
@@ -109,6 +114,12 @@ impl Runtime {
     pub fn remove(&self, image: &Image) -> io::Result<()> {
         let words: Vec<&str> = self.removal(image).collect();
         self.run(&words).map(drop)
+    }
+
+    /// Whether the id of an image is enough to remove it.
+    #[must_use]
+    pub fn removes_by_id(&self) -> bool {
+        self.tool == Tool::Crictl
     }
 
     /// The command that removes an image, for a person.
@@ -240,5 +251,14 @@ mod tests {
             [image("sha256:0a", &["r.example.com/a:v1", "r.example.com/a@sha256:d1"])]
         );
         assert!(of_crictl("not a list").is_none());
+    }
+
+    #[test]
+    fn an_image_goes_with_all_of_its_names() {
+        let image =
+            Image { id: "sha256:0a".to_owned(), names: vec!["r.example.com/a:v1".to_owned()] };
+        let command = |tool| Runtime { tool, socket: PathBuf::new() }.command(&image);
+        assert_eq!(command(Tool::Crictl), "crictl rmi sha256:0a");
+        assert_eq!(command(Tool::Ctr), "ctr -n k8s.io images rm r.example.com/a:v1 sha256:0a");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::kubelet::node_images::Image;
+use crate::kubelet::node_images::{Image, Runtime};
 use crate::kubelet::pull_records::{Policy, PullRecords};
 
 /// An image of pods' hosts that is open.
@@ -30,7 +30,7 @@ pub fn open_images(
     let mut open = Vec::new();
     for pulled in records.into_iter().flat_map(|records| &records.pulled) {
         let mut credentials = pulled.credentials.iter();
-        if credentials.any(|(name, by)| by.node_pods_accessible && is_of_pods(name)) {
+        if credentials.any(|(name, by)| by.are_nodes() && is_of_pods(name)) {
             let known = images.iter().filter(|image| image.id == pulled.image_ref);
             let known = known.flat_map(|image| &image.names).map(|name| repository(name));
             let all = known.chain(pulled.credentials.keys().map(String::as_str));
@@ -40,34 +40,57 @@ pub fn open_images(
         }
     }
     if let Policy::NeverVerifyPreloadedImages = policy {
-        let is_recorded =
-            |image: &&Image| records.is_some_and(|records| records.has(&image.id, &image.names));
-        for image in images.iter().filter(|image| !is_recorded(image)) {
-            let all = image.names.iter().map(|name| repository(name).to_owned());
-            let (names, others): (BTreeSet<_>, _) = all.partition(|name| is_of_pods(name));
-            if !names.is_empty() {
-                open.push(OpenImage { image_ref: image.id.clone(), names, others, record: None });
-            }
-        }
+        let preloaded = unrecorded(records, images, is_of_pods);
+        let is_new = |image: &OpenImage| open.iter().all(|one| one.image_ref != image.image_ref);
+        let new: Vec<OpenImage> = preloaded.into_iter().filter(is_new).collect();
+        open.extend(new);
     }
     open
 }
 
-/// What closes images, for a person with a shell. `unit` is what starts the kubelet.
+/// The images of pods' hosts without a record that the kubelet finds.
+pub fn unrecorded(
+    records: Option<&PullRecords>,
+    images: &[Image],
+    is_of_pods: impl Fn(&str) -> bool,
+) -> Vec<OpenImage> {
+    let is_recorded =
+        |image: &&Image| records.is_some_and(|records| records.has(&image.id, &image.names));
+    let sorted = |image: &Image| {
+        let all = image.names.iter().map(|name| repository(name).to_owned());
+        let (names, others) = all.partition(|name| is_of_pods(name));
+        OpenImage { image_ref: image.id.clone(), names, others, record: None }
+    };
+    let images = images.iter().filter(|image| !is_recorded(image)).map(sorted);
+    images.filter(|image| !image.names.is_empty()).collect()
+}
+
+/// What closes images, for a person with a shell. `unit` is what starts the kubelet, and `runtime` has
+/// the images that it has.
 #[must_use]
-pub fn closing_commands(unit: &str, open: &[OpenImage]) -> String {
-    let join = |words: Vec<&str>| words.join(" ");
-    let refs = join(open.iter().map(|image| image.image_ref.as_str()).collect());
-    let files = join(open.iter().filter_map(|image| image.record.as_deref()).collect());
-    let records = if files.is_empty() { String::new() } else { format!("rm {files}; ") };
+pub fn closing_commands(
+    unit: &str,
+    open: &[OpenImage],
+    runtime: Option<&(Runtime, Vec<Image>)>,
+) -> String {
+    let refs: Vec<&str> = open.iter().map(|image| image.image_ref.as_str()).collect();
+    let files: Vec<&str> = open.iter().filter_map(|image| image.record.as_deref()).collect();
+    let records =
+        if files.is_empty() { String::new() } else { format!("rm {}; ", files.join(" ")) };
+    let removal = match runtime {
+        // It takes all names of an image.
+        Some((runtime, images)) if !runtime.removes_by_id() => {
+            let images = images.iter().filter(|image| refs.contains(&image.id.as_str()));
+            images.map(|image| runtime.command(image)).collect::<Vec<_>>().join("; ")
+        }
+        _ => format!("crictl rmi {}", refs.join(" ")),
+    };
     if unit == "kubelet" {
-        return format!(
-            "systemctl stop {unit}; {records}crictl rmi {refs}; systemctl start {unit}"
-        );
+        return format!("systemctl stop {unit}; {records}{removal}; systemctl start {unit}");
     }
     // The runtime ends with what starts the kubelet: nothing may pull while both run.
     format!(
-        "kubectl drain NODE --ignore-daemonsets; crictl rmi {refs}; systemctl stop {unit}; {records}systemctl start {unit}; kubectl uncordon NODE"
+        "kubectl drain NODE --ignore-daemonsets; {removal}; systemctl stop {unit}; {records}systemctl start {unit}; kubectl uncordon NODE"
     )
 }
 

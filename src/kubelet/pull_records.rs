@@ -5,7 +5,7 @@
 //! where it cannot read one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -46,19 +46,16 @@ pub struct Pulled {
 }
 
 /// Whose credentials have pulled an image.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
-    /// Those of the node: every pod may start the image.
-    #[serde(default)]
-    pub node_pods_accessible: bool,
-    #[serde(default)]
+    node_pods_accessible: Option<bool>,
     kubernetes_service_accounts: Option<Vec<Named>>,
-    #[serde(default)]
     kubernetes_secrets: Option<Vec<Named>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Named {
     namespace: String,
     name: String,
@@ -71,7 +68,7 @@ struct Record {
     api_version: String,
     image_ref: String,
     #[serde(default)]
-    credential_mapping: Option<BTreeMap<String, Credentials>>,
+    credential_mapping: Option<BTreeMap<String, Option<Credentials>>>,
 }
 
 /// `imagePullCredentialsVerificationPolicy`: whose credentials the kubelet wants for an image that is on
@@ -118,7 +115,7 @@ impl PullRecords {
     #[must_use]
     pub fn has(&self, image_ref: &str, names: &[String]) -> bool {
         let file = format!("{}/pulled/{}", self.folder, file_name(image_ref));
-        self.pulled.iter().any(|pulled| pulled.file == file || pulled.image_ref == image_ref)
+        self.pulled.iter().any(|pulled| pulled.file == file)
             || self.unreadable.contains(&file)
             || names.iter().any(|name| self.under_way.contains(&file_name(name)))
     }
@@ -137,12 +134,14 @@ fn names(folder: &Path) -> io::Result<Option<Vec<String>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let names: io::Result<Vec<String>> =
-        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
+    let entries: io::Result<Vec<DirEntry>> = entries.collect();
+    let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let files = entries?.into_iter().filter(|entry| !is_folder(entry));
+    let names = files.map(|entry| entry.file_name().to_string_lossy().into_owned());
     // What the kubelet writes has another ending until it is whole; other files it does not read.
     let is_record =
         |name: &String| name.starts_with(RECORD) && !name.ends_with(UNFINISHED) && is_plain(name);
-    let mut names: Vec<String> = names?.into_iter().filter(is_record).collect();
+    let mut names: Vec<String> = names.filter(is_record).collect();
     names.sort();
     Ok(Some(names))
 }
@@ -153,6 +152,8 @@ impl Pulled {
             serde_json::from_str(text).ok()?;
         let is_record = kind == "ImagePulledRecord" && api_version.starts_with(CONFIG_GROUP);
         let credentials = credential_mapping.unwrap_or_default();
+        let credentials =
+            credentials.into_iter().map(|(name, by)| (name, by.unwrap_or_default())).collect();
         let is_read = is_record && is_plain(&image_ref);
         is_read.then(|| Self { file: file.to_owned(), image_ref, credentials })
     }
@@ -181,6 +182,12 @@ pub(super) fn is_plain(word: &str) -> bool {
 }
 
 impl Credentials {
+    /// Those of the node: every pod may start the image.
+    #[must_use]
+    pub fn are_nodes(&self) -> bool {
+        self.node_pods_accessible.unwrap_or_default()
+    }
+
     /// The service accounts and pull secrets, each with its namespace.
     #[must_use]
     pub fn owners(&self) -> Vec<String> {
@@ -194,6 +201,21 @@ impl Credentials {
 }
 
 impl Policy {
+    /// Whether an image without a record starts without a login; `name` has neither tag nor digest.
+    #[must_use]
+    pub fn opens_unrecorded(&self, name: &str) -> bool {
+        match self {
+            Self::NeverVerify | Self::NeverVerifyPreloadedImages => true,
+            Self::NeverVerifyAllowlistedImages(list) => {
+                list.iter().any(|pattern| match pattern.strip_suffix('*') {
+                    Some(begin) => name.starts_with(begin),
+                    None => name == pattern,
+                })
+            }
+            Self::AlwaysVerify | Self::Other(_) => false,
+        }
+    }
+
     /// Of the kubelet's own configuration file.
     ///
     /// # Errors
@@ -256,7 +278,7 @@ mod tests {
         assert_eq!(pulled.image_ref, "sha256:0a");
         let of = |image: &str| {
             let found = &pulled.credentials[image];
-            (found.node_pods_accessible, found.owners().join(", "))
+            (found.are_nodes(), found.owners().join(", "))
         };
         assert_eq!(of("r.example.com/a"), (true, String::new()));
         assert_eq!(of("r.example.com/b"), (false, "team-a/app, secret team-b/s".to_owned()));
@@ -272,6 +294,12 @@ mod tests {
         }
         assert!(of("ImagePullIntent", version, "sha256:0a").is_none());
         assert!(of(kind, "kubelet.config.example.com/v1", "sha256:0a").is_none());
+        // As the kubelet's own reader takes them.
+        let nothing = r#"{"kind":"ImagePulledRecord","apiVersion":"kubelet.config.k8s.io/v1alpha1","imageRef":"a",
+            "credentialMapping":{"r/a":null,"r/b":{"nodePodsAccessible":null,"kubernetesSecrets":null}}}"#;
+        let nothing = Pulled::parse("/f", nothing).unwrap();
+        assert_eq!(nothing.credentials.len(), 2);
+        assert!(nothing.credentials.values().all(|by| !by.are_nodes() && by.owners().is_empty()));
         assert!(["", "{}", "[]"].iter().all(|wrong| Pulled::parse("/f", wrong).is_none()));
     }
 }

@@ -49,6 +49,9 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("ram/registry-trust-policy.pods.json", identities::read_trust),
     ("ram/registry-trust-policy.rrsa.json", identities::read_trust),
     ("rbac.token-audience.yaml", pods::read_rights),
+    ("teams/team-a.yaml", pods::read_team),
+    ("teams/team-b.yaml", pods::read_team),
+    ("teams/team-c.yaml", pods::read_team),
     ("token-daemonset.yaml", manifests::read),
 ];
 

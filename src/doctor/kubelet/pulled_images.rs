@@ -9,7 +9,7 @@ use crate::doctor::kubelet::images::providers;
 use crate::doctor::report::{Check, Name};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::node_images::Runtime;
-use crate::kubelet::open_images::{OpenImage, closing_commands, open_images};
+use crate::kubelet::open_images::{OpenImage, closing_commands, open_images, unrecorded};
 use crate::kubelet::process::Kubelet;
 use crate::kubelet::provider_config::Provider;
 use crate::kubelet::pull_records::{Policy, PullRecords};
@@ -164,11 +164,11 @@ fn images(
         let sends = |provider: &&Provider| provider.tokens.is_some();
         is_for_pods(image, config) && providers(ours, image).iter().any(sends)
     };
-    let there = Runtime::images(kubelet).map(|(_, images)| images);
-    let known = there.as_deref().unwrap_or_default();
+    let there = Runtime::images(kubelet);
+    let known = there.as_ref().map_or(&[][..], |(_, images)| images);
     let open = open_images(records, known, policy.unwrap_or(&Policy::AlwaysVerify), of_pods);
     match records {
-        Some(records) => recorded(records, of_pods, check),
+        Some(records) => recorded(records, policy, of_pods, check),
         None => {
             check.detail("the kubelet keeps no records of who pulled an image, or has pulled none");
         }
@@ -178,25 +178,27 @@ fn images(
     }
     let (pulled, preloaded): (Vec<OpenImage>, Vec<OpenImage>) =
         open.into_iter().partition(|image| image.record.is_some());
-    for image in preloaded.iter().take(MOST) {
+    for image in unrecorded(records, known, of_pods).iter().take(MOST) {
         let names: Vec<&str> = image.names.iter().map(String::as_str).collect();
-        check.detail(format!(
-            "{} ({}): no record, so it counts as preloaded: open to every service account",
-            names.join(", "),
-            image.image_ref
-        ));
+        let is_open = |name: &&str| policy.is_some_and(|policy| policy.opens_unrecorded(name));
+        let means = if names.iter().any(is_open) {
+            "it counts as preloaded: open to every service account"
+        } else {
+            "the next start needs a login"
+        };
+        check.detail(format!("{} ({}): no record, so {means}", names.join(", "), image.image_ref));
     }
     if !pulled.is_empty() {
         check.warn(
             format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", pulled.len()),
-            closing_commands(unit, &pulled),
+            closing_commands(unit, &pulled, there.as_ref().ok()),
         );
         check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled anew under its old record stays open".to_owned()]);
     }
     if !preloaded.is_empty() {
         check.warn(
             format!("images of pods' hosts without a record, which count as preloaded: {}. Every service account starts them from the node", preloaded.len()),
-            closing_commands(unit, &preloaded),
+            closing_commands(unit, &preloaded, there.as_ref().ok()),
         );
     }
     if !pulled.is_empty() || !preloaded.is_empty() {
@@ -215,13 +217,20 @@ fn images(
 }
 
 /// Who may start the images that have a record.
-fn recorded(records: &PullRecords, of_pods: impl Fn(&str) -> bool, check: &mut Check) {
+fn recorded(
+    records: &PullRecords,
+    policy: Option<&Policy>,
+    of_pods: impl Fn(&str) -> bool,
+    check: &mut Check,
+) {
     let mut lines = Vec::new();
     for pulled in &records.pulled {
         for (image, credentials) in pulled.credentials.iter().filter(|(image, _)| of_pods(image)) {
             let owners = credentials.owners();
-            let who = if credentials.node_pods_accessible {
+            let who = if credentials.are_nodes() {
                 "open to every service account".to_owned()
+            } else if let Some(Policy::NeverVerify) = policy {
+                "open to every service account by NeverVerify".to_owned()
             } else if owners.is_empty() {
                 "no account has pulled it, so the next start needs a login".to_owned()
             } else {
@@ -233,7 +242,7 @@ fn recorded(records: &PullRecords, of_pods: impl Fn(&str) -> bool, check: &mut C
                 ". The file of this record is not named by its image, so the kubelet does not read it"
             };
             lines.push((
-                !credentials.node_pods_accessible,
+                !credentials.are_nodes(),
                 format!("{image} ({}): {who}{lost}", pulled.image_ref),
             ));
         }

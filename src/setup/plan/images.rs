@@ -30,16 +30,28 @@ pub struct Removal {
 }
 
 impl Removal {
+    /// The commands that do the same, for a person.
+    pub fn commands(&self) -> Vec<String> {
+        self.images.iter().map(|image| self.runtime.command(image)).collect()
+    }
+
     /// Removes the images, and counts them.
     pub fn remove(&self, removed: &mut usize) -> Result<(), Failure> {
+        let failed = |why: String| {
+            Failure::new(Exit::Unexpected, format!("cannot remove an image: {why}")).hint(
+                "if a container runs it, drain the node first (kubectl drain), then run this again",
+            )
+        };
         for image in &self.images {
-            self.runtime.remove(image).map_err(|error| {
-                Failure::new(Exit::Unexpected, format!("cannot remove an image: {error}"))
-                    .hint("if a container runs it, drain the node first (kubectl drain), then run this again")
-            })?;
+            self.runtime.remove(image).map_err(|error| failed(error.to_string()))?;
             *removed += 1;
         }
-        Ok(())
+        let left = self.runtime.list().map_err(|error| failed(error.to_string()))?;
+        let is_left = |image: &&Image| left.iter().any(|other| other.id == image.id);
+        match self.images.iter().find(is_left) {
+            Some(image) => Err(failed(format!("{} is still there", image.id))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,18 +97,15 @@ impl Node<'_> {
         };
         // The runtime of a tree that is not the running system is another.
         let runtime = self.options.is_live().then(|| Runtime::images(&kubelet));
-        let (runtime, there) = match runtime {
-            Some(Ok((runtime, images))) => (Ok(runtime), images),
-            Some(Err(why)) => (Err(why.to_string()), Vec::new()),
-            None => (Err("the system of this tree does not run".to_owned()), Vec::new()),
+        let runtime = match runtime {
+            Some(runtime) => runtime.map_err(|why| why.to_string()),
+            None => Err("the system of this tree does not run".to_owned()),
         };
+        let there = runtime.as_ref().map_or(&[][..], |(_, images)| images);
         let is_of_pods = |image: &str| patterns.iter().any(|pattern| matches(pattern, image));
-        let open = open_images(records.as_ref(), &there, &policy, is_of_pods);
+        let open = open_images(records.as_ref(), there, &policy, is_of_pods);
         if open.is_empty() {
-            if is_asked && let Err(why) = runtime {
-                return refuse(why);
-            }
-            return Ok(None);
+            return runtime.map_or_else(refuse, |_| Ok(None));
         }
         outcome.notes.extend(lines(&open));
         let service = self.launch.service;
@@ -104,23 +113,23 @@ impl Node<'_> {
             outcome.say("setup install --service-accounts --close-images removes them and their records with the kubelet stopped; pods pull them anew");
             return Ok(None);
         }
-        let by_hand = |why: String| {
+        let by_hand = |why: &str| {
+            let commands = closing_commands(service, &open, runtime.as_ref().ok());
             Failure::new(Exit::Usage, format!("--close-images: {why}; nothing was changed"))
-                .hint(format!("by hand: {}", closing_commands(service, &open)))
+                .hint(format!("by hand: {commands}"))
         };
         if !self.launch.is_visible() {
-            return Err(by_hand(format!("the container runtime ends with {service}")));
+            return Err(by_hand(&format!("the container runtime ends with {service}")));
         }
-        let runtime = runtime.map_err(by_hand)?;
-        let mut removal = Removal { runtime, images: Vec::new(), records: Vec::new() };
+        let (runtime, there) = runtime.as_ref().map_err(|why| by_hand(why))?;
+        let mut removal =
+            Removal { runtime: runtime.clone(), images: Vec::new(), records: Vec::new() };
         for image in &open {
-            self.close(image, &there, &mut removal, outcome)?;
+            self.close(image, there, &mut removal, outcome)?;
         }
         removal.images.sort_by(|one, other| one.id.cmp(&other.id));
         removal.images.dedup_by(|one, other| one.id == other.id);
-        for image in &removal.images {
-            outcome.say(format!("image to remove: {}", removal.runtime.command(image)));
-        }
+        outcome.images = removal.commands();
         Ok(Some(removal)
             .filter(|removal| !removal.images.is_empty() || !removal.records.is_empty()))
     }

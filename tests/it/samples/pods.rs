@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use simulation::cloud::{Cloud, Hop};
 use simulation::kubelet::config::{Config, ProviderConfig};
 use simulation::kubelet::{
@@ -45,6 +45,46 @@ pub fn read_rights(_name: &str, text: &str) {
     assert!(!lets_nodes_ask(text, "vault", "team", "any"));
 }
 
+/// A team's accounts name its role, and nodes may ask for the tokens of these accounts alone, by what
+/// the program writes.
+pub fn read_team(name: &str, text: &str) {
+    let team = name.trim_start_matches("teams/").trim_end_matches(".yaml");
+    let documents: Vec<Json> = serde_saphyr::from_multiple(text).unwrap();
+    let of = |kind: &str| -> Vec<&Json> {
+        documents.iter().filter(|document| document["kind"] == kind).collect()
+    };
+    let accounts = of("ServiceAccount");
+    assert_eq!(accounts.len() + 2, documents.len(), "{name}");
+    let mut arguments = vec!["rbac".to_owned()];
+    for account in &accounts {
+        let metadata = &account["metadata"];
+        assert_eq!(account["apiVersion"], "v1");
+        assert_eq!(metadata["namespace"], team);
+        assert_eq!(metadata["annotations"], json!({ROLE_NAME: format!("{team}-puller")}));
+        let account = format!("{team}/{}", metadata["name"].as_str().unwrap());
+        arguments.extend(["--service-account".to_owned(), account]);
+    }
+    let path = scratch().join("config.yaml");
+    fs::write(&path, filled_in("config.pod-identity.yaml")).unwrap();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let written = without_comments(&render(&path, &arguments));
+    let role = text.find("apiVersion: rbac").unwrap();
+    assert_eq!(without_comments(&text[role..]), written, "{name}");
+}
+
+fn render(config: &Path, arguments: &[&str]) -> String {
+    let mut exec = Exec::new(PROGRAM);
+    let config = ["--config", config.to_str().unwrap(), "render"];
+    exec.args = config.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let outcome = exec.run(&[]).unwrap();
+    assert_eq!(outcome.stderr_text(), "");
+    String::from_utf8(outcome.stdout).unwrap()
+}
+
+fn without_comments(text: &str) -> Vec<String> {
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
 fn decoded(text: &str, minor: u32) -> Config {
     Kubelet::release(minor).with_service_account_tokens(true).decode_config(text).unwrap()
 }
@@ -60,14 +100,7 @@ fn kubelet_sample(minor: u32) -> Config {
 fn the_program_writes_the_same() {
     let path = scratch().join("config.yaml");
     fs::write(&path, filled_in("config.pod-identity.yaml")).unwrap();
-    let render = |arguments: &[&str]| {
-        let mut exec = Exec::new(PROGRAM);
-        let config = ["--config", path.to_str().unwrap(), "render"];
-        exec.args = config.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
-        let outcome = exec.run(&[]).unwrap();
-        assert_eq!(outcome.stderr_text(), "");
-        String::from_utf8(outcome.stdout).unwrap()
-    };
+    let render = |arguments: &[&str]| render(&path, arguments);
     for minor in 33..=NEXT {
         let version = format!("1.{minor}");
         let text = render(&["kubelet-config", "--service-accounts", "--kubelet-version", &version]);
@@ -78,9 +111,6 @@ fn the_program_writes_the_same() {
         }
         assert_eq!(rendered, kubelet_sample(minor), "1.{minor}");
     }
-    let without_comments = |text: &str| {
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
-    };
     let rights = sample("rbac.token-audience.yaml");
     assert_eq!(without_comments(&render(&["rbac"])), without_comments(&rights));
 }

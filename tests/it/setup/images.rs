@@ -97,7 +97,7 @@ fn they_are_said_and_stay_unless_that_is_asked_for() {
 fn they_are_removed_with_the_kubelet_stopped_and_do_not_come_back() {
     let machine = three();
     let said = succeeds(install(&machine, &["--close-images"]));
-    assert!(said.contains("image to remove: crictl rmi sha256:0a\n"), "{said}");
+    assert!(said.contains("removed an image: crictl rmi sha256:0a\n"), "{said}");
     assert_eq!(images(&machine), "sha256:0b sha256:0e sha256:0f");
     for (id, stays) in [("sha256:0a", false), ("sha256:0b", true), ("sha256:0e", true)] {
         assert_eq!(machine.0.path(&record(id)).exists(), stays, "{id}");
@@ -134,8 +134,8 @@ fn a_dry_run_shows_it_and_changes_nothing() {
     let before = machine.0.snapshot();
     let said = succeeds(install(&machine, &["--close-images", "--dry-run"]));
     for line in [
-        "image to remove: crictl rmi sha256:0a\n",
-        "image to remove: crictl rmi sha256:0c\n",
+        "would remove an image: crictl rmi sha256:0a\n",
+        "would remove an image: crictl rmi sha256:0c\n",
         &format!("would remove {}", record("sha256:0a")),
         "the kubelet would be restarted",
     ] {
@@ -169,6 +169,16 @@ fn what_cannot_be_removed_leaves_the_node_as_it_was() {
     machine.set("in-use", "");
     let said = fails(install(&machine, &["--close-images"]), "image is in use by a container");
     assert!(said.contains("the kubelet is healthy again") && said.contains("drain"), "{said}");
+    assert_eq!(machine.0.snapshot(), before);
+    assert!(machine.has("kubelet-up"));
+}
+
+#[test]
+fn an_image_that_is_still_there_afterwards_is_not_closed() {
+    let machine = three();
+    let before = machine.0.snapshot();
+    machine.set("keeps", "");
+    fails(install(&machine, &["--close-images"]), "sha256:0a is still there");
     assert_eq!(machine.0.snapshot(), before);
     assert!(machine.has("kubelet-up"));
 }
@@ -232,4 +242,41 @@ fn what_cannot_close_is_refused_before_any_change() {
     let still =
         machine.0.install(&["--close-images", "--service-accounts", "--kubelet-version", "1.36"]);
     refused(&machine, still, "the system of this tree does not run");
+}
+
+/// Killed at whichever change: an image is never there without the record that it had while a kubelet
+/// runs, and the next run ends what is left.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn killed_at_any_change_nothing_opens() {
+    use super::killed::{killed, stride};
+
+    let opens = |machine: &Machine| {
+        let has_record = machine.0.path(&record("sha256:0a")).exists();
+        machine.has("kubelet-up") && images(machine).contains("sha256:0a") && !has_record
+    };
+    let (mut number, mut closed) = (1, 0);
+    loop {
+        let machine = three();
+        let run = install(&machine, &["--close-images"]);
+        // The variables as arguments, for who is traced is started by its words alone.
+        let mut words = Command::new("/usr/bin/env");
+        for (name, value) in run.get_envs() {
+            let pair = [name, value.unwrap()].map(|part| part.to_str().unwrap());
+            words.arg(pair.join("="));
+        }
+        words.arg(run.get_program()).args(run.get_args());
+        if !killed(&words, number) {
+            break;
+        }
+        assert!(!opens(&machine), "after call {number}");
+        succeeds(install(&machine, &[]));
+        assert!(machine.has("kubelet-up") && !opens(&machine), "after call {number}");
+        succeeds(install(&machine, &["--close-images"]));
+        assert_eq!(images(&machine), "sha256:0b sha256:0e sha256:0f", "after call {number}");
+        assert!(!machine.0.path(&record("sha256:0a")).exists(), "after call {number}");
+        closed += 1;
+        number += stride() * 2;
+    }
+    assert!(closed > 3, "{closed}");
 }
