@@ -2,11 +2,13 @@
 //!
 //! - [`docker`]: the files of clients, before and after.
 //! - [`live`]: with a kubelet that runs, restarts and dies, played by `tests/setup/fakes`.
+//! - [`keep`]: kept as it is wanted, by a process that stays, one node after the other.
 //! - [`killed`]: killed at every step that changes a file.
 //! - [`mounts`]: with disks that are full, read-only or run no program, and on the system itself.
 //! - [`more`]: what a table cannot say: several runs, modes, versions.
 
 mod docker;
+mod keep;
 mod killed;
 mod live;
 mod more;

@@ -10,10 +10,10 @@ use crate::TESTS;
 
 const UNIT: &str = "/usr/lib/systemd/system/kubelet.service";
 
-struct Machine(Tree);
+pub(super) struct Machine(pub(super) Tree);
 
 impl Machine {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let machine = Self(Tree::of(&[&[(UNIT, KUBEADM)], files].concat()));
         fs::create_dir_all(machine.0.beside.join("fake")).unwrap();
         machine.systemctl(&["restart", "kubelet"]);
@@ -22,7 +22,7 @@ impl Machine {
     }
 
     /// As whoever changes this node would run a command.
-    fn on(&self, mut command: Command) -> Command {
+    pub(super) fn on(&self, mut command: Command) -> Command {
         let path = env::var("PATH").unwrap();
         command
             .env("PATH", format!("{TESTS}/setup/fakes:{path}"))
@@ -31,24 +31,24 @@ impl Machine {
         command
     }
 
-    fn systemctl(&self, arguments: &[&str]) {
+    pub(super) fn systemctl(&self, arguments: &[&str]) {
         let mut command = self.on(Command::new("systemctl"));
         assert!(command.args(arguments).status().unwrap().success());
     }
 
-    fn set(&self, name: &str, text: &str) {
+    pub(super) fn set(&self, name: &str, text: &str) {
         fs::write(self.0.beside.join("fake").join(name), text).unwrap();
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.0.beside.join("fake").join(name).exists()
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.0.beside.join("fake/log")).unwrap()
     }
 
-    fn arguments(&self) -> String {
+    pub(super) fn arguments(&self) -> String {
         fs::read_to_string(self.0.path("/proc/100/cmdline")).unwrap().replace('\0', " ")
     }
 
