@@ -22,6 +22,7 @@ use crate::config::variables;
 use crate::failure::{Exit, Failure};
 use crate::program;
 use crate::secret::Secret;
+use crate::setup::in_root;
 use crate::system::environment::Environment;
 use crate::system::log::{Journal, Level};
 
@@ -50,11 +51,19 @@ pub enum Caller {
     Any,
     /// A client that speaks docker's protocol of credential helpers.
     Docker,
+    /// This program, to start one of a node's (`setup::in_root`).
+    Itself,
 }
 
 impl Caller {
     pub fn of(program: Option<&OsStr>) -> Self {
-        if docker_helper::is_name(program) { Self::Docker } else { Self::Any }
+        if docker_helper::is_name(program) {
+            Self::Docker
+        } else if program.is_some_and(|program| program == in_root::NAME) {
+            Self::Itself
+        } else {
+            Self::Any
+        }
     }
 }
 
@@ -69,8 +78,10 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if caller == Caller::Docker {
-        return docker_helper::run(process, &arguments);
+    match caller {
+        Caller::Docker => return docker_helper::run(process, &arguments),
+        Caller::Itself => return Err(in_root::enter(&arguments)),
+        Caller::Any => {}
     }
     match arguments::parse(arguments).map_err(|error| usage(&error))? {
         Command::Help(of) => Ok(Done::for_person(Secret::new(commands::help(of)))),
@@ -78,7 +89,7 @@ pub fn run(
             Ok(Done::for_person(Secret::new(format!("{}\n", program::version()))))
         }
         Command::Version { json: true } => Ok(Done::for_program(Secret::new(version::document()))),
-        Command::Setup { action, options } => setup::run(action, &options),
+        Command::Setup { action, options } => setup::run(process, action, &options),
         Command::SetupDocker { config, options } => {
             setup_docker::run(process, config.as_deref(), &options)
         }

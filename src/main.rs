@@ -42,7 +42,7 @@ fn main() {
     let caller = Caller::of(arguments.next().as_deref());
     let journal = Journal::default();
     let level = app::log_level(&environment, &journal);
-    let process = Process { start, environment: &environment, journal: &journal };
+    let process = Process { start, environment: &environment, journal: &journal, say };
     let outcome = if has_foreign_rights() {
         Err(app::foreign_rights())
     } else {

@@ -3,16 +3,19 @@
 //! [`install`] (by its [`plan`]) and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
 //! kubelet's arguments stand ([`unit`], [`env_file`]), [`provider_file`] puts our providers beside
 //! those of others, [`kubelet`] says what the kubelet would make of it, and [`steps`] changes all files or none,
-//! by the record of [`undo`]. [`docker`] changes a client's file in a like way.
+//! by the record of [`undo`]. [`keep`] does so again and again, when its [`lease`] lets it. [`docker`] changes a client's file in a like way.
 
 pub mod arguments_text;
 pub mod client_file;
 pub mod diff;
 pub mod docker;
 pub mod env_file;
+pub mod in_root;
 pub mod install;
+pub mod keep;
 pub mod kubelet;
 pub mod kubelet_arguments;
+pub mod lease;
 pub mod mounts;
 pub mod options;
 pub mod outcome;
@@ -46,12 +49,13 @@ fn begin(options: &Options) -> Result<Tree, Failure> {
         return Err(Failure::new(Exit::Usage, "only root can change the files of this machine")
             .hint("run this as root, or on a tree with --root"));
     }
-    if options.is_live() && !Systemd::is_there() {
+    let root = options.root.as_deref().unwrap_or(Path::new("/"));
+    let tree = Tree::new(root).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{} is not a folder: {error}", root.display()))
+    })?;
+    if options.is_live() && !Systemd::of(&tree).is_there() {
         return Err(Failure::new(Exit::Usage, "systemctl does not run here")
             .hint("--root / changes the files and leaves the restart of the kubelet to you"));
     }
-    let root = options.root.as_deref().unwrap_or(Path::new("/"));
-    Tree::new(root).map_err(|error| {
-        Failure::new(Exit::Usage, format!("{} is not a folder: {error}", root.display()))
-    })
+    Ok(tree)
 }

@@ -6,5 +6,6 @@ pub mod firmware;
 pub mod go_duration;
 pub mod log;
 pub mod random;
+pub mod stop;
 pub mod text;
 pub mod trusted_file;

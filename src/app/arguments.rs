@@ -9,7 +9,7 @@ use crate::app::commands::{self, Asked, COMMANDS, Choice, What};
 use crate::kubelet::versions::Release;
 use crate::program::PROGRAM;
 use crate::render::{Pods, ServiceAccount, kubelet_config};
-use crate::setup::options::{Action, Options};
+use crate::setup::options::{Action, Keep, Options};
 
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -182,7 +182,15 @@ fn setup(line: &mut Line, config: Option<PathBuf>) -> Result<Options, UsageError
         refresh_timer: line.asks_for(&commands::REFRESH_TIMER),
         service_accounts: line.asks_for(&commands::SERVICE_ACCOUNTS),
         close_images: line.asks_for(&commands::CLOSE_IMAGES),
-        watch: line.text(&commands::WATCH)?.map(|text| seconds(&text)).transpose()?,
+        watch: line.seconds(&commands::WATCH)?,
+        keep: Keep {
+            uninstall: line.asks_for(&commands::UNINSTALL),
+            every: line.seconds(&commands::EVERY)?,
+            ready: line.path(&commands::READY),
+            lease: line.text(&commands::LEASE)?,
+            holder: line.text(&commands::HOLDER)?,
+            token: line.path(&commands::TOKEN),
+        },
     })
 }
 
@@ -274,6 +282,15 @@ impl Line {
 
     fn text(&mut self, choice: &Choice) -> Result<Option<String>, UsageError> {
         self.take(choice).map(|value| value.string().map_err(wrong)).transpose()
+    }
+
+    fn seconds(&mut self, choice: &Choice) -> Result<Option<u32>, UsageError> {
+        let Some(text) = self.text(choice)? else { return Ok(None) };
+        let number = text.parse().map_err(|_| {
+            let message = format!("`--{} {text}`: expected a number of seconds", choice.name);
+            UsageError::new(message)
+        });
+        number.map(Some)
     }
 
     fn release(&mut self) -> Result<Option<Release>, UsageError> {
@@ -383,11 +400,6 @@ fn sha256(sum: &str) -> Result<String, UsageError> {
         return Err(UsageError::new("--sha256 takes 64 hexadecimal digits"));
     }
     Ok(sum.to_ascii_lowercase())
-}
-
-fn seconds(text: &str) -> Result<u32, UsageError> {
-    text.parse()
-        .map_err(|_| UsageError::new(format!("`--watch {text}`: expected a number of seconds")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]

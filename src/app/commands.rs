@@ -74,10 +74,8 @@ pub const SERVICE_ACCOUNTS: Choice = Choice::flag(
     "service-accounts",
     "a second provider gets pods' tokens (Kubernetes 1.33 and later)",
 );
-pub const CLOSE_IMAGES: Choice = Choice::flag(
-    "close-images",
-    "removes images that every pod could start; stops the kubelet",
-);
+pub const CLOSE_IMAGES: Choice =
+    Choice::flag("close-images", "removes images that every pod could start; stops the kubelet");
 pub const SERVICE_ACCOUNT: Choice = Choice {
     name: "service-account",
     value: Some("NAMESPACE/NAME[=ROLE]"),
@@ -104,12 +102,21 @@ pub const RESTART: Choice =
     Choice::flag("restart", "with --root: the kubelet of the running system is this tree's");
 pub const WATCH: Choice =
     Choice::with("watch", "SECONDS", "how long the kubelet must stay healthy (10)");
+pub const UNINSTALL: Choice =
+    Choice::flag("uninstall", "the node is wanted without what was installed");
+pub const EVERY: Choice = Choice::with("every", "SECONDS", "how often the node is looked at (60)");
+pub const READY: Choice = Choice::with("ready", "FILE", "is there while the node is as wanted");
+pub const LEASE: Choice =
+    Choice::with("lease", "URL", "a Lease of the cluster, taken before the kubelet is restarted");
+pub const HOLDER: Choice = Choice::with("holder", "NAME", "with --lease: the name of this node");
+pub const TOKEN: Choice =
+    Choice::with("token", "FILE", "with --lease: the token, with ca.crt beside it");
 pub const CLIENT_FILE: Choice =
     Choice::with("file", "FILE", "the client's file, in place of docker's config.json");
 pub const UNDO: Choice = Choice::flag("undo", "take back what was put in, and nothing else");
 
 /// The commands, in the order of the help.
-pub const COMMANDS: [Command; 11] = [
+pub const COMMANDS: [Command; 13] = [
     Command {
         asked: Asked::Provide,
         words: &[],
@@ -188,6 +195,34 @@ everything back if it is not healthy then.",
         words: &["setup", "status"],
         text: "Says what is installed, and what has become of it.",
         options: &[ROOT, RESTART, JSON],
+    },
+    Command {
+        asked: Asked::Setup(Action::Keep),
+        words: &["setup", "keep"],
+        text: "For a DaemonSet: installs, looks again from time to time, and stays until SIGTERM. With --root the
+programs of the node are those below DIR.",
+        options: &[
+            INSTALLED_CONFIG,
+            UNINSTALL,
+            MATCH_IMAGES,
+            SERVICE_ACCOUNTS,
+            REFRESH_TIMER,
+            BIN_DIR,
+            KUBELET_VERSION,
+            WATCH,
+            ROOT,
+            EVERY,
+            READY,
+            LEASE,
+            HOLDER,
+            TOKEN,
+        ],
+    },
+    Command {
+        asked: Asked::Setup(Action::Ready),
+        words: &["setup", "ready"],
+        text: "For a readiness probe: exit code 0 if `setup keep` says that the node is as wanted.",
+        options: &[READY],
     },
     Command {
         asked: Asked::SetupDocker,

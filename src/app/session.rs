@@ -33,6 +33,8 @@ pub struct Process<'p> {
     pub start: Instant,
     pub environment: &'p Environment,
     pub journal: &'p Journal,
+    /// Writes to stderr at once, for a command that stays.
+    pub say: fn(&str),
 }
 
 /// The configuration file, or that there is none, before anything in it is understood.

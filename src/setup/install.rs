@@ -11,18 +11,19 @@ use crate::setup::options::Options;
 use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::plan::{Node, Plan};
 use crate::setup::refresh_timer;
-use crate::setup::restart::{not_healthy, put_back, read_again};
+use crate::setup::restart::{put_back, read_again};
 use crate::setup::steps::{Change, Steps, drop_copies, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::Tree;
 use crate::setup::undo::{self, Record, What};
+use crate::system::stop::Stop;
 
 /// Installs.
 ///
 /// # Errors
 ///
 /// What keeps it from being installed; then everything is as it was.
-pub fn run(options: &Options) -> Result<Outcome, Failure> {
+pub fn run(options: &Options, stop: &Stop) -> Result<Outcome, Failure> {
     let mut tree = begin(options)?;
     let _lock = lock(&tree)?;
     let mut record = read_record(&tree)?;
@@ -43,7 +44,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         } else {
             let was_restarted = put_back_killed(&tree, &mut record)?;
             if was_restarted && options.is_live() {
-                read_again(&tree, options)?;
+                read_again(&tree, options, stop)?;
             }
         }
     } else if !options.dry_run {
@@ -54,7 +55,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
     // The run would restart the kubelet first, so what it has now does not count.
     node.running = node.running.filter(|_| !is_stale);
     let plan = node.plan(&mut outcome)?;
-    outcome.restart = plan.is_kubelets();
+    outcome.restart = plan.is_kubelets() || is_stale;
     if plan.is_empty() {
         return node.in_place(outcome);
     }
@@ -63,7 +64,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         outcome.state = "would install";
         return Ok(outcome);
     }
-    node.apply(&plan, &mut outcome)?;
+    node.apply(&plan, stop, &mut outcome)?;
     outcome.state = "installed";
     Ok(outcome)
 }
@@ -82,13 +83,13 @@ fn read_record(tree: &Tree) -> Result<Record, Failure> {
 }
 
 impl Node<'_> {
-    fn apply(&self, plan: &Plan, outcome: &mut Outcome) -> Result<(), Failure> {
+    fn apply(&self, plan: &Plan, stop: &Stop, outcome: &mut Outcome) -> Result<(), Failure> {
         let live = self.options.is_live();
         let service = self.launch.service;
-        let is_running = live && Systemd::is_active(service);
+        let systemd = Systemd::of(self.tree).watching(self.options.watch(), stop);
+        let is_running = live && systemd.is_active(service);
         let says_health = is_running && is_healthy();
-        let systemd = Systemd { watch: self.options.watch() };
-        let mut steps = Steps::begin(self.tree, self.record.clone(), &plan.changes)?;
+        let mut steps = Steps::begin(self.tree, self.record.clone(), &plan.changes, stop)?;
         let mut removed = 0;
         let mut done = || {
             let is_early = |change: &&Change| {
@@ -106,7 +107,7 @@ impl Node<'_> {
             if let Some(images) = &plan.images {
                 if is_running {
                     steps.restarting()?;
-                    Systemd::halt(service)?;
+                    systemd.halt(service)?;
                 }
                 // Records go last: an image without one counts as preloaded, which is open.
                 images.remove(&mut removed)?;
@@ -116,25 +117,23 @@ impl Node<'_> {
             if !live {
                 return Ok(());
             }
-            Systemd::reload()?;
+            systemd.reload()?;
             if outcome.restart && is_running {
                 steps.restarting()?;
-                Systemd::restart(service)?;
-                if !systemd.comes_up(service, says_health) {
-                    return Err(not_healthy(service));
-                }
+                systemd.restart(service)?;
+                systemd.comes_up(service, says_health)?;
                 self.compare()?;
             } else if outcome.restart {
                 outcome.say("the kubelet is not running; it takes the arguments when it starts");
             }
             if plan.changes.iter().any(|change| change.what == What::Refresh) {
-                Systemd::restart(&refresh_timer::name())?;
+                systemd.restart(&refresh_timer::name())?;
             }
             Ok(())
         };
         let done = done().and_then(|()| steps.installed(&plan.changes));
         done.map_err(|failure| {
-            let failure = put_back(steps, service, systemd, says_health, failure);
+            let failure = put_back(steps, service, &systemd, says_health, failure);
             match removed {
                 0 => failure,
                 _ => failure

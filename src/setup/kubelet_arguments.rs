@@ -61,18 +61,18 @@ impl Launch {
     ///
     /// A node on which nothing that is known starts one.
     pub fn find(tree: &Tree, is_live: bool) -> Result<Self, Failure> {
-        let systemd = if is_live { Systemd::version() } else { None };
-        let readings = Comments::of(systemd);
-        let asks = is_live && tree.is_machine();
+        let systemd = Systemd::of(tree);
+        let readings = Comments::of(if is_live { systemd.version() } else { None });
+        let asks = is_live && systemd.is_trees_own();
         if unit::fragment(tree, &unit_name(KUBELET)).is_some() {
-            let known = if asks { Systemd::files(KUBELET) } else { None };
+            let known = if asks { systemd.files(KUBELET) } else { None };
             return Ok(Self { service: KUBELET, kind: Kind::Unit { known }, readings });
         }
         let there: Vec<(&'static str, &'static str)> = rancher::SERVICES
             .into_iter()
             .filter(|(_, service)| unit::fragment(tree, &unit_name(service)).is_some())
             .collect();
-        let is_active = |(_, service): &&(&str, &str)| is_live && Systemd::is_active(service);
+        let is_active = |(_, service): &&(&str, &str)| is_live && systemd.is_active(service);
         let is_there =
             |(service, _): &(&str, &str)| unit::fragment(tree, &unit_name(service)).is_some();
         if let (true, Some((service, data))) =

@@ -12,6 +12,10 @@ pub enum Action {
     Install,
     Uninstall,
     Status,
+    /// Installs or uninstalls, and keeps the node so.
+    Keep,
+    /// Whether a `Keep` says that the node is as wanted.
+    Ready,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -38,6 +42,24 @@ pub struct Options {
     pub close_images: bool,
     /// How long the kubelet is watched after its restart, in seconds.
     pub watch: Option<u32>,
+    pub keep: Keep,
+}
+
+/// What keeping a node needs beside that.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// The node is wanted without what was installed.
+    pub uninstall: bool,
+    /// How often the node is looked at, in seconds.
+    pub every: Option<u32>,
+    /// The file that is there while the node is as wanted.
+    pub ready: Option<PathBuf>,
+    /// The URL of the Lease that is taken before the kubelet is restarted.
+    pub lease: Option<String>,
+    /// The name of this node.
+    pub holder: Option<String>,
+    /// The token for the Lease, with `ca.crt` beside it.
+    pub token: Option<PathBuf>,
 }
 
 impl Options {

@@ -9,6 +9,9 @@ use crate::setup::steps::Change;
 use crate::setup::tree::{Entry, Tree};
 use crate::setup::undo::{State, What};
 
+/// The state of a node on which there is nothing to do.
+pub const IN_PLACE: &str = "all is in place; nothing to do";
+
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {

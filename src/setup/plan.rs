@@ -6,7 +6,7 @@ mod providers;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -16,11 +16,12 @@ use crate::kubelet::provider_config::{Provider, ProviderConfig};
 use crate::kubelet::versions::{CREDENTIAL_PROVIDERS, Gate, Release, TOKENS};
 use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::render::{Pods, rbac};
+use crate::setup::in_root;
 use crate::setup::kubelet::{gates, obstacle, value};
 use crate::setup::kubelet_arguments::Launch;
 use crate::setup::mounts;
 use crate::setup::options::{self, Options};
-use crate::setup::outcome::Outcome;
+use crate::setup::outcome::{IN_PLACE, Outcome};
 use crate::setup::refresh_timer;
 use crate::setup::steps::{Change, unreadable};
 use crate::setup::systemd::running_arguments;
@@ -351,7 +352,7 @@ impl<'n> Node<'n> {
             )
             .hint("restart it, and see what its unit reads"));
         }
-        outcome.state = "all is in place; nothing to do";
+        outcome.state = IN_PLACE;
         Ok(outcome)
     }
 }
@@ -377,14 +378,15 @@ fn release(tree: &Tree, options: &Options, program: &str) -> Result<Release, Fai
         return Ok(release);
     }
     let place = tree.place(program).ok().filter(|place| place.is_file());
-    let said = match place {
-        Some(place) => version_of(&place).ok(),
-        None if options.is_live() => {
-            let output = Command::new("kubelet").arg("--version").stdin(Stdio::null()).output();
-            output.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        None => None,
-    };
+    let asked = place.as_ref().and_then(|place| version_of(place).ok());
+    let said = asked.or_else(|| {
+        // One that needs libraries runs only where they are.
+        let name = if place.is_some() { program } else { "kubelet" };
+        let mut command = in_root::command(tree.root(), name);
+        let output = command.arg("--version").stdin(Stdio::null());
+        let output = options.is_live().then(|| output.output().ok()).flatten()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    });
     let Some(said) = said else {
         return Err(Failure::new(Exit::Usage, "cannot ask the kubelet for its version")
             .hint("give --kubelet-version, such as 1.30"));

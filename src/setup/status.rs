@@ -82,7 +82,7 @@ pub fn run(options: &Options) -> Result<Status, Failure> {
     let is_missing =
         |flag: &String| running.as_ref().is_some_and(|running| !running.contains(flag));
     let not_in_force: Vec<String> = record.arguments().into_iter().filter(is_missing).collect();
-    let timer = if options.is_live() { timer(&record) } else { None };
+    let timer = if options.is_live() { timer(&tree, &record) } else { None };
     let is_well = files.iter().all(|file| file.is_as_installed) && not_in_force.is_empty();
     let state = if record.unfinished.is_some() {
         State::Unfinished
@@ -94,12 +94,13 @@ pub fn run(options: &Options) -> Result<Status, Failure> {
     Ok(Status { state, files, not_in_force, timer })
 }
 
-fn timer(record: &Record) -> Option<Timer> {
+fn timer(tree: &Tree, record: &Record) -> Option<Timer> {
     record.of(What::Refresh).next()?;
-    if !Systemd::is_active(&refresh_timer::name()) {
+    let systemd = Systemd::of(tree);
+    if !systemd.is_active(&refresh_timer::name()) {
         return Some(Timer::NotActive);
     }
-    Systemd::has_failed(&refresh_timer::service()).then_some(Timer::LastRunFailed)
+    systemd.has_failed(&refresh_timer::service()).then_some(Timer::LastRunFailed)
 }
 
 impl Status {

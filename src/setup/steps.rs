@@ -5,13 +5,16 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::{Exit, Failure};
+use crate::setup::in_root;
+use crate::setup::systemd::stopped;
 use crate::setup::tree::{Entry, Tree};
 use crate::setup::undo::{self, Changed, Record, State, Unfinished, What};
+use crate::system::stop::Stop;
 
 /// A file as it is to be.
 #[derive(Debug, Clone)]
@@ -77,6 +80,7 @@ pub fn put_back_killed(tree: &Tree, record: &mut Record) -> Result<bool, Failure
 /// A run that changes files.
 pub struct Steps<'t> {
     tree: &'t Tree,
+    stop: &'t Stop,
     before: Record,
     unfinished: Unfinished,
 }
@@ -87,8 +91,13 @@ impl<'t> Steps<'t> {
     /// # Errors
     ///
     /// What cannot be read, copied or written; then nothing was changed.
-    pub fn begin(tree: &'t Tree, before: Record, changes: &[Change]) -> Result<Self, Failure> {
-        let mut steps = Self { tree, before, unfinished: Unfinished::default() };
+    pub fn begin(
+        tree: &'t Tree,
+        before: Record,
+        changes: &[Change],
+        stop: &'t Stop,
+    ) -> Result<Self, Failure> {
+        let mut steps = Self { tree, stop, before, unfinished: Unfinished::default() };
         match steps.prepare(changes) {
             Ok(()) => Ok(steps),
             Err(error) => {
@@ -128,9 +137,14 @@ impl<'t> Steps<'t> {
     ///
     /// # Errors
     ///
-    /// The first that cannot be made.
+    /// The first that cannot be made, or before which somebody asked to stop.
     pub fn make(&self, changes: &[Change]) -> Result<(), Failure> {
-        changes.iter().try_for_each(|change| write(self.tree, &change.path, change.wanted.as_ref()))
+        changes.iter().try_for_each(|change| {
+            if self.stop.is_asked() {
+                return Err(stopped());
+            }
+            write(self.tree, &change.path, change.wanted.as_ref())
+        })
     }
 
     /// Notes that the kubelet is about to be restarted.
@@ -382,8 +396,8 @@ fn new(place: &Path) -> std::path::PathBuf {
 
 /// A renamed file has the label of where it was made, which `SELinux` may not let the kubelet read.
 fn label(tree: &Tree, path: &str) {
-    if tree.is_machine() {
-        let command = Command::new("restorecon")
+    if let Some(mut command) = in_root::own(tree.root(), "restorecon") {
+        let command = command
             .arg(path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -2,13 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use crate::failure::{Exit, Failure};
 use crate::kubelet::process::running;
+use crate::setup::in_root;
 use crate::setup::tree::Tree;
+use crate::system::stop::Stop;
 
 /// Where the kubelet says whether it is healthy, if its configuration names no other port.
 const HEALTH: ([u8; 4], u16) = ([127, 0, 0, 1], 10248);
@@ -16,17 +20,42 @@ const HEALTH: ([u8; 4], u16) = ([127, 0, 0, 1], 10248);
 /// How often as long as it is watched a kubelet may take to be healthy.
 const PATIENCE: u32 = 6;
 
-/// A systemd that may be asked and given orders.
-#[derive(Debug, Clone, Copy)]
+/// The systemd of a tree, which may be asked and given orders.
+#[derive(Debug, Clone)]
 pub struct Systemd {
+    root: PathBuf,
     /// How long a kubelet is watched once it is up, in seconds: longer than one that does not like
     /// its arguments lives.
-    pub watch: u32,
+    watch: u32,
+    stop: Stop,
 }
 
 impl Systemd {
-    fn ask(arguments: &[&str]) -> Option<String> {
-        let output = Command::new("systemctl")
+    #[must_use]
+    pub fn of(tree: &Tree) -> Self {
+        Self { root: tree.root().to_owned(), watch: 0, stop: Stop::default() }
+    }
+
+    /// One that watches a kubelet for so many seconds, if nobody asks to stop.
+    #[must_use]
+    pub fn watching(self, watch: u32, stop: &Stop) -> Self {
+        Self { watch, stop: stop.clone(), ..self }
+    }
+
+    /// The same, whoever asks to stop.
+    #[must_use]
+    pub fn to_the_end(self) -> Self {
+        Self { stop: Stop::default(), ..self }
+    }
+
+    /// Whether `systemctl` is a program of the tree: what it has loaded are the files of the tree.
+    #[must_use]
+    pub fn is_trees_own(&self) -> bool {
+        in_root::own(&self.root, "systemctl").is_some()
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Option<String> {
+        let output = in_root::command(&self.root, "systemctl")
             .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -37,21 +66,21 @@ impl Systemd {
 
     /// Whether there is one.
     #[must_use]
-    pub fn is_there() -> bool {
-        Self::version().is_some()
+    pub fn is_there(&self) -> bool {
+        self.version().is_some()
     }
 
     #[must_use]
-    pub fn version() -> Option<u32> {
-        Self::ask(&["--version"])?.split_whitespace().nth(1)?.parse().ok()
+    pub fn version(&self) -> Option<u32> {
+        self.ask(&["--version"])?.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// The files that it has loaded for a service; none where it does not say, or where they have
     /// changed since.
     #[must_use]
-    pub fn files(service: &str) -> Option<Vec<String>> {
+    pub fn files(&self, service: &str) -> Option<Vec<String>> {
         let properties = "FragmentPath,DropInPaths,NeedDaemonReload";
-        let text = Self::ask(&["show", "-p", properties, "--", service])?;
+        let text = self.ask(&["show", "-p", properties, "--", service])?;
         let value =
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         let fragment = value("FragmentPath").filter(|path| !path.is_empty())?;
@@ -61,13 +90,13 @@ impl Systemd {
     }
 
     #[must_use]
-    pub fn is_active(service: &str) -> bool {
-        Self::ask(&["is-active", "--quiet", service]).is_some()
+    pub fn is_active(&self, service: &str) -> bool {
+        self.ask(&["is-active", "--quiet", service]).is_some()
     }
 
     #[must_use]
-    pub fn has_failed(service: &str) -> bool {
-        Self::ask(&["is-failed", "--quiet", service]).is_some()
+    pub fn has_failed(&self, service: &str) -> bool {
+        self.ask(&["is-failed", "--quiet", service]).is_some()
     }
 
     /// Has it read its units again.
@@ -75,31 +104,36 @@ impl Systemd {
     /// # Errors
     ///
     /// If that fails.
-    pub fn reload() -> Result<(), Failure> {
-        Self::order(&["daemon-reload"])
+    pub fn reload(&self) -> Result<(), Failure> {
+        self.order(&["daemon-reload"])
     }
 
     /// # Errors
     ///
     /// If that fails.
-    pub fn restart(service: &str) -> Result<(), Failure> {
-        Self::order(&["restart", service])
+    pub fn restart(&self, service: &str) -> Result<(), Failure> {
+        self.order(&["restart", service])
     }
 
     /// # Errors
     ///
     /// If that fails.
-    pub fn halt(service: &str) -> Result<(), Failure> {
-        Self::order(&["stop", service])
+    pub fn halt(&self, service: &str) -> Result<(), Failure> {
+        self.order(&["stop", service])
     }
 
     /// A service that is not known is stopped, too.
-    pub fn stop(service: &str) {
-        let _ = Self::order(&["stop", service]);
+    pub fn stop(&self, service: &str) {
+        let _ = self.order(&["stop", service]);
     }
 
-    fn order(arguments: &[&str]) -> Result<(), Failure> {
-        let output = Command::new("systemctl").args(arguments).stdin(Stdio::null()).output();
+    fn order(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let output = in_root::command(&self.root, "systemctl")
+            .args(arguments)
+            // Ctrl-C is for this process alone, which then puts everything back.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .output();
         let why = match output {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -109,28 +143,40 @@ impl Systemd {
         Err(Failure::new(Exit::Unexpected, message))
     }
 
-    /// Whether a service comes up and stays so. `says_health` is whether it did say that it is
+    /// Waits until a service is up and stays so. `says_health` is whether it did say that it is
     /// healthy before.
-    #[must_use]
-    pub fn comes_up(self, service: &str, says_health: bool) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// A service that does not, in its own words, or that somebody asks to stop meanwhile.
+    pub fn comes_up(&self, service: &str, says_health: bool) -> Result<(), Failure> {
         let mut up = 0;
         for second in 0..=PATIENCE * self.watch {
             if second > 0 {
                 thread::sleep(Duration::from_secs(1));
             }
-            let is_up = Self::is_active(service) && (!says_health || is_healthy());
+            if self.stop.is_asked() {
+                return Err(stopped());
+            }
+            let is_up = self.is_active(service) && (!says_health || is_healthy());
             up = if is_up { up + 1 } else { 0 };
             if up > self.watch {
-                return true;
+                return Ok(());
             }
         }
-        false
+        Err(self.not_healthy(service))
     }
 
-    /// The last lines that a service wrote.
-    #[must_use]
-    pub fn last_lines(service: &str) -> Vec<String> {
-        let output = Command::new("journalctl")
+    fn not_healthy(&self, service: &str) -> Failure {
+        let message = format!("{service} is not healthy after its restart");
+        let failure = Failure::new(Exit::Unexpected, message);
+        let lines = self.last_lines(service).into_iter().take(2);
+        let failure = lines.fold(failure, Failure::caused_by);
+        failure.hint(format!("see journalctl -u {service}"))
+    }
+
+    fn last_lines(&self, service: &str) -> Vec<String> {
+        let output = in_root::command(&self.root, "journalctl")
             .args(["-u", service, "-n", "3", "--no-pager", "-o", "cat"])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -138,6 +184,11 @@ impl Systemd {
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
         text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
+}
+
+/// SIGTERM or SIGINT in the middle of a run.
+pub fn stopped() -> Failure {
+    Failure::new(Exit::Unexpected, "stopped by a signal").hint("run this again")
 }
 
 /// Whether the kubelet says that it is healthy.

@@ -12,11 +12,12 @@ use crate::setup::options::Options;
 use crate::setup::outcome::{Outcome, Shown};
 use crate::setup::provider_file::{self, Added};
 use crate::setup::refresh_timer;
-use crate::setup::restart::{not_healthy, put_back, read_again};
+use crate::setup::restart::{put_back, read_again};
 use crate::setup::steps::{Change, Steps, lock, put_back_killed, unreadable};
 use crate::setup::systemd::{Systemd, is_healthy, running_arguments};
 use crate::setup::tree::{Entry, Tree};
 use crate::setup::undo::{self, Changed, Record, State, What};
+use crate::system::stop::Stop;
 
 /// The order in which files go: at each moment a kubelet finds what its arguments name.
 const ORDER: [What; 7] = [
@@ -34,7 +35,7 @@ const ORDER: [What; 7] = [
 /// # Errors
 ///
 /// What keeps it from being taken back; then everything is as it was.
-pub fn run(options: &Options) -> Result<Outcome, Failure> {
+pub fn run(options: &Options, stop: &Stop) -> Result<Outcome, Failure> {
     let tree = begin(options)?;
     let _lock = lock(&tree)?;
     let path = undo::path();
@@ -53,12 +54,13 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
     if record.unfinished.is_some() {
         outcome.say("a run was killed on this node; what it had begun is put back first");
         if options.dry_run {
+            outcome.restart = record.unfinished.is_some_and(|unfinished| unfinished.restarted);
             outcome.state = "would uninstall";
             return Ok(outcome);
         }
         let was_restarted = put_back_killed(&tree, &mut record)?;
         if was_restarted && options.is_live() {
-            read_again(&tree, options)?;
+            read_again(&tree, options, stop)?;
         }
         if record == Record::default() {
             outcome.state = "uninstalled";
@@ -74,7 +76,7 @@ pub fn run(options: &Options) -> Result<Outcome, Failure> {
         outcome.state = "would uninstall";
         return Ok(outcome);
     }
-    node.apply(&changes, options, outcome.restart)?;
+    node.apply(&changes, options, stop, outcome.restart)?;
     outcome.state = "uninstalled";
     Ok(outcome)
 }
@@ -214,14 +216,20 @@ impl Node<'_> {
         obstacle(&after, &arguments, None).map_or(Ok(()), |why| Err(missed(&why)))
     }
 
-    fn apply(&self, changes: &[Change], options: &Options, restart: bool) -> Result<(), Failure> {
+    fn apply(
+        &self,
+        changes: &[Change],
+        options: &Options,
+        stop: &Stop,
+        restart: bool,
+    ) -> Result<(), Failure> {
         let live = options.is_live();
         let service = self.launch.as_ref().map_or("kubelet", |launch| launch.service);
-        let is_running = live && Systemd::is_active(service);
+        let systemd = Systemd::of(self.tree).watching(options.watch(), stop);
+        let is_running = live && systemd.is_active(service);
         let says_health = is_running && is_healthy();
-        let systemd = Systemd { watch: options.watch() };
         let after = self.after(changes)?;
-        let mut steps = Steps::begin(self.tree, self.record.clone(), changes)?;
+        let mut steps = Steps::begin(self.tree, self.record.clone(), changes, stop)?;
         let mut done = || {
             let is_kubelets =
                 |change: &&Change| matches!(change.what, What::Arguments | What::Providers);
@@ -229,14 +237,12 @@ impl Node<'_> {
             let owned = |changes: Vec<&Change>| changes.into_iter().cloned().collect::<Vec<_>>();
             steps.make(&owned(first))?;
             if live {
-                Systemd::reload()?;
+                systemd.reload()?;
             }
             if restart && is_running {
                 steps.restarting()?;
-                Systemd::restart(service)?;
-                if !systemd.comes_up(service, says_health) {
-                    return Err(not_healthy(service));
-                }
+                systemd.restart(service)?;
+                systemd.comes_up(service, says_health)?;
                 // What only the running kubelet shows may still lead to us.
                 let now = running_arguments(self.tree).unwrap_or_default();
                 let now: Vec<String> = std::iter::once(String::new()).chain(now).collect();
@@ -245,7 +251,7 @@ impl Node<'_> {
                 }
             }
             if live && self.record.of(What::Refresh).next().is_some() {
-                Systemd::stop(&refresh_timer::name());
+                systemd.stop(&refresh_timer::name());
             }
             steps.make(&owned(rest))
         };
@@ -253,11 +259,11 @@ impl Node<'_> {
             Ok(()) => {
                 steps.uninstalled();
                 if live {
-                    Systemd::reload()?;
+                    systemd.reload()?;
                 }
                 Ok(())
             }
-            Err(failure) => Err(put_back(steps, service, systemd, says_health, failure)),
+            Err(failure) => Err(put_back(steps, service, &systemd, says_health, failure)),
         }
     }
 }

@@ -99,8 +99,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folder: "setup",
-        may_know: &["system", "config", "kubelet", "failure", "render"],
-        reason: "a node's files are changed by its configuration and its kubelet, without calls",
+        may_know: &["secret", "system", "net", "config", "kubelet", "failure", "render"],
+        reason: "a node's files are changed by its configuration and its kubelet; a cluster's Lease is its one call",
     },
     Rule {
         folder: "app",

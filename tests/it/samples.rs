@@ -12,6 +12,7 @@ mod manifests;
 mod monitoring;
 mod pods;
 mod readme;
+mod setup_daemonset;
 
 /// A file's reader panics if the file is not as it should be.
 type Reader = fn(&str, &str);
@@ -49,6 +50,7 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("ram/registry-trust-policy.pods.json", identities::read_trust),
     ("ram/registry-trust-policy.rrsa.json", identities::read_trust),
     ("rbac.token-audience.yaml", pods::read_rights),
+    ("setup-daemonset.yaml", setup_daemonset::read),
     ("teams/team-a.yaml", pods::read_team),
     ("teams/team-b.yaml", pods::read_team),
     ("teams/team-c.yaml", pods::read_team),

@@ -3,12 +3,14 @@
 //! - [`docker`]: the files of clients, before and after.
 //! - [`images`]: images that every service account may start, said and removed.
 //! - [`live`]: with a kubelet that runs, restarts and dies, played by `tests/setup/fakes`.
+//! - [`keep`]: kept as it is wanted, by a process that stays, one node after the other.
 //! - [`killed`]: killed at every step that changes a file.
 //! - [`mounts`]: with disks that are full, read-only or run no program, and on the system itself.
 //! - [`more`]: what a table cannot say: several runs, modes, versions.
 
 mod docker;
 mod images;
+mod keep;
 mod killed;
 mod live;
 mod more;

@@ -22,7 +22,7 @@ impl Machine {
     }
 
     /// As whoever changes this node would run a command.
-    fn on(&self, mut command: Command) -> Command {
+    pub(super) fn on(&self, mut command: Command) -> Command {
         let path = env::var("PATH").unwrap();
         command
             .env("PATH", format!("{TESTS}/setup/fakes:{path}"))
@@ -31,7 +31,7 @@ impl Machine {
         command
     }
 
-    fn systemctl(&self, arguments: &[&str]) {
+    pub(super) fn systemctl(&self, arguments: &[&str]) {
         let mut command = self.on(Command::new("systemctl"));
         assert!(command.args(arguments).status().unwrap().success());
     }
@@ -48,7 +48,7 @@ impl Machine {
         fs::read_to_string(self.0.beside.join("fake/log")).unwrap()
     }
 
-    fn arguments(&self) -> String {
+    pub(super) fn arguments(&self) -> String {
         fs::read_to_string(self.0.path("/proc/100/cmdline")).unwrap().replace('\0', " ")
     }
 

@@ -1,0 +1,191 @@
+//! Keeps a node as it is wanted: installs or uninstalls, looks again from time to time, and goes on
+//! until somebody asks to stop.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use crate::failure::{Exit, Failure};
+use crate::setup::lease::{Lease, Turn};
+use crate::setup::options::{Keep, Options};
+use crate::setup::outcome::{IN_PLACE, Outcome};
+use crate::setup::status::{self, State};
+use crate::setup::{install, uninstall};
+use crate::system::clock::{self, Clock};
+use crate::system::stop::Stop;
+
+/// Where it says that the node is as wanted.
+const READY: &str = concat!("/run/", env!("CARGO_PKG_NAME"), "-keep/ready");
+
+/// Longest pause behind a pass that failed: each may have restarted the kubelet twice.
+const LONGEST: u32 = 3600;
+
+/// While another node has the Lease.
+const TURN: Duration = Duration::from_secs(5);
+
+/// Keeps the node until somebody asks to stop. `say` writes a line of the log.
+///
+/// # Errors
+///
+/// Options that do not go together.
+pub fn run(options: &Options, stop: &Stop, say: &dyn Fn(&str)) -> Result<(), Failure> {
+    let keep = &options.keep;
+    let options = Options { restart: true, ..options.clone() };
+    let mut keeper = Keeper {
+        lease: Lease::of(keep, options.watch())?,
+        ready: ready(keep),
+        is_first: true,
+        options: &options,
+        stop,
+        say,
+    };
+    let every = keep.every.unwrap_or(60).max(1);
+    let mut pause = every;
+    while !stop.is_asked() {
+        pause = match keeper.pass() {
+            Ok(()) => every,
+            Err(failure) => {
+                keeper.unready();
+                say(&failure.to_string());
+                if stop.is_asked() {
+                    break;
+                }
+                let next = pause.saturating_mul(2).min(LONGEST.max(every));
+                say(&format!("tries again in {next} seconds"));
+                next
+            }
+        };
+        keeper.wait(Duration::from_secs(pause.into()));
+    }
+    keeper.unready();
+    say("stopped; the node stays as it is");
+    Ok(())
+}
+
+/// Whether a keeper says that the node is as wanted.
+///
+/// # Errors
+///
+/// If it does not.
+pub fn is_ready(keep: &Keep) -> Result<(), Failure> {
+    let ready = ready(keep);
+    if ready.exists() {
+        return Ok(());
+    }
+    let message = format!("not ready: {} is not there", ready.display());
+    Err(Failure::new(Exit::Unexpected, message).hint("see the log of `setup keep`"))
+}
+
+fn ready(keep: &Keep) -> PathBuf {
+    keep.ready.clone().unwrap_or_else(|| Path::new(READY).to_owned())
+}
+
+struct Keeper<'k> {
+    options: &'k Options,
+    stop: &'k Stop,
+    say: &'k dyn Fn(&str),
+    lease: Option<Lease>,
+    ready: PathBuf,
+    is_first: bool,
+}
+
+impl Keeper<'_> {
+    /// Looks at the node, and changes it if it is not as wanted.
+    fn pass(&mut self) -> Result<(), Failure> {
+        if self.is_first {
+            self.unready();
+        }
+        if let Some(would) = self.would_change()? {
+            self.unready();
+            if would.restart && !self.take_turn()? {
+                return Ok(());
+            }
+            let done = self.change();
+            // After a failure no other kubelet is restarted before the Lease has run out.
+            if let Some(lease) = self.lease.as_ref().filter(|_| would.restart)
+                && (done.is_ok() || self.stop.is_asked())
+            {
+                lease.release()?;
+            }
+            (self.say)(done?.text(false).trim_end());
+        } else if self.is_first {
+            (self.say)(IN_PLACE);
+        }
+        self.is_first = false;
+        self.make_ready()
+    }
+
+    /// What a run would do; none where there is nothing to do.
+    fn would_change(&self) -> Result<Option<Outcome>, Failure> {
+        let dry = Options { dry_run: true, ..self.options.clone() };
+        if !self.options.keep.uninstall {
+            let outcome = install::run(&dry, self.stop)?;
+            return Ok((outcome.state != IN_PLACE).then_some(outcome));
+        }
+        match status::run(&dry)?.state {
+            State::NotInstalled => Ok(None),
+            State::Installed | State::Changed | State::Unfinished => {
+                uninstall::run(&dry, self.stop).map(Some)
+            }
+        }
+    }
+
+    fn change(&self) -> Result<Outcome, Failure> {
+        if self.options.keep.uninstall {
+            uninstall::run(self.options, self.stop)
+        } else {
+            install::run(self.options, self.stop)
+        }
+    }
+
+    /// Waits until this node may restart its kubelet; false if somebody asks to stop meanwhile.
+    fn take_turn(&mut self) -> Result<bool, Failure> {
+        let Some(lease) = &mut self.lease else { return Ok(true) };
+        let clock = Clock::default();
+        let mut waits_for = String::new();
+        while !self.stop.is_asked() {
+            match lease.take(&clock)? {
+                Turn::Ours => return Ok(true),
+                Turn::Of(holder) if holder != waits_for => {
+                    (self.say)(&format!("waits for {holder}, whose kubelet is restarted first"));
+                    waits_for = holder;
+                }
+                Turn::Of(_) => {}
+            }
+            wait(self.stop, TURN);
+        }
+        Ok(false)
+    }
+
+    fn make_ready(&self) -> Result<(), Failure> {
+        let folder = self.ready.parent().unwrap_or(Path::new("/"));
+        let made = fs::create_dir_all(folder).and_then(|()| fs::write(&self.ready, ""));
+        made.map_err(|error| {
+            let message = format!("cannot write {}: {error}", self.ready.display());
+            Failure::new(Exit::Unexpected, message)
+        })
+    }
+
+    fn unready(&self) {
+        match fs::remove_file(&self.ready) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                (self.say)(&format!("cannot remove {}: {error}", self.ready.display()));
+            }
+            _ => {}
+        }
+    }
+
+    fn wait(&self, time: Duration) {
+        wait(self.stop, time);
+    }
+}
+
+/// Waits, or until somebody asks to stop.
+fn wait(stop: &Stop, time: Duration) {
+    let begun = clock::instant();
+    while !stop.is_asked() && begun.elapsed() < time {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
