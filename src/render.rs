@@ -39,8 +39,21 @@ impl Pods {
 
     /// An account whose role no entry allows would be refused.
     fn check(&self, config: &Config) -> Result<(), Failure> {
+        let has_role = |entry: &Entry| {
+            entry.identity.takes_pod_tokens()
+                && matches!(&entry.identity, IdentitySource::Oidc(oidc) if oidc.role.is_some())
+        };
+        let has_default = config.entries.iter().any(has_role);
         for account in &self.accounts {
-            let Some(role) = &account.role else { continue };
+            let Some(role) = &account.role else {
+                if self.name_roles() && !has_default {
+                    let message =
+                        format!("{} has no role: no entry has rrsaRoleARN", account.subject());
+                    return Err(Failure::new(Exit::Usage, message)
+                        .hint("give --service-account NAMESPACE/NAME=ROLE for each account"));
+                }
+                continue;
+            };
             let allows = |entry: &Entry| {
                 entry.identity.takes_pod_tokens()
                     && matches!(&entry.identity, IdentitySource::Oidc(oidc) if identity::allows_role(oidc, role))

@@ -9,6 +9,8 @@ pub const CONFIG: &str = "--image-credential-provider-config";
 pub const BIN_DIR: &str = "--image-credential-provider-bin-dir";
 /// The kubelet's own configuration file.
 pub const OWN_CONFIG: &str = "--config";
+/// The folder of files that change it.
+pub const OWN_CONFIG_DIR: &str = "--config-dir";
 const FEATURE_GATES: &str = "--feature-gates";
 
 /// The arguments of a running kubelet.

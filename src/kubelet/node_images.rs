@@ -7,8 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde::Deserialize;
 
-use crate::config::yaml::{self, Node};
-use crate::kubelet::flags::OWN_CONFIG;
+use crate::config::yaml::Node;
 use crate::kubelet::process::Kubelet;
 use crate::kubelet::pull_records::is_plain;
 
@@ -180,9 +179,9 @@ impl Tool {
 
 /// Where the runtime listens, as the kubelet calls it.
 fn socket(kubelet: &Kubelet) -> String {
-    let file = kubelet.flags.value(OWN_CONFIG).and_then(|path| kubelet.read(&path).ok());
-    let document = file.and_then(|text| yaml::parse(&text).ok().flatten());
-    let configured = |key| document.as_ref()?.get(key).map(Node::as_text);
+    let documents = kubelet.own_configuration().unwrap_or_default();
+    let configured =
+        |key| documents.iter().rev().find_map(|document| document.get(key)).map(Node::as_text);
     let given = ENDPOINTS.into_iter().find_map(|(flag, key)| {
         let value = kubelet.flags.value(flag).or_else(|| configured(key));
         value.filter(|value| !value.is_empty())

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 
-use crate::kubelet::flags::{FeatureGates, Flags, OWN_CONFIG};
+use crate::config::yaml::{self, Node};
+use crate::kubelet::flags::{FeatureGates, Flags, OWN_CONFIG, OWN_CONFIG_DIR};
 use crate::kubelet::versions::Release;
 use crate::system::clock;
 use crate::system::trusted_file::{self, Refused};
@@ -206,6 +207,31 @@ impl Kubelet {
     pub fn feature_gates(&self) -> FeatureGates {
         let file = self.flags.value(OWN_CONFIG).and_then(|path| self.read(&path).ok());
         FeatureGates::new(file.as_deref(), &self.flags)
+    }
+
+    /// Its own configuration: the file, and over it the `*.conf` of a folder, in the order of their
+    /// names. What comes later counts more.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be read. A text that is not YAML has nothing.
+    pub fn own_configuration(&self) -> Result<Vec<Node>, Unread> {
+        let mut files: Vec<String> = self.flags.value(OWN_CONFIG).into_iter().collect();
+        if let Some(folder) = self.flags.value(OWN_CONFIG_DIR) {
+            let read = fs::read_dir(self.path(&folder))?.collect::<Result<Vec<_>, _>>()?;
+            let names = read.into_iter().map(|entry| entry.file_name());
+            let names = names.filter_map(|name| name.into_string().ok());
+            let mut names: Vec<String> =
+                names.filter(|name| name.strip_suffix(".conf").is_some()).collect();
+            names.sort();
+            files.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+        }
+        let document = |path: String| {
+            let text = self.read(&path)?;
+            Ok(yaml::parse(&text).ok().flatten())
+        };
+        let documents: Result<Vec<_>, Unread> = files.into_iter().map(document).collect();
+        Ok(documents?.into_iter().flatten().collect())
     }
 
     /// The kubelet's own environment, which it hands on; none where this user cannot read it.

@@ -12,8 +12,7 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::config::yaml::{self, Node};
-use crate::kubelet::flags::OWN_CONFIG;
+use crate::config::yaml::Node;
 use crate::kubelet::process::{Kubelet, Unread};
 use crate::kubelet::versions::CONFIG_GROUP;
 
@@ -216,15 +215,14 @@ impl Policy {
         }
     }
 
-    /// Of the kubelet's own configuration file.
+    /// Of the kubelet's own configuration.
     ///
     /// # Errors
     ///
-    /// When that file cannot be read.
+    /// When that cannot be read.
     pub fn of(kubelet: &Kubelet) -> Result<Self, Unread> {
-        let file = kubelet.flags.value(OWN_CONFIG).map(|path| kubelet.read(&path)).transpose()?;
-        let document = file.and_then(|text| yaml::parse(&text).ok().flatten());
-        let key = |name| document.as_ref().and_then(|document| document.get(name));
+        let documents = kubelet.own_configuration()?;
+        let key = |name| documents.iter().rev().find_map(|document| document.get(name));
         let policy = key("imagePullCredentialsVerificationPolicy").map(Node::as_text);
         Ok(match policy.as_deref().unwrap_or_default() {
             "" | "NeverVerifyPreloadedImages" => Self::NeverVerifyPreloadedImages,

@@ -28,9 +28,10 @@ struct Attachment {
     policy: Value,
     /// What is missing in the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'static str>,
+    note: Option<String>,
 }
 
+const OF_ALL: &str = "it names all accounts that were given: --service-account NAMESPACE/NAME=ROLE gives each role its own accounts";
 const NO_ISSUER: &str =
     "the condition oidc:iss is missing: give --issuer URL, the URL of the cluster's OIDC provider";
 
@@ -43,7 +44,7 @@ enum Kind {
 
 impl Attachment {
     fn trust(role: impl Into<String>, policy: Value) -> Self {
-        let note = ram_policy::lacks_issuer(&policy).then_some(NO_ISSUER);
+        let note = ram_policy::lacks_issuer(&policy).then(|| NO_ISSUER.to_owned());
         Self { attach_to: role.into(), kind: Kind::Trust, policy, note }
     }
 
@@ -96,8 +97,16 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     let to_callers = |policy: &Value| {
         callers.iter().map(|caller| Attachment::permission(caller, policy.clone())).collect()
     };
-    let mut all: Vec<Attachment> =
-        trusts.into_iter().map(|(role, policy)| Attachment::trust(role, policy)).collect();
+    let trusted = |(role, policy): (String, Value)| {
+        let is_of_all = role.contains('<') && !pods.accounts.is_empty();
+        let mut attachment = Attachment::trust(role, policy);
+        if is_of_all {
+            let notes = attachment.note.into_iter().chain([OF_ALL.to_owned()]);
+            attachment.note = Some(notes.collect::<Vec<_>>().join("; "));
+        }
+        attachment
+    };
+    let mut all: Vec<Attachment> = trusts.into_iter().map(trusted).collect();
     let Some(role) = &entry.role else {
         all.extend::<Vec<Attachment>>(to_callers(&ram_policy::pull()));
         return all;

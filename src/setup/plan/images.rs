@@ -18,6 +18,9 @@ use crate::setup::plan::Node;
 use crate::setup::steps::{Change, unreadable};
 use crate::setup::undo::What;
 
+const ALL_ARE_OPEN: &str =
+    "every service account starts an image that is on the node, also one that was pulled anew";
+
 /// Most images that are listed.
 const MOST: usize = 20;
 
@@ -62,38 +65,47 @@ impl Node<'_> {
         providers: impl Iterator<Item = &'p Provider>,
         outcome: &mut Outcome,
     ) -> Result<Option<Removal>, Failure> {
-        let is_asked = self.options.close_images;
-        let refuse = |why: String| {
-            let failure = Failure::new(Exit::Usage, format!("--close-images: {why}"));
-            if is_asked { Err(failure) } else { Ok(None) }
-        };
         let is_ours = |provider: &&Provider| {
             [PROGRAM, PROGRAM_FOR_PODS].contains(&provider.name.as_str())
                 && provider.tokens.is_some()
         };
         let patterns: Vec<&String> =
             providers.filter(is_ours).flat_map(|provider| &provider.match_images).collect();
+        let is_asked = self.options.close_images;
         if patterns.is_empty() {
-            return refuse("no provider gets tokens of pods; add --service-accounts".to_owned());
+            return if is_asked {
+                Err(refused("no provider gets tokens of pods; add --service-accounts"))
+            } else {
+                Ok(None)
+            };
         }
         let kubelet = self.kubelet()?;
         let gates = gates(self.tree, &kubelet.flags);
         if !gates.is_on(&PULL_RECORDS, self.release) {
-            return refuse(format!(
-                "Kubernetes {} without the feature {}: every service account starts an image that is on the node, also one that was pulled anew",
-                self.release, PULL_RECORDS.name
-            ));
+            let kept =
+                format!("Kubernetes {} without the feature {}", self.release, PULL_RECORDS.name);
+            return self.leave(&format!("{kept}: {ALL_ARE_OPEN}"), outcome);
         }
         let policy = match Policy::of(&kubelet) {
             Ok(Policy::NeverVerify) => {
-                return refuse("imagePullCredentialsVerificationPolicy is NeverVerify: every service account starts an image that is on the node, also one that was pulled anew".to_owned());
+                let policy = "imagePullCredentialsVerificationPolicy is NeverVerify";
+                return self.leave(&format!("{policy}: {ALL_ARE_OPEN}"), outcome);
             }
             Ok(policy) => policy,
-            Err(error) => return refuse(format!("the kubelet's configuration: {error}")),
+            Err(error) => {
+                let why = format!(
+                    "which images are open is not known: the kubelet's configuration: {error}"
+                );
+                return self.leave(&why, outcome);
+            }
         };
         let records = match PullRecords::read(&kubelet) {
             Ok(records) => records,
-            Err(error) => return refuse(format!("the kubelet's records of images: {error}")),
+            Err(error) => {
+                let why =
+                    format!("which images are open is not known: the kubelet's records: {error}");
+                return self.leave(&why, outcome);
+            }
         };
         // The runtime of a tree that is not the running system is another.
         let runtime = self.options.is_live().then(|| Runtime::images(&kubelet));
@@ -104,8 +116,14 @@ impl Node<'_> {
         let there = runtime.as_ref().map_or(&[][..], |(_, images)| images);
         let is_of_pods = |image: &str| patterns.iter().any(|pattern| matches(pattern, image));
         let open = open_images(records.as_ref(), there, &policy, is_of_pods);
+        if let (Err(why), true) = (&runtime, self.options.is_live()) {
+            outcome.say(format!("images without a record are not known: {why}"));
+        }
         if open.is_empty() {
-            return runtime.map_or_else(refuse, |_| Ok(None));
+            return match runtime {
+                Err(why) if is_asked => Err(refused(&why)),
+                _ => Ok(None),
+            };
         }
         outcome.notes.extend(lines(&open));
         let service = self.launch.service;
@@ -132,6 +150,15 @@ impl Node<'_> {
         outcome.images = removal.commands();
         Ok(Some(removal)
             .filter(|removal| !removal.images.is_empty() || !removal.records.is_empty()))
+    }
+
+    /// Where nothing can be closed: an error if that was asked for, else a note.
+    fn leave(&self, why: &str, outcome: &mut Outcome) -> Result<Option<Removal>, Failure> {
+        if self.options.close_images {
+            return Err(refused(why));
+        }
+        outcome.say(why);
+        Ok(None)
     }
 
     /// Adds what closes an image. One that has names of other hosts stays.
@@ -184,6 +211,10 @@ impl Node<'_> {
         let line = self.launch.arguments(self.tree).map_err(unreadable(service))?;
         Ok(Kubelet::of_unit(self.tree.root(), line, Vec::new()))
     }
+}
+
+fn refused(why: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("--close-images: {why}"))
 }
 
 fn lines(open: &[OpenImage]) -> Vec<String> {

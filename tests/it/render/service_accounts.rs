@@ -454,7 +454,21 @@ fn each_team_has_a_policy_of_its_own() {
         trust["note"].as_str().unwrap().contains("oidc:iss is missing: give --issuer"),
         "{trust}"
     );
+    let pattern = render(&node, &["ram-policy", "--service-account", "team-a/app"]).unwrap();
+    assert!(pattern.contains("gives each role its own accounts"), "{pattern}");
     let other = ["ram-policy", "--service-account", "team-c/app=other"];
     let (code, message) = render(&node, &other).unwrap_err();
     assert!(code == 2 && message.contains("no entry's allowedRoles has other"), "{message}");
+
+    // Without rrsaRoleARN there is no role for who names none.
+    let mut alone = Node::new("{}");
+    alone.settings += "  accountId: \"1000000000000001\"\n";
+    alone.configure_all(&format!(
+        "rrsa: {{enable: true}}\nacr-registry-info:\n{}    rrsaOIDCProviderRoleARN: {}\n{more}",
+        entry(ACME, standard::ACME, standard::PULLER),
+        standard::OIDC_PROVIDER
+    ));
+    let both = ["ram-policy", "--service-account", teams[0], "--service-account", "team-z/app"];
+    let (code, message) = render(&alone, &both).unwrap_err();
+    assert!(code == 2 && message.contains("team-z:app has no role"), "{message}");
 }

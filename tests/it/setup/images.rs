@@ -222,7 +222,11 @@ fn what_cannot_close_is_refused_before_any_change() {
     let machine = three();
     let old =
         machine.install(&["--service-accounts", "--close-images", "--kubelet-version", "1.34"]);
-    refused(&machine, old, "Kubernetes 1.34 without the feature KubeletEnsureSecretPulledImages");
+    let feature = "Kubernetes 1.34 without the feature KubeletEnsureSecretPulledImages";
+    refused(&machine, old, feature);
+    // Without the option it is said.
+    let said = succeeds(machine.install(&["--service-accounts", "--kubelet-version", "1.34"]));
+    assert!(said.contains(feature), "{said}");
 
     let machine = three();
     machine.0.beside("config.yaml", super::CONFIGURATION, 0o600);
