@@ -18,6 +18,8 @@ const OVER_EARLIER: f64 = 1.15;
 const OVER_NOOP: f64 = 6.5;
 /// Wall time, at most so many times `/bin/true`.
 const OVER_TRUE: f64 = 2.0;
+/// Wall time of the best tenth of `docker-credential-acr get`, at most so many times the kubelet's mode.
+const DOCKER_OVER_KUBELET: f64 = 1.05;
 /// At least so many times faster than the helper.
 const UNDER_HELPER: f64 = 2.0;
 
@@ -54,14 +56,21 @@ pub fn measure(
         );
     }
     let asked = ecr.map(|ecr| ecr.service.calls());
+    let docker = subject.docker_helper(&program)?;
+    report.holds(
+        "docker-credential-acr has the same login from the same cache",
+        secret(&docker.answer()?).is_some() && secret(&docker.answer()?) == password(&fetched),
+        "passwords compared",
+    );
 
     let (noop, nothing) = (Program::new(noop), Program::new("/bin/true"));
     let (mut noop, mut nothing) = (|| noop.cost(), || nothing.cost());
-    let mut ours = || program.cost();
+    let (mut ours, mut for_docker) = (|| program.cost(), || docker.cost());
     let mut contestants: Vec<Contestant<'_>> = vec![
         ("a static program that only exits", &mut noop),
         ("/bin/true", &mut nothing),
         ("from the cache", &mut ours),
+        ("from the cache, docker-credential-acr get", &mut for_docker),
     ];
     let mut before_that = || before.as_ref().ok_or("no earlier build")?.cost();
     if earlier.is_some() {
@@ -79,7 +88,7 @@ pub fn measure(
     if let (Some(ecr), Some(asked)) = (ecr, asked) {
         report.calls("nor does docker-credential-ecr-login", ecr.service.calls() - asked, 0);
     }
-    let [noop, nothing, ours, others @ ..] = &costs[..] else {
+    let [noop, nothing, ours, for_docker, others @ ..] = &costs[..] else {
         return Err("a run is missing".into());
     };
     let faults = ours.median.faults;
@@ -88,6 +97,13 @@ pub fn measure(
     report.at_most("wall time of a static program that only exits", over, OVER_NOOP, " ×");
     let over = ratio(ours.median.wall, nothing.median.wall);
     report.at_most("wall time of /bin/true", over, OVER_TRUE, " ×");
+    let over = ratio(for_docker.best_tenth, ours.best_tenth);
+    report.at_most(
+        "docker's mode: wall time of the kubelet's mode",
+        over,
+        DOCKER_OVER_KUBELET,
+        " ×",
+    );
     if let (Some(_), [earlier, ..]) = (earlier, others) {
         let over = ratio(ours.best_tenth, earlier.best_tenth);
         report.at_most("wall time of the earlier commit", over, OVER_EARLIER, " ×");
@@ -103,7 +119,15 @@ pub fn measure(
     Ok(())
 }
 
-/// What an answer has between the quotes behind `"password":`.
 fn password(answer: &str) -> Option<&str> {
-    answer.split_once(r#""password":""#)?.1.split('"').next()
+    behind(answer, r#""password":""#)
+}
+
+fn secret(answer: &str) -> Option<&str> {
+    behind(answer, r#""Secret":""#)
+}
+
+/// What an answer has behind a key, up to the next quote.
+fn behind<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
+    answer.split_once(key)?.1.split('"').next()
 }

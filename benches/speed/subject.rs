@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use simulation::cloud::{Cloud, Service, standard};
@@ -201,6 +201,23 @@ credential-provider:
             args: vec!["--config".to_owned(), config.display().to_string()],
             stdin: Some(self.folder.join("request")),
             ..Program::new(binary)
+        })
+    }
+
+    /// The same, called as docker's credential helper, with the same cache.
+    pub fn docker_helper(&self, program: &Program) -> Result<Program, Box<dyn Error>> {
+        let link = self.folder.join("docker-credential-acr");
+        if !link.exists() {
+            symlink(&self.binary, &link)?;
+        }
+        let host = self.folder.join("host");
+        fs::write(&host, HOST)?;
+        let config = program.args.last().cloned().ok_or("a program without a configuration")?;
+        Ok(Program {
+            args: vec!["get".to_owned()],
+            env: vec![("ACR_CREDENTIAL_PROVIDER_CONFIG".to_owned(), config)],
+            stdin: Some(host),
+            ..Program::new(link)
         })
     }
 

@@ -289,6 +289,25 @@ fn to_its_end(child: &mut Child) -> String {
     text
 }
 
+/// Whoever is not root. The user exists in a namespace alone, and owns there what the test has made.
+#[test]
+fn a_person_has_a_configuration_in_their_home() {
+    let node = Node::new("{}");
+    let folder = node.folder.join("home/.config/aliyun-acr-credential-provider");
+    fs::create_dir_all(&folder).unwrap();
+    fs::rename(node.config(), folder.join("config.yaml")).unwrap();
+    let mut exec = helper(&node, "get");
+    let link = exec.program.display().to_string();
+    let home = ("HOME".to_owned(), node.folder.join("home").display().to_string());
+    let words = ["--user", "--map-user=1000", "--map-group=1000", &link, "get"];
+    exec.program = "/usr/bin/unshare".into();
+    exec.args = words.map(str::to_owned).to_vec();
+    exec.config_env = vec![home];
+    let outcome = exec.run(ACME.as_bytes()).unwrap();
+    assert_eq!((outcome.exit, outcome.stderr_text().as_str()), (Exit::Code(0), ""));
+    assert!(stdout(&outcome).starts_with(&format!("{{\"ServerURL\":\"{ACME}\"")));
+}
+
 /// By its name alone, wherever it lies: what is called otherwise speaks the kubelet's protocol.
 #[test]
 fn another_name_is_not_a_helper() {

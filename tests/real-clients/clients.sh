@@ -20,7 +20,7 @@ make_root() {
 client() {
     env -i PATH="$room/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$room/home" SSL_CERT_FILE="$SSL_CERT_FILE" \
         DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG="$room/docker" \
-        REGISTRY_AUTH_FILE="$room/docker/config.json" \
+        REGISTRY_AUTH_FILE="$room/docker/config.json" CONTAINERS_REGISTRIES_CONF="${registries:-}" \
         ACR_CREDENTIAL_PROVIDER_CONFIG="${config:-$room/provider.yaml}" DOCKER_BUILDKIT="${DOCKER_BUILDKIT:-0}" \
         chroot "$root" "$@" </dev/null
 }
@@ -61,7 +61,7 @@ pull() {
     oras:$other/*) plain=(--from-plain-http) ;;
     esac
     case $1 in
-    skopeo) client skopeo copy "${plain[@]}" "docker://$2" "dir:$place" ;;
+    skopeo) client skopeo ${registries:+--registries-conf "$registries"} copy "${plain[@]}" "docker://$2" "dir:$place" ;;
     podman | buildah)
         client "$1" "${storage[@]}" --root "$place" --runroot "$place.run" pull "${plain[@]}" "$2"
         ;;
