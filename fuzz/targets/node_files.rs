@@ -28,7 +28,8 @@ fn providers(text: &str) {
     let ours = [Provider { name: "ours".to_owned(), match_images, ..Provider::default() }];
     let Ok((new, added)) = merged(text, ApiVersion::V1, &ours, &Added::default()) else { return };
     let read = ProviderConfig::of_text("f", &new);
-    let mine = read.providers.iter().find(|provider| provider.name == "ours").expect("ours is read");
+    let mine =
+        read.providers.iter().find(|provider| provider.name == "ours").expect("ours is read");
     assert!(ours[0].match_images.iter().all(|it| mine.match_images.contains(it)), "{new:?}");
     // Others are what they were.
     let before = ProviderConfig::of_text("f", text);
