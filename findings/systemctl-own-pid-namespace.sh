@@ -15,13 +15,15 @@ cat > try.sh <<'T'
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system
 python3 - <<'P' &
-import socket
+import socket, time
 s = socket.socket(socket.AF_UNIX)
 s.bind("/run/systemd/private")
 s.listen()
 open("listens", "w").close()
 while True:
-    s.accept()[0].close()
+    connection = s.accept()[0]
+    time.sleep(1)
+    connection.close()
 P
 while ! [ -e listens ]; do sleep 0.1; done
 c="env -i SYSTEMD_IGNORE_CHROOT=1 LD_LIBRARY_PATH=root/usr/lib/x86_64-linux-gnu/systemd root/bin/systemctl daemon-reload"
