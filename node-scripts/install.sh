@@ -10,6 +10,7 @@
 #     --bin-dir DIR         for the program, if the kubelet does not have such a folder yet
 #     --kubelet-version V   such as 1.30, if the kubelet cannot be asked
 #     --service-accounts    pods' tokens are sent along, by a second provider
+#     --close-images        removes images that every service account could start
 #     --refresh-timer       a systemd timer that renews logins before they end
 #     --dry-run             only shows what would change
 #     --root DIR            works on the tree in DIR and restarts nothing

@@ -20,5 +20,6 @@ mod registry;
 mod remedy;
 pub mod report;
 pub mod run_history;
+pub mod runtime;
 pub mod sarif;
 mod text;

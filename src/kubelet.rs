@@ -4,6 +4,8 @@ pub mod exec_api;
 pub mod flags;
 pub mod match_images;
 pub mod mistake;
+pub mod node_images;
+pub mod open_images;
 pub mod process;
 pub mod provider_config;
 pub mod provider_rules;

@@ -67,7 +67,8 @@ fn expect_calls(report: &mut Report, identity: Identity, seen: Calls) {
 }
 
 fn relayed(way: Way, one_way: Duration) -> Result<Way, Box<dyn Error>> {
-    Ok(Way { sts: link::distant(way.sts, one_way)?, cr: link::distant(way.cr, one_way)? })
+    let (sts, cr) = (link::distant(way.sts, one_way)?, link::distant(way.cr, one_way)?);
+    Ok(Way { sts, cr, ..way })
 }
 
 /// What the relay itself does to a round trip: a connection and one byte there and back are two.

@@ -107,6 +107,8 @@ impl Identity {
 pub struct Way {
     pub sts: SocketAddr,
     pub cr: SocketAddr,
+    /// The host that ACR is named by.
+    pub cr_host: &'static str,
 }
 
 pub struct Subject {
@@ -142,12 +144,33 @@ impl Subject {
 
     /// Straight to the cloud.
     pub fn straight(&self) -> Result<Way, Box<dyn Error>> {
-        Ok(Way { sts: address_of(&self.cloud.sts_url())?, cr: address_of(&self.cloud.cr_url())? })
+        let (sts, cr) = (address_of(&self.cloud.sts_url())?, address_of(&self.cloud.cr_url())?);
+        Ok(Way { sts, cr, cr_host: "127.0.0.1" })
     }
 
     /// The program with one identity, a way and a cache of its own.
     pub fn program(&self, identity: Identity, way: Way) -> Result<Program, Box<dyn Error>> {
-        let name = format!("{identity:?}-{}", way.cr.port());
+        self.build(&self.binary, "", identity, way)
+    }
+
+    /// The build of an earlier commit, with a cache of its own: what one keeps the other may not know.
+    pub fn earlier(
+        &self,
+        binary: &Path,
+        identity: Identity,
+        way: Way,
+    ) -> Result<Program, Box<dyn Error>> {
+        self.build(binary, "earlier-", identity, way)
+    }
+
+    fn build(
+        &self,
+        binary: &Path,
+        prefix: &str,
+        identity: Identity,
+        way: Way,
+    ) -> Result<Program, Box<dyn Error>> {
+        let name = format!("{prefix}{identity:?}-{}", way.cr.port());
         let config = self.folder.join(format!("{name}.yaml"));
         let text = format!(
             "rrsa: {{enable: true}}
@@ -160,7 +183,7 @@ credential-provider:
   caFile: {folder}/ca.pem
   oidcTokenFile: {folder}/token
   cacheDir: {}
-  endpoints: {{metadata: \"{}\", sts: \"https://localhost:{}\", cr: \"https://{}\", registry: \"{}\"}}
+  endpoints: {{metadata: \"{}\", sts: \"https://localhost:{}\", cr: \"https://{}:{}\", registry: \"{}\"}}
 ",
             standard::ACME,
             identity.entry(),
@@ -168,7 +191,8 @@ credential-provider:
             self.cloud.metadata_url(),
             // A name of its own: a TLS session of one host is not resumed at another.
             way.sts.port(),
-            way.cr,
+            way.cr_host,
+            way.cr.port(),
             self.cloud.registry_url(),
             folder = self.folder.display(),
         );
@@ -176,7 +200,7 @@ credential-provider:
         Ok(Program {
             args: vec!["--config".to_owned(), config.display().to_string()],
             stdin: Some(self.folder.join("request")),
-            ..Program::new(&self.binary)
+            ..Program::new(binary)
         })
     }
 

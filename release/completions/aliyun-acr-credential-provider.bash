@@ -396,7 +396,7 @@ _aliyun_acr_credential_provider() {
             return 0
             ;;
         aliyun_acr_credential_provider__subcmd__setup__subcmd__install)
-            opts="--config --dry-run --binary --sha256 --match-images --service-accounts --refresh-timer --bin-dir --kubelet-version --watch --root --restart --json --help"
+            opts="--config --dry-run --binary --sha256 --match-images --service-accounts --close-images --refresh-timer --bin-dir --kubelet-version --watch --root --restart --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -26,6 +26,34 @@ const STS_LISTED: [&str; 32] = [
     "eu-central-1", "eu-west-1", "me-central-1", "me-east-1", "na-south-1", "us-east-1", "us-west-1",
 ];
 
+/// Regions that a listing of STS or of Container Registry has. There may be more.
+#[rustfmt::skip]
+const REGIONS: [&str; 40] = [
+    "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "ap-southeast-3", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "cn-beijing",
+    "cn-beijing-finance-1", "cn-chengdu", "cn-fuzhou", "cn-guangzhou", "cn-hangzhou",
+    "cn-hangzhou-finance", "cn-heyuan", "cn-heyuan-acdr-1", "cn-hongkong", "cn-huhehaote",
+    "cn-nanjing", "cn-north-2-gov-1", "cn-qingdao", "cn-shanghai", "cn-shanghai-finance-1",
+    "cn-shenzhen", "cn-shenzhen-finance-1", "cn-wuhan-lr", "cn-wulanchabu", "cn-wulanchabu-gic-1",
+    "cn-zhangjiakou", "cn-zhengzhou-jva", "eu-central-1", "eu-west-1", "me-central-1", "me-east-1",
+    "na-south-1", "us-east-1", "us-southeast-1", "us-west-1",
+];
+
+/// How many letters a slip changes.
+const MOST_EDITS: usize = 2;
+
+/// The region that was most likely meant, if this one is in no listing and resembles one that is. Another
+/// number is not a slip: regions are added.
+#[must_use]
+pub fn nearest_region(region: &Region) -> Option<&'static str> {
+    let region = region.as_str();
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let distance = |known: &&&str| strsim::osa_distance(known, region);
+    let nearest = REGIONS.iter().min_by_key(distance)?;
+    let is_slip = (1..=MOST_EDITS).contains(&distance(&nearest));
+    (is_slip && letters(nearest) != letters(region)).then_some(*nearest)
+}
+
 /// The host that serves every region.
 pub const STS_GLOBAL: &str = "sts.aliyuncs.com";
 

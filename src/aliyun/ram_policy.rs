@@ -16,6 +16,11 @@ pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 /// In place of whom a credentials URI gives credentials of, which it does not say.
 pub const URI_OWNER: &str = "acs:ram::<account>:role/<role behind the credentials URI>";
 
+/// Whether it stands for somebody whose ARN is not known.
+pub fn is_account(principal: &str) -> bool {
+    [KEY_ACCOUNT, URI_OWNER].contains(&principal)
+}
+
 /// The trust policy of the role in the registry's account: these roles may assume it.
 pub fn trust(roles: &[String], external_id: Option<&str>) -> Value {
     let mut statement = json!({
@@ -43,6 +48,16 @@ pub fn trust_oidc(provider: &OidcProviderArn, issuer: &str, subjects: &[String])
         "Principal": {"Federated": [provider.as_str()]},
         "Condition": {"StringEquals": equals},
     }))
+}
+
+/// Whether a policy lets tokens in of whatever issuer.
+#[must_use]
+pub fn lacks_issuer(policy: &Value) -> bool {
+    let statements = policy.get("Statement").and_then(Value::as_array).into_iter().flatten();
+    let equals = |statement: &Value| statement.pointer("/Condition/StringEquals").cloned();
+    statements
+        .filter_map(equals)
+        .any(|equals| equals.get("oidc:sub").is_some() && equals.get("oidc:iss").is_none())
 }
 
 /// What the first identity needs: to assume these roles.

@@ -52,6 +52,8 @@ pub enum PolicyType {
     Trust,
     /// The policies of the one who asks.
     Permission,
+    /// The same, with policies that are attached for one resource group.
+    PermissionInGroup,
     /// The policy that the caller's session was made with.
     Session,
     /// A policy above the account, of its resource directory.
@@ -65,6 +67,7 @@ impl From<String> for PolicyType {
         match word.as_str() {
             "AssumeRolePolicy" => Self::Trust,
             "AccountLevelIdentityBasedPolicy" => Self::Permission,
+            "ResourceGroupLevelIdentityBasedPolicy" => Self::PermissionInGroup,
             "SessionPolicy" => Self::Session,
             "ControlPolicy" => Self::Control,
             _ => Self::Other(word),
@@ -77,6 +80,7 @@ impl fmt::Display for PolicyType {
         f.write_str(match self {
             Self::Trust => "AssumeRolePolicy",
             Self::Permission => "AccountLevelIdentityBasedPolicy",
+            Self::PermissionInGroup => "ResourceGroupLevelIdentityBasedPolicy",
             Self::Session => "SessionPolicy",
             Self::Control => "ControlPolicy",
             Self::Other(word) => word,

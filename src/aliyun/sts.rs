@@ -39,6 +39,23 @@ pub struct SessionRequest<'a> {
     pub policy: Option<&'a str>,
 }
 
+impl AssumedRole {
+    /// What distinguishes it from other roles, part by part. A field that is added does not compile until
+    /// it is said here whether it does.
+    pub fn key(&self) -> [&str; 2] {
+        let Self { arn, external_id } = self;
+        [arn.as_str(), external_id.as_deref().unwrap_or_default()]
+    }
+}
+
+impl SessionRequest<'_> {
+    /// What distinguishes one session of a role from another, in the same way.
+    pub fn key(&self) -> [String; 3] {
+        let Self { session_name, duration, policy } = *self;
+        [session_name, &duration.to_string(), policy.unwrap_or_default()].map(str::to_owned)
+    }
+}
+
 /// A role session.
 #[derive(Debug)]
 pub struct Session {

@@ -181,6 +181,7 @@ fn setup(line: &mut Line, config: Option<PathBuf>) -> Result<Options, UsageError
         release: line.release()?,
         refresh_timer: line.asks_for(&commands::REFRESH_TIMER),
         service_accounts: line.asks_for(&commands::SERVICE_ACCOUNTS),
+        close_images: line.asks_for(&commands::CLOSE_IMAGES),
         watch: line.seconds(&commands::WATCH)?,
         keep: Keep {
             uninstall: line.asks_for(&commands::UNINSTALL),

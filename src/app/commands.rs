@@ -74,11 +74,13 @@ pub const SERVICE_ACCOUNTS: Choice = Choice::flag(
     "service-accounts",
     "a second provider gets pods' tokens (Kubernetes 1.33 and later)",
 );
+pub const CLOSE_IMAGES: Choice =
+    Choice::flag("close-images", "removes images that every pod could start; stops the kubelet");
 pub const SERVICE_ACCOUNT: Choice = Choice {
     name: "service-account",
-    value: Some("NAMESPACE/NAME"),
+    value: Some("NAMESPACE/NAME[=ROLE]"),
     may_repeat: true,
-    text: "for this service account; may be given several times",
+    text: "for this service account and role; may be repeated",
 };
 pub const ISSUER: Choice = Choice::with("issuer", "URL", "who issues the tokens of the cluster");
 pub const DRY_RUN: Choice = Choice::flag("dry-run", "show the changes, and make none");
@@ -150,8 +152,8 @@ wrong. Changes nothing.",
     Command {
         asked: Asked::Render(What::Rbac),
         words: &["render", "rbac"],
-        text: "Writes what lets kubelets ask for service account tokens, for all that are named (applying it
-replaces those named before) or for any, and their trust policies.",
+        text: "Writes what lets kubelets ask for tokens of any service account, or of those that are named, and
+their trust policies. It replaces what it wrote before for the same namespaces.",
         options: &[CONFIG, SERVICE_ACCOUNT, ISSUER],
     },
     Command {
@@ -172,6 +174,7 @@ everything back if it is not healthy then.",
             SHA256,
             MATCH_IMAGES,
             SERVICE_ACCOUNTS,
+            CLOSE_IMAGES,
             REFRESH_TIMER,
             BIN_DIR,
             KUBELET_VERSION,

@@ -9,8 +9,10 @@ use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
 use crate::config::{Config, variables};
 use crate::doctor::kubelet::Look;
+use crate::doctor::pull::Surroundings;
 use crate::doctor::report::{Check, Name, Report, Text};
 use crate::doctor::run_history::WithTokens;
+use crate::doctor::runtime::ContainerRuntime;
 use crate::doctor::{self, configuration, pull};
 use crate::pull::image::registry_host;
 use crate::system::log::Journal;
@@ -34,6 +36,7 @@ pub fn run(
     } else {
         Report::written(Text::new(&mut out, colour, is_terminal, options.verbose))
     };
+    report.is_of_configuration = options.config_only;
     report.begin("the kubelet of this machine");
     let look = (!options.config_only).then(|| Look::at(root(options), provider_arguments));
     let invocation = look.as_ref().and_then(|look| look.invocation(options.image.as_deref()));
@@ -52,6 +55,7 @@ pub fn run(
     if let Some(look) = &look {
         report.add(look.check(&[asked.as_slice(), &hosts].concat(), config.ok()));
     }
+    report.has_no_pull = config.is_err();
     report.add(configuration::check(config, environment));
     if let (Some(look), Ok(session)) = (&look, &session) {
         report.images = if asked.is_empty() { hosts } else { asked };
@@ -59,7 +63,7 @@ pub fn run(
             follow(look, session, journal, options, &mut report);
         } else {
             let why = "not reached: a pull ends at the arguments of the provider";
-            report.add(Check::skipped(Name::Entry, why));
+            report.add(Check::skipped(Name::ENTRY, why));
         }
     }
     report.end()?;
@@ -83,15 +87,17 @@ fn follow(
 ) {
     let images = report.images.clone();
     let Session { config, cache, directory, clock, .. } = session;
+    let runtime = ContainerRuntime::of(root(options), config);
     for image in &images {
         let deadline = session.deadline_from_now();
         let off = Cache::off(journal);
         let node = session.node(&deadline, &off);
         let sends_tokens = look.sends_tokens(image);
-        pull::image(image, options.oss.as_deref(), sends_tokens, config, &node, report);
+        let around = Surroundings { oss: options.oss.as_deref(), sends_tokens, runtime: &runtime };
+        pull::image(image, &around, config, &node, report);
     }
     if images.is_empty() {
-        report.add(Check::unfollowed(Name::Entry, "no entry names a host: give --image"));
+        report.add(Check::unfollowed(Name::ENTRY, "no entry names a host: give --image"));
     }
     let hosts: Vec<String> =
         images.iter().filter_map(|image| registry_host(image).ok()).map(str::to_owned).collect();

@@ -1,17 +1,16 @@
 //! Names this program as a credential helper in a client's file, and takes that back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::app::arguments::DockerOptions;
 use crate::app::session::{Process, Session};
 use crate::app::{Done, docker_helper};
 use crate::cache::Access;
-use crate::config::{Config, Scope};
+use crate::config::{Config, Scope, variables};
 use crate::failure::{Exit, Failure};
 use crate::secret::Secret;
 use crate::setup::client_file::HELPER;
 use crate::setup::docker;
-use crate::system::environment::Environment;
 
 /// Does what is asked for, and says what it did.
 ///
@@ -23,7 +22,7 @@ pub fn run(
     config: Option<&Path>,
     options: &DockerOptions,
 ) -> Result<Done, Failure> {
-    let file = options.file.clone().or_else(|| docker_file(process.environment));
+    let file = options.file.clone().or_else(|| variables::docker_file(process.environment));
     let file = file.ok_or_else(|| {
         Failure::new(Exit::Usage, "neither DOCKER_CONFIG nor HOME says where docker's file is")
             .hint("name the file: setup docker --file FILE")
@@ -46,7 +45,7 @@ pub fn run(
         )
     }));
     let program = docker_helper::name_of(HELPER);
-    if !is_on_path(&program, process.environment) {
+    if !variables::is_on_path(&program, process.environment) {
         notes.push(format!("{program} is not on PATH: link this program under that name"));
     }
     text.extend(notes.iter().map(|note| format!("note: {note}\n")));
@@ -66,15 +65,4 @@ fn hosts(config: &Config) -> (Vec<String>, Vec<String>) {
     hosts.sort();
     hosts.dedup();
     (hosts, notes)
-}
-
-fn docker_file(environment: &Environment) -> Option<PathBuf> {
-    let folder = environment.get("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(Path::new(environment.get("HOME")?).join(".docker")))?;
-    Some(folder.join("config.json"))
-}
-
-fn is_on_path(program: &str, environment: &Environment) -> bool {
-    let path = environment.get("PATH").unwrap_or_default();
-    path.split(':').any(|folder| Path::new(folder).join(program).is_file())
 }

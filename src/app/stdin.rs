@@ -12,8 +12,8 @@ use crate::system::clock;
 
 /// Largest text that is read, in bytes.
 const MOST: usize = 1024 * 1024;
-/// Read at a time, in bytes.
-const BLOCK: usize = 8 * 1024;
+/// Room for a request without a pod's token, in bytes. More is made as it fills.
+const ROOM: usize = 1024;
 /// Callers write at once and close stdin. One that forgets to close it would wait for us forever.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -23,10 +23,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 ///
 /// When stdin cannot be read, holds too much, or stays open for too long.
 pub fn read(start: Instant) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(ROOM);
     loop {
         wait(start)?;
-        text.reserve(BLOCK);
+        text.reserve(1);
         // Past the buffer of `Stdin`, which is never given back and would keep the pod's token.
         match rustix::io::read(io::stdin(), spare_capacity(&mut text)) {
             Ok(0) => return Ok(text),

@@ -132,6 +132,7 @@ pub(super) fn read(
         notes.problem(at, "`mirrors` in an entry with several instances leaves open whose login a mirror gets: give each instance an entry of its own");
     }
     let identity = identity::read(section, context, notes);
+    let region = hosts::region(section, "regionId", notes);
     let entry = Entry {
         number,
         name: format!("entry {number} (line {})", section.at.line),
@@ -142,7 +143,7 @@ pub(super) fn read(
         },
         mirrors,
         instances,
-        region: section.value("regionId", notes, Region::parse),
+        region,
         role: assumed_role(section, notes),
         expire_duration: section
             .value("expireDuration", notes, |text| {

@@ -11,6 +11,8 @@ use crate::config::variables::VariableError;
 pub enum ConfigError {
     #[error("configuration `{}` cannot be read: {detail}", path.display())]
     Unreadable { path: PathBuf, detail: String },
+    #[error("configuration `{}` cannot be read by this user", path.display())]
+    Closed { path: PathBuf },
     /// Others could have written it.
     #[error("configuration `{}` is not used: {detail}", path.display())]
     Distrusted { path: PathBuf, detail: String },

@@ -1,8 +1,10 @@
 //! `domains` and `mirrors`: the hosts that an entry names. Those of `domains` are of the form and the
 //! edition that the entry is for.
 
+use crate::aliyun::endpoint::nearest_region;
 use crate::aliyun::ids::Region;
 use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, may_be_personal, without_port};
+use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::{Note, Notes, quotable};
 use crate::config::file::{Section, Written};
 
@@ -75,12 +77,35 @@ fn wrong(host: &str, is_personal: bool) -> Option<String> {
 
 /// A host that is nearly of the vendor's form answers nothing as it is written.
 fn warn_of_slip(host: &str, written: &Written, notes: &mut Notes) {
+    if let Some(form) = RegistryHost::parse(without_port(host)) {
+        warn_of_region("domains", form.region(), written.at, notes);
+    }
     if let Some(nearest) = nearest(without_port(host)) {
         let message = format!(
             "`domains` has `{}`, which is not a host of Container Registry; did you mean `{nearest}`?",
             quotable(host)
         );
         notes.warning(written.at, message);
+    }
+}
+
+/// The region behind a key.
+pub(super) fn region(section: &Section, key: &str, notes: &mut Notes) -> Option<Region> {
+    let region = section.value(key, notes, Region::parse)?;
+    if let Some(at) = section.given(key) {
+        warn_of_region(key, &region, at, notes);
+    }
+    Some(region)
+}
+
+/// A region of the right form that resembles one that exists.
+fn warn_of_region(key: &str, region: &Region, at: Position, notes: &mut Notes) {
+    if let Some(nearest) = nearest_region(region) {
+        let region = quotable(region.as_str());
+        let message = format!(
+            "`{key}` has the region `{region}`, which is not known; did you mean `{nearest}`?"
+        );
+        notes.warning(at, message);
     }
 }
 

@@ -53,6 +53,16 @@ impl TokenMode {
 }
 
 impl IdentitySource {
+    /// Who shares a limit for calls, as far as that is known here: a key may be of any account.
+    pub fn limit_group(&self) -> &str {
+        match self {
+            Self::AccessKey(credentials) => &credentials.access_key_id,
+            Self::CredentialsUri(uri) => &uri.base_url,
+            Self::Profile(profile) => &profile.name,
+            Self::Oidc(_) | Self::WorkerRole => "this node",
+        }
+    }
+
     /// Who asks, in a few words.
     pub fn summary(&self) -> String {
         match self {

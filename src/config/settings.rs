@@ -12,6 +12,7 @@ use crate::aliyun::registry_host::{is_host_and_port, is_port};
 use crate::aliyun::signature::Scheme;
 use crate::config::diagnostics::notes::Notes;
 use crate::config::file::Section;
+use crate::config::hosts;
 use crate::system::go_duration;
 
 /// Where ACK's RRSA webhook, and our `DaemonSet`, put the token.
@@ -113,7 +114,7 @@ impl Settings {
             ca_file,
             oidc_token_file: oidc_token_file.unwrap_or_else(|| PathBuf::from(OIDC_TOKEN_FILE)),
             worker_role_name,
-            node_region: section.value("nodeRegion", notes, Region::parse),
+            node_region: hosts::region(section, "nodeRegion", notes),
             margin,
             cache_dir: cache_dir.unwrap_or(Some(CacheDir::Default)),
             timeout: timeout.unwrap_or(TIMEOUT),

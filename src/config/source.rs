@@ -56,6 +56,7 @@ impl Source {
             Err(why) if why.is_distrust() => {
                 return Err(ConfigError::Distrusted { path, detail: why.to_string() });
             }
+            Err(why) if why.is_of_permission() => return Err(ConfigError::Closed { path }),
             Err(why) => {
                 let near = near_name(&path).filter(|_| !there(&path));
                 let near =

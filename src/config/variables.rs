@@ -3,7 +3,7 @@
 //! What is wrong with one is a mistake of the configuration. The table in `docs/variables.md` comes
 //! from here. A new variable begins as a row.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::aliyun::ids::{Region, is_role_name};
 use crate::config::form::{is_placeholder, not_of_form};
@@ -32,6 +32,8 @@ pub enum Counts {
     /// It chooses an identity, which it must not where an entry is configured.
     WithoutEntries,
     WithProxy,
+    /// For the command `setup docker` alone.
+    SetupDocker,
 }
 
 /// How the names of the vendor's variables begin.
@@ -61,6 +63,8 @@ const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 const RUNTIME_DIRECTORY: &str = "XDG_RUNTIME_DIR";
 const NO_COLOR: &str = "NO_COLOR";
+const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+const PATH: &str = "PATH";
 
 const fn public(
     name: &'static str,
@@ -74,10 +78,10 @@ const fn hidden(name: &'static str, counts: Counts, words: [&'static str; 2]) ->
     Variable { is_public: false, ..public(name, counts, words) }
 }
 
-use Counts::{Always, Unless, WithProxy, WithoutEntries};
+use Counts::{Always, SetupDocker, Unless, WithProxy, WithoutEntries};
 
 #[rustfmt::skip]
-pub static VARIABLES: [Variable; 26] = [
+pub static VARIABLES: [Variable; 28] = [
     public(CONFIG_FILE, Unless("--config"), ["a path", "path of the configuration"]),
     public(LOG, Always, ["error, warn, info or debug", "`error`, `warn`, `info` or `debug`; default `warn`, and `error` for an answer that nobody reads on a terminal"]),
     hidden(ACCESS_KEY_ID, WithoutEntries, ["the id of an AccessKey: letters and digits", "an AccessKey as identity: its id"]),
@@ -90,7 +94,7 @@ pub static VARIABLES: [Variable; 26] = [
     hidden(CREDENTIALS_URI, WithoutEntries, ["an `https` URL, or an `http` URL of this machine, without user name and password", "a service that gives temporary credentials as identity. `https`, or `http` for loopback"]),
     public(PROFILE, WithoutEntries, ["the name of a profile", "a profile of the vendor's command line as identity"]),
     public(PROFILES, Always, ["an absolute path", "the file that has the profiles; default `.aliyun/config.json` in `HOME`"]),
-    public(HOME, Unless(PROFILES), ["an absolute path", "the folder in which the profiles are looked for; not read for anything else"]),
+    public(HOME, Unless(PROFILES), ["an absolute path", "the folder in which the profiles are looked for, and docker's file by `setup docker`; not read for anything else"]),
     public(ECS_METADATA, Unless("workerRoleName"), ["a RAM role's name", "name of the node's role"]),
     public(ECS_METADATA_DISABLED, Always, ["true or false", "`true`: never ask the metadata service"]),
     public(IMDSV1_DISABLED, Always, ["true or false", "`true`: metadata in hardened mode only"]),
@@ -104,12 +108,14 @@ pub static VARIABLES: [Variable; 26] = [
     public(SSL_CERT_FILE, Always, ["an absolute path", "PEM file of CAs, instead of the built-in and the system's"]),
     public(RUNTIME_DIRECTORY, Unless("cacheDir"), ["an absolute path", "folder of the cache for users other than root"]),
     public(NO_COLOR, Always, ["", "no colour in the text of `doctor`"]),
+    public(DOCKER_CONFIG, SetupDocker, ["a path", "the folder of docker's `config.json`; default `.docker` in `HOME`"]),
+    public(PATH, SetupDocker, ["folders", "where clients look for the helper; a note says if it is not there"]),
 ];
 
-/// Whether a variable counts for what the program does. All of the vendor's do: they are part of
-/// what the node's cache keeps apart.
+/// Whether a variable counts for pulls and renewals. All of the vendor's do: they are part of what the
+/// node's cache keeps apart.
 pub fn decides(name: &str) -> bool {
-    name.starts_with(VENDORS) || known(name).is_some()
+    name.starts_with(VENDORS) || known(name).is_some_and(|it| it.counts != SetupDocker)
 }
 
 /// The row of a variable, if it counts.
@@ -234,11 +240,7 @@ impl<'e> Reader<'e> {
             let wrong = |wrong| self.wrong.push(VariableError::Url { name: STS_ENDPOINT, wrong });
             checked.map_err(wrong).ok()
         });
-        let either = |names: [&'static str; 2]| {
-            let set = names.into_iter().find(|name| self.is_set(name));
-            set.and_then(|name| self.environment.get(name)).map(str::to_owned)
-        };
-        let (https_proxy, no_proxy) = (either(HTTPS_PROXY), either(NO_PROXY));
+        let Proxies { https_proxy, no_proxy } = Proxies::of(self.environment);
         Variables {
             worker_role_name: self.read(ECS_METADATA, role_name),
             is_metadata_disabled: self.read(ECS_METADATA_DISABLED, flag).unwrap_or(false),
@@ -251,6 +253,25 @@ impl<'e> Reader<'e> {
             certificates: self.read(SSL_CERT_FILE, absolute),
             profiles: self.read(PROFILES, absolute).or_else(|| profiles_at_home(self.environment)),
         }
+    }
+}
+
+/// The variables by which programs written in Go find proxies, as the kubelet and containerd are.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    pub https_proxy: Option<String>,
+    pub no_proxy: Option<String>,
+}
+
+impl Proxies {
+    /// Of two spellings the first that is set and not empty counts.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let either = |names: [&'static str; 2]| {
+            let mut set = names.into_iter().filter_map(|name| environment.get(name));
+            set.find(|value| !value.is_empty()).map(str::to_owned)
+        };
+        Self { https_proxy: either(HTTPS_PROXY), no_proxy: either(NO_PROXY) }
     }
 }
 
@@ -284,6 +305,19 @@ pub fn profiles(environment: &Environment, configuration: &str) -> Option<PathBu
 /// The folder of a user's session, in which the cache is.
 pub fn runtime_directory(environment: &Environment) -> Option<&str> {
     environment.get(RUNTIME_DIRECTORY)
+}
+
+/// Docker's own file.
+pub fn docker_file(environment: &Environment) -> Option<PathBuf> {
+    let folder = environment.get(DOCKER_CONFIG).map(PathBuf::from);
+    let folder = folder.or_else(|| Some(Path::new(environment.get(HOME)?).join(".docker")))?;
+    Some(folder.join("config.json"))
+}
+
+/// Whether clients find a program.
+pub fn is_on_path(program: &str, environment: &Environment) -> bool {
+    let path = environment.get(PATH).unwrap_or_default();
+    path.split(':').any(|folder| Path::new(folder).join(program).is_file())
 }
 
 /// Whether text for people has colours.

@@ -12,6 +12,8 @@ use crate::doctor::report::{Check, Name};
 use crate::pull::registry_token::Login;
 use crate::system::clock::{self, Clock};
 
+const NAME: Name = Name("cache");
+
 /// Where the cache is, or why there is nothing to look at. `configured` is false where the
 /// configuration has `off`, and `directory` is none where nothing names one.
 ///
@@ -44,9 +46,9 @@ pub fn check(
 ) -> Check {
     let directory = match place {
         Ok(directory) => directory,
-        Err(why) => return Check::skipped(Name::Cache, why),
+        Err(why) => return Check::skipped(NAME, why),
     };
-    let mut check = Check::new(Name::Cache);
+    let mut check = Check::new(NAME);
     let place = directory.display();
     match Store::look(directory) {
         Err(why) => check.warn(

@@ -7,46 +7,25 @@ use crate::failure::{Exit, Failure};
 /// Most problems that one check lists; the rest is counted.
 const MOST: usize = 300;
 
-/// Every check, in the order of a report: that of a pull, and then what the node keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Name {
-    Kubelet,
-    Configuration,
-    Image,
-    Entry,
-    Identity,
-    Endpoints,
-    Clock,
-    Role,
-    Token,
-    Registry,
-    Storage,
-    Mirrors,
-    Images,
-    Cache,
-    LastRuns,
-}
+/// What a check is called in a report. A check that stands in a file of its own has its name there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name(pub(super) &'static str);
 
 impl Name {
+    pub const KUBELET: Self = Self("kubelet");
+    pub const CONFIGURATION: Self = Self("configuration");
+    pub const IMAGE: Self = Self("image");
+    pub const ENTRY: Self = Self("entry");
+    pub const IDENTITY: Self = Self("identity");
+    pub const ENDPOINTS: Self = Self("endpoints");
+    pub const CLOCK: Self = Self("clock");
+    pub const ROLE: Self = Self("role");
+    pub const TOKEN: Self = Self("token");
+    pub const REGISTRY: Self = Self("registry");
+
     #[must_use]
     pub fn text(self) -> &'static str {
-        match self {
-            Self::Kubelet => "kubelet",
-            Self::Configuration => "configuration",
-            Self::Image => "image",
-            Self::Entry => "entry",
-            Self::Identity => "identity",
-            Self::Endpoints => "endpoints",
-            Self::Clock => "clock",
-            Self::Role => "role",
-            Self::Token => "token",
-            Self::Registry => "registry",
-            Self::Storage => "storage",
-            Self::Mirrors => "mirrors",
-            Self::Images => "images on the node",
-            Self::Cache => "cache",
-            Self::LastRuns => "last runs",
-        }
+        self.0
     }
 }
 
@@ -158,6 +137,12 @@ impl Check {
         }
         let remedies = Some(remedy.into_iter().collect());
         self.lines.push(Line { texts, remedies, is_note: false });
+    }
+
+    /// Makes it a failure: what is wrong keeps pulls from working.
+    pub fn fails(&mut self, exit: Exit) {
+        self.status = Status::Failed;
+        self.exit = exit as u8;
     }
 
     /// Further things to do about the last problem.

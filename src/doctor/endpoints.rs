@@ -12,7 +12,7 @@ use crate::system::firmware::Machine;
 pub fn check(entry: &Entry, lookup: &Lookup<'_, '_>) -> Check {
     let node = lookup.node;
     let routes = node.network.http.routes();
-    let mut check = Check::new(Name::Endpoints);
+    let mut check = Check::new(Name::ENDPOINTS);
     if matches!(entry.identity, IdentitySource::WorkerRole) && node.metadata().is_ok() {
         let url = node.settings.endpoints.metadata.as_deref().unwrap_or(metadata::ADDRESS);
         let probe = Probe::of(url, routes);

@@ -16,7 +16,7 @@ pub fn check(
     lookup: &Lookup<'_, '_>,
 ) -> Check {
     let host = lookup.host;
-    let mut check = Check::new(Name::Entry);
+    let mut check = Check::new(Name::ENTRY);
     match target {
         Ok(Some(target)) => {
             let instance = target.instance.as_ref();

@@ -113,7 +113,7 @@ impl Look {
     /// what the program then does.
     #[must_use]
     pub fn check(&self, images: &[String], config: Option<&Config>) -> Check {
-        let mut check = Check::new(Name::Kubelet);
+        let mut check = Check::new(Name::KUBELET);
         self.start.check(self.bin_dir.as_deref(), &mut check);
         let Some(kubelet) = &self.start.kubelet else { return check };
         if kubelet.environment().is_none() {

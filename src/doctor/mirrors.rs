@@ -14,6 +14,8 @@ use crate::doctor::report::{Check, Name};
 use crate::kubelet::process::arguments_of;
 use crate::setup::tree::Tree;
 
+const NAME: Name = Name("mirrors");
+
 const CONTAINERD: &str = "containerd";
 const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 /// Where containerd looks for `hosts.toml` if its configuration does not say so.
@@ -26,7 +28,7 @@ const REGISTRIES_FOLDER: &str = "/etc/containers/registries.conf.d";
 /// The check, if a runtime of this machine has a rule for one of the hosts.
 #[must_use]
 pub fn check(root: &Path, hosts: &[String], config: &Config) -> Option<Check> {
-    let mut look = Look { tree: Tree::new(root).ok()?, config, check: Check::new(Name::Mirrors) };
+    let mut look = Look { tree: Tree::new(root).ok()?, config, check: Check::new(NAME) };
     let folders = look.hosts_folders(root);
     for host in hosts {
         look.containerd(&folders, host);
@@ -35,6 +37,16 @@ pub fn check(root: &Path, hosts: &[String], config: &Config) -> Option<Check> {
         look.crio(hosts);
     }
     (!look.check.details().is_empty()).then_some(look.check)
+}
+
+/// Whether a runtime of this machine has a rule for a host, so that it may pull from elsewhere or trust
+/// other certificates.
+#[must_use]
+pub fn has_rule(root: &Path, host: &str, config: &Config) -> bool {
+    let Ok(tree) = Tree::new(root) else { return false };
+    let mut look = Look { tree, config, check: Check::new(NAME) };
+    let folders = look.hosts_folders(root);
+    look.folder(&folders, host).is_some() || look.rules().any(|(_, rule)| rule.is_for(host))
 }
 
 /// What is read of containerd's own configuration, in each of its versions.
@@ -111,15 +123,18 @@ impl Look<'_> {
         folders.split(':').map(str::to_owned).collect()
     }
 
-    fn containerd(&mut self, folders: &[String], host: &str) {
+    /// The folder with containerd's rules for a host.
+    fn folder(&self, folders: &[String], host: &str) -> Option<String> {
         let names = host.split_once(':').map(|(name, port)| format!("{name}_{port}_"));
         let names: Vec<&str> = names.as_deref().into_iter().chain([host, "_default"]).collect();
-        let all = folders.iter().flat_map(|folder| {
+        let mut all = folders.iter().flat_map(|folder| {
             names.iter().map(move |name| format!("{}/{name}", folder.trim_end_matches('/')))
         });
-        let Some(folder) = all.into_iter().find(|folder| self.tree.is_folder(folder)) else {
-            return;
-        };
+        all.find(|folder| self.tree.is_folder(folder))
+    }
+
+    fn containerd(&mut self, folders: &[String], host: &str) {
+        let Some(folder) = self.folder(folders, host) else { return };
         let file = format!("{folder}/hosts.toml");
         let Some(Hosts { host: mirrors }) = self.read(&file) else { return };
         for (url, table) in &mirrors {
@@ -173,22 +188,30 @@ impl Look<'_> {
 
     /// CRI-O keeps the login of an image from mirrors on other hosts. What is left is the host itself.
     fn crio(&mut self, hosts: &[String]) {
+        for (file, rule) in self.rules().filter(|(_, rule)| rule.insecure) {
+            for host in hosts.iter().filter(|host| rule.is_for(host)) {
+                self.check.warn(
+                    format!(
+                        "CRI-O may send the login of {host} in clear, or to whoever answers: {file} has `insecure = true`"
+                    ),
+                    format!("remove `insecure` for {host} from {file}"),
+                );
+            }
+        }
+    }
+
+    /// The rules of CRI-O, each with its file.
+    fn rules(&mut self) -> impl Iterator<Item = (String, Registry)> + use<> {
         let more = self.tree.names(REGISTRIES_FOLDER).into_iter();
         let more = more.filter(|name| Path::new(name).extension().is_some_and(|end| end == "conf"));
         let more = more.map(|name| format!("{REGISTRIES_FOLDER}/{name}"));
-        for file in std::iter::once(REGISTRIES.to_owned()).chain(more) {
-            let Some(Registries { registry }) = self.read(&file) else { continue };
-            for rule in registry.iter().filter(|rule| rule.insecure) {
-                for host in hosts.iter().filter(|host| rule.is_for(host)) {
-                    self.check.warn(
-                        format!(
-                            "CRI-O may send the login of {host} in clear, or to whoever answers: {file} has `insecure = true`"
-                        ),
-                        format!("remove `insecure` for {host} from {file}"),
-                    );
-                }
-            }
+        let files: Vec<String> = std::iter::once(REGISTRIES.to_owned()).chain(more).collect();
+        let mut all = Vec::new();
+        for file in files {
+            let read = self.read(&file).unwrap_or(Registries { registry: Vec::new() });
+            all.extend(read.registry.into_iter().map(|rule| (file.clone(), rule)));
         }
+        all.into_iter()
     }
 
     /// A file, if it is there; what keeps it from being read is a warning.

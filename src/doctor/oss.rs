@@ -6,6 +6,8 @@ use crate::doctor::network::{LOOK_AT_THE_NAME, OSS_BY_PRIVATE_LINK, Outcome, Pro
 use crate::doctor::report::{Check, Name};
 use crate::pull::registry_instance::{Lookup, Target};
 
+const NAME: Name = Name("storage");
+
 /// What a person says who wants to see the instance's own bucket in any case.
 const AUTO: &str = "auto";
 
@@ -14,7 +16,7 @@ const AUTO: &str = "auto";
 #[must_use]
 pub fn check(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) -> Option<Check> {
     let node = lookup.node;
-    let mut check = Check::new(Name::Storage);
+    let mut check = Check::new(NAME);
     let named = oss.filter(|oss| *oss != AUTO).map(str::to_owned);
     // Where the registry's address is overridden its own names mean nothing.
     let is_real = oss.is_some() || node.settings.endpoints.registry.is_none();

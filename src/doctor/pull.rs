@@ -7,6 +7,7 @@ use crate::aliyun::sts::About;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::doctor::report::{Check, Name, Report};
+use crate::doctor::runtime::ContainerRuntime;
 use crate::doctor::{endpoints, entry, oss, pods, registry, remedy};
 use crate::failure::{Exit, Failure};
 use crate::kubelet::exec_api::Pod;
@@ -23,12 +24,19 @@ const CLOCK_REFUSED: i64 = 900;
 /// More than this off is worth a word, in seconds.
 const CLOCK_ODD: i64 = 60;
 
-/// Adds the checks of a pull of an image. `oss` is the bucket that its layers come from, or
-/// `auto`; `sends_tokens` says whether the kubelet asks for it with a pod's token.
+/// What a pull depends on beside the configuration.
+pub struct Surroundings<'s> {
+    /// The bucket that layers come from, or `auto`.
+    pub oss: Option<&'s str>,
+    /// The kubelet asks with a pod's token.
+    pub sends_tokens: bool,
+    pub runtime: &'s ContainerRuntime<'s>,
+}
+
+/// Adds the checks of a pull of an image.
 pub fn image(
     image: &str,
-    oss: Option<&str>,
-    sends_tokens: bool,
+    around: &Surroundings<'_>,
     config: &Config,
     node: &Node<'_>,
     report: &mut Report<'_>,
@@ -36,11 +44,11 @@ pub fn image(
     match image::registry_host(image) {
         Ok(host) => {
             report.host = Some(host.to_owned());
-            walk(host, oss, sends_tokens, config, node, report);
+            walk(host, around, config, node, report);
             report.host = None;
         }
         Err(error) => {
-            let mut check = Check::new(Name::Image);
+            let mut check = Check::new(Name::IMAGE);
             let failure = Failure::new(Exit::Usage, error.to_string());
             check.fail(&failure.hint("give the image as a pod names it: HOST/NAMESPACE/NAME"));
             report.add(check);
@@ -51,8 +59,7 @@ pub fn image(
 /// Adds the checks of a pull from a host. Nothing is kept, and nothing kept is believed.
 fn walk(
     host: &str,
-    oss: Option<&str>,
-    sends_tokens: bool,
+    around: &Surroundings<'_>,
     config: &Config,
     node: &Node<'_>,
     report: &mut Report<'_>,
@@ -73,8 +80,8 @@ fn walk(
             Err(_) => (None, "not reached: a pull ends at `entry`".to_owned()),
             Ok(None) => (None, "not reached: the pull gets no login from this program".to_owned()),
             Ok(Some(target)) => {
-                let ended = login(&trail, target, sends_tokens, config, node, &mut made);
-                let ended = ended.unwrap_or(Name::Token).text();
+                let ended = login(&trail, target, around.sends_tokens, config, node, &mut made);
+                let ended = ended.unwrap_or(Name::TOKEN).text();
                 let target = Target { entry: target.entry, instance: target.instance.clone() };
                 (Some(target), format!("not reached: a pull ends at `{ended}`"))
             }
@@ -84,10 +91,10 @@ fn walk(
         Some(at) => made.remove(at),
         None => Check::skipped(name, why.clone()),
     };
-    report.add(next(Name::Entry));
-    report.add(next(Name::Identity));
+    report.add(next(Name::ENTRY));
+    report.add(next(Name::IDENTITY));
     let Some(target) = target else {
-        for name in [Name::Endpoints, Name::Clock, Name::Role, Name::Token, Name::Registry] {
+        for name in [Name::ENDPOINTS, Name::CLOCK, Name::ROLE, Name::TOKEN, Name::REGISTRY] {
             report.add(next(name));
         }
         return;
@@ -95,13 +102,14 @@ fn walk(
     report.begin(&format!("the services for {host}"));
     report.add(endpoints::check(target.entry, &lookup));
     // Without a login nobody but the registry has said what time it is.
-    let early = for_pods.map(|_| registry::check(host, &target, node));
+    let registry = || registry::check(host, &target, around.runtime, node);
+    let early = for_pods.map(|_| registry());
     report.add(clock(node));
-    report.add(next(Name::Role));
-    report.add(next(Name::Token));
+    report.add(next(Name::ROLE));
+    report.add(next(Name::TOKEN));
     report.begin(&format!("the registry {host}"));
-    report.add(early.unwrap_or_else(|| registry::check(host, &target, node)));
-    if let Some(check) = oss::check(oss, &target, &lookup) {
+    report.add(early.unwrap_or_else(registry));
+    if let Some(check) = oss::check(around.oss, &target, &lookup) {
         report.add(check);
     }
 }
@@ -122,17 +130,17 @@ fn login(
         && entry.identity.takes_pod_tokens()
     {
         pods::without_token(failure, made);
-        return Some(Name::Identity);
+        return Some(Name::IDENTITY);
     }
     if let Some(identity) = identity {
-        made.push(well(Name::Identity, identity::report(entry, identity)));
+        made.push(well(Name::IDENTITY, identity::report(entry, identity)));
     }
     match (&entry.role, session) {
-        (None, Some(_)) => made.push(Check::skipped(Name::Role, "the entry assumes none")),
+        (None, Some(_)) => made.push(Check::skipped(Name::ROLE, "the entry assumes none")),
         (Some(role), Some(session)) => {
             let arn = session.about.as_ref().and_then(About::arn);
             let arn = arn.unwrap_or_else(|| role.arn.to_string());
-            made.push(well(Name::Role, format!("{arn}{}", session.life(entry.expire_duration))));
+            made.push(well(Name::ROLE, format!("{arn}{}", session.life(entry.expire_duration))));
         }
         (_, None) => {}
     }
@@ -144,9 +152,9 @@ fn login(
         (Ok(_), _) => None,
         (Err(failure), session) => {
             let (name, caller) = match (identity, session) {
-                (None, _) => (Name::Identity, None),
-                (identity, None) => (Name::Role, identity.as_ref()),
-                (_, session) => (Name::Token, session.as_ref()),
+                (None, _) => (Name::IDENTITY, None),
+                (identity, None) => (Name::ROLE, identity.as_ref()),
+                (_, session) => (Name::TOKEN, session.as_ref()),
             };
             let mut check = Check::new(name);
             check.fail(failure);
@@ -163,7 +171,7 @@ fn token(served: &Served, session: &Identity, may_be_kept: bool, node: &Node<'_>
     // By the services' clock, as the end of the role's session is.
     let ends = node.network.clock.services().checked_add(Duration::from_secs(seconds));
     let ends = ends.unwrap_or_default();
-    let mut check = well(Name::Token, format!("user {user}, valid for {seconds} s, until {ends}"));
+    let mut check = well(Name::TOKEN, format!("user {user}, valid for {seconds} s, until {ends}"));
     if !may_be_kept {
         check.detail("not kept on the node: each pull asks the cloud");
     }
@@ -178,9 +186,9 @@ fn well(name: Name, detail: String) -> Check {
 
 fn clock(node: &Node<'_>) -> Check {
     let Some(off) = node.network.clock.seen() else {
-        return Check::skipped(Name::Clock, "no service reported its time");
+        return Check::skipped(Name::CLOCK, "no service reported its time");
     };
-    let mut check = Check::new(Name::Clock);
+    let mut check = Check::new(Name::CLOCK);
     let by = match off {
         0 => "the same as".to_owned(),
         ..0 => format!("{} s ahead of", -off),

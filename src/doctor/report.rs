@@ -15,6 +15,10 @@ pub struct Report<'o> {
     checks: Vec<Check>,
     /// The registry that checks belong to from now on.
     pub host: Option<String>,
+    /// The configuration is all that was asked for.
+    pub is_of_configuration: bool,
+    /// The configuration could not be used, so no pull was followed.
+    pub has_no_pull: bool,
     /// What a person reads meanwhile.
     text: Option<Text<'o>>,
 }
@@ -59,7 +63,7 @@ impl<'o> Report<'o> {
     pub fn exit(&self) -> u8 {
         let code = |is_pull: bool| {
             let checks =
-                self.checks.iter().filter(|check| (check.name != Name::Kubelet) == is_pull);
+                self.checks.iter().filter(|check| (check.name != Name::KUBELET) == is_pull);
             checks.map(|check| check.exit).find(|exit| *exit != 0)
         };
         code(true).or_else(|| code(false)).unwrap_or(0)
@@ -74,10 +78,21 @@ impl<'o> Report<'o> {
         let unfollowed = self.names(|check| check.is_unfollowed);
         let warned = self.names(|check| check.status == Status::Warning);
         let failed = self.names(|check| check.status == Status::Failed);
+        let left_out = match (self.is_of_configuration, self.has_no_pull) {
+            _ if !failed.is_empty() => "",
+            (true, _) => "kubelet, pulls",
+            (false, true) => "pulls",
+            (false, false) => "",
+        };
+        let unfollowed = if left_out.is_empty() { unfollowed } else { left_out.to_owned() };
         let mut sentences = Vec::new();
         if !failed.is_empty() {
             sentences.push(format!("FAILED: {failed}, exit code {}.", self.exit()));
             sentences.push("The lines with `do:` say what to do.".to_owned());
+        } else if self.exit() != 0 {
+            sentences.push(format!("INCOMPLETE, exit code {}.", self.exit()));
+        } else if self.is_of_configuration {
+            sentences.push("The configuration is valid.".to_owned());
         } else if warned.is_empty() && unfollowed.is_empty() {
             sentences.push("All is well.".to_owned());
         } else {

@@ -10,6 +10,8 @@ use crate::program::PROGRAM;
 use crate::pull::identity::AUDIENCE;
 use crate::pull::run_history::{self, Outcome, Run};
 
+const NAME: Name = Name("last runs");
+
 /// Runs that are listed.
 const MOST: usize = 5;
 
@@ -30,7 +32,7 @@ pub fn check(
     with_tokens: &WithTokens,
 ) -> Check {
     if let Err(why) = place {
-        return Check::skipped(Name::LastRuns, why);
+        return Check::skipped(NAME, why);
     }
     let runs = cache.map(run_history::runs).unwrap_or_default();
     let never: Vec<&str> = with_tokens
@@ -41,11 +43,11 @@ pub fn check(
         .collect();
     if runs.is_empty() && never.is_empty() {
         return Check::skipped(
-            Name::LastRuns,
+            NAME,
             "no run with this configuration asked the cloud since this machine was started",
         );
     }
-    let mut check = Check::new(Name::LastRuns);
+    let mut check = Check::new(NAME);
     for run in runs.iter().rev().take(MOST) {
         check.detail(line(run));
         for warning in &run.warnings {

@@ -133,7 +133,7 @@ fn warnings(config: &Config) -> Vec<Finding> {
 fn mistakes(error: &ConfigError, environment: &Environment) -> Vec<Finding> {
     match error {
         ConfigError::Wrong(mistakes) => of(mistakes),
-        ConfigError::Unreadable { path, .. } => {
+        ConfigError::Unreadable { path, .. } | ConfigError::Closed { path } => {
             vec![finding(Kind::Mistake, error.to_string(), Some(path), None)]
         }
         ConfigError::Distrusted { path, .. } => {

@@ -20,6 +20,9 @@ impl Failure {
             ConfigError::Unreadable { .. } => {
                 failure.hint("see that the path is right and that this user can read the file")
             }
+            ConfigError::Closed { .. } => {
+                failure.hint("run it as the user who may read the file; the kubelet runs it as root")
+            }
             ConfigError::Distrusted { .. } => failure.hint(
                 "only root, or the user who runs this program, may be able to change the file: check owner and mode of the file and of its folder",
             ),

@@ -136,7 +136,7 @@ fn denied(refusal: &Refusal) -> Option<Denied> {
         Some(PolicyType::Control) => Denied::Strictly,
         _ if refusal.denied_explicitly => Denied::Strictly,
         Some(PolicyType::Trust) => Denied::ByTrust,
-        Some(PolicyType::Permission) => Denied::ByPermission,
+        Some(PolicyType::Permission | PolicyType::PermissionInGroup) => Denied::ByPermission,
         Some(PolicyType::Other(_)) | None => Denied::Unknown,
     })
 }

@@ -285,7 +285,11 @@ pub static REMEDIES: &[Remedy] = &[
 pub fn find(facts: &Facts, refusal: &Refusal) -> Option<&'static Remedy> {
     let fits = |remedy: &&Remedy| {
         let hop = remedy.hops.is_empty() || remedy.hops.contains(&facts.hop);
-        let policy = remedy.policy.is_none() || remedy.policy == refusal.policy_type.as_ref();
+        let denied_by = match refusal.policy_type.as_ref() {
+            Some(PolicyType::PermissionInGroup) => Some(&PolicyType::Permission),
+            denied_by => denied_by,
+        };
+        let policy = remedy.policy.is_none() || remedy.policy == denied_by;
         let said = refusal.message.as_deref().unwrap_or_default();
         let message = remedy.message.is_none_or(|words| said.contains(words));
         let caller = !remedy.by_access_key || facts.by_access_key();

@@ -37,6 +37,8 @@ pub struct Kubelet {
     pub started: Option<i64>,
     /// It sees this machine's own files.
     pub shares_mounts: bool,
+    /// It has mounts of its own, and this user can see that.
+    pub has_own_mounts: bool,
     /// None where it cannot be asked.
     pub release: Option<Release>,
 }
@@ -74,10 +76,29 @@ pub fn running(root: &Path) -> Option<Kubelet> {
 /// The command line of the first process of this machine with a name.
 #[must_use]
 pub fn arguments_of(root: &Path, name: &str) -> Option<Vec<String>> {
-    let process = processes(root).find(|path| is_named(path, name) && is_machines(path))?;
-    let line = fs::read(process.join("cmdline")).ok()?;
+    let line = fs::read(process_of(root, name)?.join("cmdline")).ok()?;
     let words = line.split(|byte| *byte == 0);
     Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
+/// The variables of the first process of this machine with a name; none where this user cannot read them.
+#[must_use]
+pub fn variables_of(root: &Path, name: &str) -> Option<Vec<(OsString, OsString)>> {
+    variables(&process_of(root, name)?)
+}
+
+fn process_of(root: &Path, name: &str) -> Option<PathBuf> {
+    processes(root).find(|path| is_named(path, name) && is_machines(path))
+}
+
+fn variables(process: &Path) -> Option<Vec<(OsString, OsString)>> {
+    let all = fs::read(process.join("environ")).ok()?;
+    let pair = |pair: &[u8]| {
+        let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
+        let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+        Some((text(name), text(value.get(1..)?)))
+    };
+    Some(all.split(|b| *b == 0).filter_map(pair).collect())
 }
 
 /// The process that has the kubelet in it. Its own command line is not the kubelet's.
@@ -138,11 +159,14 @@ impl Kubelet {
         let proc = root.join("proc");
         let started = started(&proc, &process);
         let view = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
-        let shares_mounts = view(&process).is_some_and(|its| view(&proc.join("self")) == Some(its));
+        let views = view(&process).zip(view(&proc.join("self")));
+        let shares_mounts = views.as_ref().is_some_and(|(its, ours)| its == ours);
+        let has_own_mounts = views.is_some_and(|(its, ours)| its != ours);
         let binary = fs::read_link(process.join("exe")).ok();
         let release = binary.filter(|_| shares_mounts).and_then(|binary| release(&binary));
         let seen = Seen::Process(process);
-        Self { root: root.to_owned(), seen, flags, started, shares_mounts, release }
+        let root = root.to_owned();
+        Self { root, seen, flags, started, shares_mounts, has_own_mounts, release }
     }
 
     /// One that does not run, as its unit would start it: with the program first.
@@ -152,7 +176,8 @@ impl Kubelet {
         let binary = line.first().filter(|_| shares_mounts).map(PathBuf::from);
         let release = binary.and_then(|binary| release(&binary));
         let (flags, seen) = (Flags::of(line), Seen::Unit(variables));
-        Self { root: root.to_owned(), seen, flags, started: None, shares_mounts, release }
+        let (root, started, has_own_mounts) = (root.to_owned(), None, false);
+        Self { root, seen, flags, started, shares_mounts, has_own_mounts, release }
     }
 
     /// The label or profile that SELinux or AppArmor has for it, if either has one.
@@ -162,6 +187,13 @@ impl Kubelet {
         let label = fs::read_to_string(process.join("attr/current")).ok()?;
         let label = label.trim_end_matches(['\0', '\n']);
         (!label.is_empty() && label != "unconfined").then(|| label.to_owned())
+    }
+
+    /// Its number, if it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        let Seen::Process(process) = &self.seen else { return None };
+        number(process)
     }
 
     /// Below which its files are.
@@ -185,13 +217,7 @@ impl Kubelet {
                 return Some(pairs.collect());
             }
         };
-        let all = fs::read(process.join("environ")).ok()?;
-        let pair = |pair: &[u8]| {
-            let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
-            let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
-            Some((text(name), text(value.get(1..)?)))
-        };
-        Some(all.split(|b| *b == 0).filter_map(pair).collect())
+        variables(process)
     }
 
     /// A path of the kubelet's as this process reaches it: the kubelet may run in a container, and

@@ -31,6 +31,8 @@ pub struct Ahead(Arc<Mutex<State>>);
 struct State {
     /// The next connection is for a request to the same host.
     wanted: bool,
+    /// A client with such a request has come before anything was opened, and connects itself.
+    is_late: bool,
     /// Since when, and the [`Connection`]; the type of a client's connections has no name.
     kept: Option<(Instant, Box<dyn Any + Send>)>,
 }
@@ -62,7 +64,10 @@ impl Ahead {
     }
 
     fn take<C: 'static>(&self) -> Option<Connection<C>> {
-        let (begun, connection) = self.with(|state| state.kept.take_if(|_| state.wanted))?;
+        let (begun, connection) = self.with(|state| {
+            state.is_late |= state.wanted && state.kept.is_none();
+            state.kept.take_if(|_| state.wanted)
+        })?;
         let usable = clock::instant().saturating_duration_since(begun) < USABLE;
         connection.downcast().ok().filter(|_| usable).map(|connection| *connection)
     }
@@ -70,7 +75,11 @@ impl Ahead {
     /// Puts a connection aside, and leads it on until it is open.
     fn open<C: Send + 'static>(&self, connecting: Connecting<C>) -> Connecting<C> {
         let kept = Box::new(Connection::UnderWay(connecting));
-        self.with(|state| state.kept = Some((clock::instant(), kept)));
+        self.with(|state| {
+            if !state.is_late {
+                state.kept = Some((clock::instant(), kept));
+            }
+        });
         let ahead = self.clone();
         Box::pin(future::poll_fn(move |context| {
             ahead.with(|state| state.connect::<C>(context)).map(Err)

@@ -58,7 +58,7 @@ impl<'a> CallLimit<'a> {
         network: &Network<'_>,
         mut call: impl FnMut() -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let name = name(caller);
+        let name = caller.limit_group();
         let (mut last, mut tries) = (None, 0);
         let mut lock = self.lock(name, network, GATE.courtesy);
         loop {
@@ -162,15 +162,5 @@ impl<'a> CallLimit<'a> {
             std::thread::sleep(PAUSE);
             network.journal.spent(WAITING, PAUSE);
         }
-    }
-}
-
-/// Who shares a limit, as far as that is known here: a key may be of any account.
-fn name(caller: &IdentitySource) -> &str {
-    match caller {
-        IdentitySource::AccessKey(credentials) => &credentials.access_key_id,
-        IdentitySource::CredentialsUri(uri) => &uri.base_url,
-        IdentitySource::Profile(profile) => &profile.name,
-        IdentitySource::Oidc(_) | IdentitySource::WorkerRole => "this node",
     }
 }

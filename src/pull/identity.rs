@@ -23,7 +23,7 @@ use crate::kubelet::exec_api::Pod;
 
 pub use established::{Identity, Requester};
 pub use oidc::token_file_claims;
-pub use pod::{ROLE_NAME_ANNOTATION, service_account};
+pub use pod::{ROLE_NAME_ANNOTATION, allows_role, service_account};
 
 /// What distinguishes an identity from others, without any secret.
 pub fn key(source: &IdentitySource) -> String {
@@ -139,6 +139,19 @@ pub fn principal(
         IdentitySource::WorkerRole => Some(worker_role::principal(&account(), worker_role?)),
         IdentitySource::CredentialsUri(_) => Some(ram_policy::URI_OWNER.to_owned()),
         IdentitySource::Profile(profile) => profile::principal(profile, account, worker_role),
+    }
+}
+
+/// Who has the credentials that ask, where that is not a role.
+pub fn owner(source: &IdentitySource) -> String {
+    match source {
+        IdentitySource::CredentialsUri(_) => "whom the credentials URI stands for".to_owned(),
+        IdentitySource::Profile(profile) => {
+            format!("whom the profile {} stands for", profile.name)
+        }
+        IdentitySource::AccessKey(_) | IdentitySource::Oidc(_) | IdentitySource::WorkerRole => {
+            "the user of the AccessKey".to_owned()
+        }
     }
 }
 

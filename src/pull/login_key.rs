@@ -28,16 +28,13 @@ pub fn login(entry: &Entry, instance: Option<&InstanceId>, region: Option<&Regio
         // What counts is `region`.
         region: _,
     } = entry;
-    let (role, external_id) = match role {
-        Some(AssumedRole { arn, external_id }) => (arn.as_str(), external_id.as_deref()),
-        None => ("", None),
-    };
+    let [role, external_id] = role.as_ref().map(AssumedRole::key).unwrap_or_default();
     Key::new(
         Kind::Login,
         &[
             &identity::key(identity),
             role,
-            external_id.unwrap_or_default(),
+            external_id,
             session_name,
             &expire_duration.to_string(),
             if *pull_only { "pull-only" } else { "" },
@@ -53,19 +50,10 @@ pub fn assumed_session(
     role: &AssumedRole,
     request: &SessionRequest<'_>,
 ) -> Key {
-    let AssumedRole { arn, external_id } = role;
-    let SessionRequest { session_name, duration, policy } = request;
-    Key::new(
-        Kind::Session,
-        &[
-            &identity::key(identity),
-            session_name,
-            &duration.to_string(),
-            policy.unwrap_or_default(),
-            arn.as_str(),
-            external_id.as_deref().unwrap_or_default(),
-        ],
-    )
+    let [name, duration, policy] = &request.key();
+    let [arn, external_id] = role.key();
+    let identity = &identity::key(identity);
+    Key::new(Kind::Session, &[identity, name, duration, policy, arn, external_id])
 }
 
 /// The first session, or the credentials that are there without one.
@@ -74,9 +62,8 @@ pub fn first_session(source: &IdentitySource, first: &SessionRequest<'_>) -> Key
     if !identity::is_session(source) {
         return Key::new(Kind::Session, &[&identity]);
     }
-    let SessionRequest { session_name, duration, policy } = first;
-    let duration = duration.to_string();
-    Key::new(Kind::Session, &[&identity, session_name, &duration, policy.unwrap_or_default()])
+    let [name, duration, policy] = &first.key();
+    Key::new(Kind::Session, &[&identity, name, duration, policy])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::aliyun::ram_policy;
 use crate::config::{Config, Entry, IdentitySource, PodIdentity};
 use crate::failure::Failure;
 use crate::pull::identity;
-use crate::render::{Pods, ServiceAccount, nobody_takes_tokens};
+use crate::render::{Pods, nobody_takes_tokens};
 
 /// Stands where the configuration has no account or name.
 const CLUSTER_ACCOUNT: &str = "<cluster account>";
@@ -26,7 +26,13 @@ struct Attachment {
     attach_to: String,
     kind: Kind,
     policy: Value,
+    /// What is missing in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
+
+const NO_ISSUER: &str =
+    "the condition oidc:iss is missing: give --issuer URL, the URL of the cluster's OIDC provider";
 
 #[derive(PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,11 +43,12 @@ enum Kind {
 
 impl Attachment {
     fn trust(role: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: role.into(), kind: Kind::Trust, policy }
+        let note = ram_policy::lacks_issuer(&policy).then_some(NO_ISSUER);
+        Self { attach_to: role.into(), kind: Kind::Trust, policy, note }
     }
 
     fn permission(to: impl Into<String>, policy: Value) -> Self {
-        Self { attach_to: to.into(), kind: Kind::Permission, policy }
+        Self { attach_to: to.into(), kind: Kind::Permission, policy, note: None }
     }
 }
 
@@ -57,6 +64,7 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
     {
         return Err(nobody_takes_tokens("service accounts do not need a trust policy"));
     }
+    pods.check(config)?;
     let mut all: Vec<Attachment> = Vec::new();
     for attachment in config.entries.iter().flat_map(|entry| of(entry, config, pods)) {
         let same = |other: &&mut Attachment| {
@@ -76,28 +84,15 @@ pub fn render(config: &Config, pods: &Pods) -> Result<String, Failure> {
 fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     let trusts = trust(&entry.identity, pods);
     let mut first: Vec<String> = trusts.iter().map(|(role, _)| role.clone()).collect();
-    if let IdentitySource::WorkerRole = entry.identity {
-        let settings = &config.settings;
-        let account = settings.account_id.as_deref().unwrap_or(CLUSTER_ACCOUNT);
-        let name = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
-        first.push(format!("acs:ram::{account}:role/{name}"));
+    let settings = &config.settings;
+    let account = || settings.account_id.clone().unwrap_or_else(|| CLUSTER_ACCOUNT.to_owned());
+    let worker_role = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
+    let principal = identity::principal(&entry.identity, account, Some(worker_role));
+    if first.is_empty() {
+        first.extend(principal.clone().filter(|principal| !ram_policy::is_account(principal)));
     }
-    if let IdentitySource::Profile(_) = entry.identity {
-        let account =
-            || config.settings.account_id.clone().unwrap_or_else(|| CLUSTER_ACCOUNT.to_owned());
-        let role = identity::principal(&entry.identity, account, Some(WORKER_ROLE));
-        first.extend(role.filter(|role| role != ram_policy::KEY_ACCOUNT));
-    }
-    let callers = match (first.as_slice(), &entry.identity) {
-        ([], IdentitySource::CredentialsUri(_)) => {
-            vec!["whom the credentials URI stands for".to_owned()]
-        }
-        ([], IdentitySource::Profile(profile)) => {
-            vec![format!("whom the profile {} stands for", profile.name)]
-        }
-        ([], _) => vec!["the user of the AccessKey".to_owned()],
-        (roles, _) => roles.to_vec(),
-    };
+    let callers =
+        if first.is_empty() { vec![identity::owner(&entry.identity)] } else { first.clone() };
     let to_callers = |policy: &Value| {
         callers.iter().map(|caller| Attachment::permission(caller, policy.clone())).collect()
     };
@@ -109,13 +104,8 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     };
     all.extend::<Vec<Attachment>>(to_callers(&ram_policy::assume(&[&role.arn])));
     let arn = role.arn.as_str();
-    match entry.identity {
-        IdentitySource::AccessKey(_) => first.push(ram_policy::KEY_ACCOUNT.to_owned()),
-        IdentitySource::CredentialsUri(_) => first.push(ram_policy::URI_OWNER.to_owned()),
-        IdentitySource::Profile(_) if first.is_empty() => {
-            first.push(ram_policy::KEY_ACCOUNT.to_owned());
-        }
-        IdentitySource::Profile(_) | IdentitySource::Oidc(_) | IdentitySource::WorkerRole => {}
+    if first.is_empty() {
+        first.extend(principal);
     }
     if !first.is_empty() {
         let trust = ram_policy::trust(&first, role.external_id.as_deref());
@@ -134,24 +124,40 @@ pub fn trust(identity: &IdentitySource, pods: &Pods) -> Vec<(String, Value)> {
     let file = file.unwrap_or_else(|| TOKEN_SUBJECT.to_owned());
     let issuer = pods.issuer.clone().or(issuer).unwrap_or_default();
     let policy = |subjects: &[String]| ram_policy::trust_oidc(&oidc.provider, &issuer, subjects);
-    let named: Vec<String> = pods.accounts.iter().map(ServiceAccount::subject).collect();
-    let any = if named.is_empty() { vec![POD_SUBJECT.to_owned()] } else { named.clone() };
     let mut all = Vec::new();
     if let Some(role) = &oidc.role {
-        let policy = match oidc.pod_identity {
-            PodIdentity::Off => policy(&[file]),
-            PodIdentity::Auto => policy(&[vec![file], named].concat()),
-            PodIdentity::Required => policy(&any),
+        let arn = role.to_string();
+        let named = pods.subjects(&arn, true);
+        let subjects = match oidc.pod_identity {
+            PodIdentity::Off => vec![file],
+            PodIdentity::Auto => [vec![file], named].concat(),
+            PodIdentity::Required if pods.accounts.is_empty() => vec![POD_SUBJECT.to_owned()],
+            PodIdentity::Required => named,
         };
-        all.push((role.to_string(), policy));
+        // Nobody has this role where all accounts have others.
+        if !subjects.is_empty() {
+            all.push((arn, policy(&subjects)));
+        }
     }
     if let (true, Some(account)) = (identity.takes_pod_tokens(), &oidc.account) {
-        for name in &oidc.allowed_roles {
-            // A pattern is not a role: the reader fills in which roles there are.
-            let name = if name.contains('*') { format!("<{name}>") } else { name.clone() };
-            let role = format!("acs:ram::{account}:role/{name}");
-            if !all.iter().any(|(known, _)| *known == role) {
-                all.push((role, policy(&any)));
+        // A pattern is not a role: where no account names its role, the reader fills in which there are.
+        let placeholder = |name: &String| {
+            if name.contains('*') { format!("<{name}>") } else { name.clone() }
+        };
+        let names: Vec<String> = if pods.name_roles() {
+            pods.accounts.iter().filter_map(|account| account.role.clone()).collect()
+        } else {
+            oidc.allowed_roles.iter().map(placeholder).collect()
+        };
+        let is_allowed = |name: &String| !pods.name_roles() || identity::allows_role(oidc, name);
+        for name in names.iter().filter(|name| is_allowed(name)) {
+            let arn = format!("acs:ram::{account}:role/{name}");
+            let mut subjects = pods.subjects(&arn, !pods.name_roles());
+            if subjects.is_empty() {
+                subjects.push(POD_SUBJECT.to_owned());
+            }
+            if !all.iter().any(|(known, _)| *known == arn) {
+                all.push((arn, policy(&subjects)));
             }
         }
     }

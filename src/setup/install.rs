@@ -56,7 +56,7 @@ pub fn run(options: &Options, stop: &Stop) -> Result<Outcome, Failure> {
     node.running = node.running.filter(|_| !is_stale);
     let plan = node.plan(&mut outcome)?;
     outcome.restart = plan.is_kubelets() || is_stale;
-    if plan.changes.is_empty() {
+    if plan.is_empty() {
         return node.in_place(outcome);
     }
     outcome.changes = plan.changes.iter().map(|change| Shown::of(&tree, change)).collect();
@@ -90,16 +90,29 @@ impl Node<'_> {
         let is_running = live && systemd.is_active(service);
         let says_health = is_running && is_healthy();
         let mut steps = Steps::begin(self.tree, self.record.clone(), &plan.changes, stop)?;
+        let mut removed = 0;
         let mut done = || {
             let is_early = |change: &&Change| {
                 !matches!(change.what, What::Providers | What::Arguments | What::Refresh)
                     && change.wanted.is_some()
             };
+            let is_record = |change: &&Change| change.what == What::PullRecord;
+            let (records, others): (Vec<&Change>, Vec<&Change>) =
+                plan.changes.iter().partition(is_record);
             let (early, late): (Vec<&Change>, Vec<&Change>) =
-                plan.changes.iter().partition(is_early);
+                others.into_iter().partition(is_early);
             let owned = |changes: Vec<&Change>| changes.into_iter().cloned().collect::<Vec<_>>();
             steps.make(&owned(early))?;
             self.prove(&plan.program)?;
+            if let Some(images) = &plan.images {
+                if is_running {
+                    steps.restarting()?;
+                    systemd.halt(service)?;
+                }
+                // Records go last: an image without one counts as preloaded, which is open.
+                images.remove(&mut removed)?;
+                steps.make(&owned(records))?;
+            }
             steps.make(&owned(late))?;
             if !live {
                 return Ok(());
@@ -119,7 +132,14 @@ impl Node<'_> {
             Ok(())
         };
         let done = done().and_then(|()| steps.installed(&plan.changes));
-        done.map_err(|failure| put_back(steps, service, &systemd, says_health, failure))
+        done.map_err(|failure| {
+            let failure = put_back(steps, service, &systemd, says_health, failure);
+            match removed {
+                0 => failure,
+                _ => failure
+                    .caused_by(format!("images removed before: {removed}; pods pull them anew")),
+            }
+        })
     }
 
     /// The program runs where it is now, and takes the configuration.

@@ -38,6 +38,8 @@ pub struct Options {
     pub release: Option<Release>,
     pub refresh_timer: bool,
     pub service_accounts: bool,
+    /// Images of pods that are open to every service account are removed.
+    pub close_images: bool,
     /// How long the kubelet is watched after its restart, in seconds.
     pub watch: Option<u32>,
     pub keep: Keep,

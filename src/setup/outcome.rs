@@ -20,6 +20,9 @@ pub struct Outcome {
     pub restart: bool,
     pub changes: Vec<Shown>,
     pub notes: Vec<String>,
+    /// The commands that remove the images that go, with the kubelet stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
     /// What the cluster needs so that its API server gives tokens of pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rbac: Option<String>,
@@ -95,10 +98,14 @@ impl Outcome {
         for note in &self.notes {
             let _ = writeln!(text, "{note}");
         }
+        for command in &self.images {
+            let begin = if dry_run { "would remove an image" } else { "removed an image" };
+            let _ = writeln!(text, "{begin}: {command}");
+        }
         for change in &self.changes {
             text += &change.text(!dry_run);
         }
-        if dry_run && !self.changes.is_empty() {
+        if dry_run && !(self.changes.is_empty() && self.images.is_empty()) {
             let _ = writeln!(
                 text,
                 "the kubelet would {}be restarted",

@@ -1,6 +1,7 @@
 //! Decides what an installation changes on a node, and that its kubelet would start afterwards with
 //! everything that it had.
 
+mod images;
 mod providers;
 
 use std::fs;
@@ -27,6 +28,8 @@ use crate::setup::systemd::running_arguments;
 use crate::setup::tree::{Entry, Tree};
 use crate::setup::undo::{self, Record, What};
 
+pub(super) use images::Removal;
+
 /// The kubelet's file of providers where it has none yet.
 const PROVIDERS: &str = "/etc/kubernetes/credential-provider-config.yaml";
 
@@ -45,14 +48,24 @@ pub struct Node<'n> {
 /// What is to be done.
 pub struct Plan {
     pub(super) changes: Vec<Change>,
+    /// Images that are removed with the kubelet stopped.
+    pub(super) images: Option<Removal>,
     /// Where the program will be.
     pub(super) program: String,
 }
 
 impl Plan {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.images.is_none()
+    }
+
     /// Whether the kubelet has to read something anew.
     pub(super) fn is_kubelets(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change.what, What::Providers | What::Arguments))
+        self.images.is_some()
+            || self
+                .changes
+                .iter()
+                .any(|change| matches!(change.what, What::Providers | What::Arguments))
     }
 }
 
@@ -126,6 +139,8 @@ impl<'n> Node<'n> {
         }
         changes.extend(config_change);
         let providers = self.wanted_providers(&configuration, pods, &before, outcome)?;
+        let images = self.open_images(before.iter().chain(&providers), outcome)?;
+        changes.extend(images.iter().flat_map(|removal| removal.records.clone()));
         changes.extend(self.merge(&file, there.as_deref(), &providers)?);
         changes.extend(self.place_arguments(&wanted)?);
         if !pods && self.record.file(&name).is_some() {
@@ -136,7 +151,7 @@ impl<'n> Node<'n> {
         }
         changes.retain(|change| self.is_change(change));
         mounts::check(self.tree, &changes)?;
-        let plan = Plan { changes, program };
+        let plan = Plan { changes, images, program };
         self.check(&plan, &wanted)?;
         Ok(plan)
     }

@@ -112,13 +112,13 @@ impl<'t> Steps<'t> {
         if let Some(entry) = self.tree.entry(&own).map_err(unreadable(&own))? {
             write(self.tree, &undo::meanwhile(&own), Some(&entry))?;
         }
-        for Change { path, .. } in changes {
+        for Change { path, what, .. } in changes {
             let entry = self.tree.entry(path).map_err(unreadable(path))?;
             self.unfinished.files.push((path.clone(), State::of(entry.as_ref())));
             self.unfinished.folders.extend(missing_folders(self.tree, path));
             if matches!(entry, Some(Entry::File { .. })) {
                 write(self.tree, &undo::meanwhile(path), entry.as_ref())?;
-                if self.before.file(path).is_none() {
+                if self.before.file(path).is_none() && *what != What::PullRecord {
                     write(self.tree, &undo::original(path), entry.as_ref())?;
                 }
             }
@@ -177,7 +177,7 @@ impl<'t> Steps<'t> {
         record.folders.extend(self.unfinished.folders.clone());
         record.folders.sort();
         record.folders.dedup();
-        for change in changes {
+        for change in changes.iter().filter(|change| change.what != What::PullRecord) {
             let after = State::of(change.wanted.as_ref());
             let there = self.before.file(&change.path);
             let noted = self.unfinished.files.iter().find(|(path, _)| *path == change.path);

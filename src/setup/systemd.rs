@@ -115,6 +115,13 @@ impl Systemd {
         self.order(&["restart", service])
     }
 
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn halt(&self, service: &str) -> Result<(), Failure> {
+        self.order(&["stop", service])
+    }
+
     /// A service that is not known is stopped, too.
     pub fn stop(&self, service: &str) {
         let _ = self.order(&["stop", service]);

@@ -30,6 +30,9 @@ pub enum What {
     /// A file in which the kubelet's arguments stand.
     Arguments,
     Refresh,
+    /// The kubelet's own record of who pulled an image. It is put back if the run fails, and not when
+    /// the program is uninstalled.
+    PullRecord,
 }
 
 /// A file that was changed.

@@ -9,7 +9,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Error, Read};
+use std::io::{Error, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -115,6 +115,12 @@ impl Refused {
             What::Link(_) => format!("chown -h {owner} {place}"),
             _ => format!("chown {owner} {place}; chmod go-w {place}"),
         })
+    }
+
+    /// Another user may read it.
+    #[must_use]
+    pub fn is_of_permission(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == ErrorKind::PermissionDenied)
     }
 
     /// It is there, and others could have written it.

@@ -1,8 +1,6 @@
 //! The program as `docker-credential-acr`: what docker, podman, skopeo, buildah, crane and oras take
 //! for a login, for "go on without one" and for a failure (docs/docker.md).
 
-mod skopeo;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;

@@ -18,13 +18,13 @@ const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 const IMAGE: &str = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
 
 /// A proxy for `CONNECT` that notes who is asked for, and refuses the names in `down`.
-struct Proxy {
-    address: String,
+pub struct Proxy {
+    pub address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    fn start(cloud: &Cloud, down: &'static [&'static str]) -> Self {
+    pub fn start(cloud: &Cloud, down: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));

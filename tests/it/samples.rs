@@ -22,6 +22,10 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("callers/credential-provider-config.json", callers::read_json),
     ("callers/docker-config.json", callers::read_docker_configuration),
     ("callers/kruise-config-map.yaml", callers::read_config_map),
+    ("callers/kruise-values.yaml", callers::read_kruise_values),
+    ("callers/noe-values.yaml", callers::read_noe_values),
+    ("callers/nydus-snapshotter.toml", callers::read_nydus_configuration),
+    ("callers/warm-metal-values.yaml", callers::read_warm_metal_values),
     ("config.access-key.yaml", identities::read_configuration),
     ("config.personal.yaml", identities::read_configuration),
     ("config.pod-identity.yaml", identities::read_configuration),
@@ -47,6 +51,9 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("ram/registry-trust-policy.rrsa.json", identities::read_trust),
     ("rbac.token-audience.yaml", pods::read_rights),
     ("setup-daemonset.yaml", setup_daemonset::read),
+    ("teams/team-a.yaml", pods::read_team),
+    ("teams/team-b.yaml", pods::read_team),
+    ("teams/team-c.yaml", pods::read_team),
     ("token-daemonset.yaml", manifests::read),
 ];
 

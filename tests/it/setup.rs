@@ -1,6 +1,7 @@
 //! A node is set up, and what was there comes back: tables of nodes, through the real binary.
 //!
 //! - [`docker`]: the files of clients, before and after.
+//! - [`images`]: images that every service account may start, said and removed.
 //! - [`live`]: with a kubelet that runs, restarts and dies, played by `tests/setup/fakes`.
 //! - [`keep`]: kept as it is wanted, by a process that stays, one node after the other.
 //! - [`killed`]: killed at every step that changes a file.
@@ -8,6 +9,7 @@
 //! - [`more`]: what a table cannot say: several runs, modes, versions.
 
 mod docker;
+mod images;
 mod keep;
 mod killed;
 mod live;

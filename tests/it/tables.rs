@@ -55,6 +55,7 @@ fn the_environment_variables() {
             Counts::Unless(key) => format!("unless `{key}` is given"),
             Counts::WithoutEntries => "where no entry is configured".to_owned(),
             Counts::WithProxy => "with a proxy".to_owned(),
+            Counts::SetupDocker => "for `setup docker`".to_owned(),
         };
         table += &row(&[&name, variable.meaning, variable.form, &counts]);
     }

@@ -30,7 +30,6 @@ END
     coproc cloud {
         "$programs/simulated-cloud" --overlay "$room/overlay.yaml" --registry-dir "$room" 2>"$room/cloud.log"
     }
-    local urls
     read -r -t 30 urls <&"${cloud[0]}"
     url() { jq -r ".$1" <<<"$urls"; }
     realm=$(url registry)/auth
@@ -114,6 +113,8 @@ state = "$room/containerd/state"
 [plugins."io.containerd.grpc.v1.cri".containerd]
   # Copies instead of overlays: that works on any file system, also in a container.
   snapshotter = "native"
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "$room/certs.d"
 END
     containerd --config "$room/containerd.toml" >"$room/containerd.log" 2>&1 &
     wait_for cri ListImages </dev/null

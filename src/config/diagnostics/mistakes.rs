@@ -28,6 +28,9 @@ pub fn unreadable(lines: &Lines<'_>, error: YamlError) -> Note {
     let mut near = line.saturating_sub(LOOK_BACK).max(1)..=line + 1;
     // The parser's own word for what stands between brackets and braces.
     let in_braces = error.message.contains("flow");
+    if let Some(note) = near.clone().find_map(|line| template(lines, line)) {
+        return note;
+    }
     let slip = near.clone().find_map(|line| slip(lines, line, in_braces));
     if let Some(note) = slip.or_else(|| near.find_map(|line| tab(lines, line))) {
         return note;
@@ -40,6 +43,18 @@ pub fn unreadable(lines: &Lines<'_>, error: YamlError) -> Note {
 pub fn slip(lines: &Lines<'_>, line: usize, in_braces: bool) -> Option<Note> {
     let (column, message) = slips::in_line(beginning(lines, line)?, in_braces)?;
     Some(Note { at: Position { line, column }, message })
+}
+
+/// A line that a template has and what is made from it has not: `{{- if … }}`, `{% if … %}`.
+fn template(lines: &Lines<'_>, line: usize) -> Option<Note> {
+    let text = beginning(lines, line)?;
+    let begin = text.trim_start();
+    if !["{{", "{%"].iter().any(|mark| begin.starts_with(mark)) {
+        return None;
+    }
+    let column = text.chars().count() - begin.chars().count() + 1;
+    let message = "this is a line of a template, a placeholder; use the file that is made from it (such as the output of `helm template`)";
+    Some(Note { at: Position { line, column }, message: message.to_owned() })
 }
 
 /// As much of a line as is looked at.

@@ -66,8 +66,16 @@ pub(super) fn check(
             format!("other users than root can replace files in {bin_dir}, and the kubelet runs them as root"),
             format!("chown root:root {bin_dir}; chmod 0755 {bin_dir}"),
         );
-    } else if is_ours && metadata.uid() == 0 && kubelet.shares_mounts {
-        started(&path, &shown, kubelet, check);
+    } else if is_ours && metadata.uid() == 0 {
+        if kubelet.shares_mounts {
+            started(&path, &shown, kubelet, check);
+        } else if let Some(process) = kubelet.process().filter(|_| kubelet.has_own_mounts) {
+            // Root starts nothing unasked that others may have mounted.
+            check.warn(
+                format!("the kubelet has mounts of its own, so {shown} was not started"),
+                format!("nsenter --target {process} --mount {shown} --version"),
+            );
+        }
     }
 }
 
@@ -92,13 +100,11 @@ fn started(path: &Path, shown: &str, kubelet: &Kubelet, check: &mut Check) {
     let version = match version_of(path) {
         Ok(version) => version,
         Err(error) => {
-            let (what, remedy) = unstartable::why(path, shown, &error);
+            let (what, remedy) = unstartable::why(kubelet.root(), path, shown, &error);
             return check.refuse(what, remedy);
         }
     };
-    for (what, remedy) in unstartable::denied(kubelet.root(), path, shown) {
-        check.warn(what, remedy);
-    }
+    unstartable::denied(kubelet.root(), path, shown, check);
     if !version.starts_with(PROGRAM) {
         check.refuse(
             format!("{shown} is not {PROGRAM}"),

@@ -19,6 +19,9 @@ const JOURNALCTL: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];
 const FILES: [&str; 3] =
     ["var/lib/rancher/rke2/agent/logs/kubelet.log", "var/log/k3s.log", "var/log/kubelet.log"];
 
+/// Where auditd writes denials, which then are not in the kernel's log.
+const AUDIT: &str = "var/log/audit/audit.log";
+
 /// Words of the lines that are about credential providers.
 const ABOUT: [&str; 3] = ["credential provider", "credential-provider", "cri auth plugins"];
 
@@ -32,13 +35,41 @@ pub(super) fn last_lines(root: &Path, unit: &str) -> Vec<String> {
     files.map(|text| about(&text)).find(|lines| !lines.is_empty()).unwrap_or_default()
 }
 
-/// The last lines of the kernel in which SELinux or AppArmor denied something about a program.
-pub(super) fn denials(root: &Path, program: &str) -> Vec<String> {
-    let text = journalctl(root, &["-k", "-b"]).unwrap_or_default();
-    let is_denial = |line: &str| {
-        (line.contains("avc:") && line.contains("denied")) || line.contains("apparmor=\"DENIED\"")
-    };
-    last(&text, |line| is_denial(line) && line.contains(program), 1)
+/// A line in which SELinux or AppArmor denied something.
+pub(super) struct Denial {
+    pub line: String,
+    /// In seconds since 1970.
+    pub at: Option<i64>,
+    pub by: Denier,
+}
+
+pub(super) enum Denier {
+    SeLinux,
+    /// The profile, if the line names it.
+    AppArmor(Option<String>),
+}
+
+impl Denial {
+    fn of(line: &str) -> Option<Self> {
+        let by = if line.contains("avc:") && line.contains("denied") {
+            Denier::SeLinux
+        } else if line.contains("apparmor=\"DENIED\"") {
+            let profile = line.split_once(" profile=\"").and_then(|(_, rest)| rest.split_once('"'));
+            Denier::AppArmor(profile.map(|(profile, _)| profile.to_owned()))
+        } else {
+            return None;
+        };
+        let at = line.split_once("audit(").and_then(|(_, rest)| rest.split_once('.'));
+        Some(Self { line: shown(line), at: at.and_then(|(at, _)| at.parse().ok()), by })
+    }
+}
+
+/// The last denial about a program since this start of the machine.
+pub(super) fn denial(root: &Path, program: &str) -> Option<Denial> {
+    let kernel = journalctl(root, &["-k", "-b"]).unwrap_or_default();
+    let audit = end_of(&root.join(AUDIT)).unwrap_or_default();
+    let lines = audit.lines().chain(kernel.lines()).filter(|line| line.contains(program));
+    lines.filter_map(Denial::of).max_by_key(|denial| denial.at)
 }
 
 /// Of the journal of this machine.
@@ -72,7 +103,11 @@ fn last(text: &str, is_meant: impl Fn(&str) -> bool, most: usize) -> Vec<String>
     let mut lines: Vec<&str> =
         text.lines().rev().filter(|line| is_meant(line)).take(most).collect();
     lines.reverse();
-    lines.into_iter().map(|line| masked(line).chars().take(WIDTH).collect()).collect()
+    lines.into_iter().map(shown).collect()
+}
+
+fn shown(line: &str) -> String {
+    masked(line).chars().take(WIDTH).collect()
 }
 
 /// A log is other people's: what looks like a key, a token or a password is left out.

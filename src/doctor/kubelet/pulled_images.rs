@@ -8,12 +8,16 @@ use crate::config::{Config, Entry, IdentitySource, Scope};
 use crate::doctor::kubelet::images::providers;
 use crate::doctor::report::{Check, Name};
 use crate::failure::{Exit, Failure};
+use crate::kubelet::node_images::Runtime;
+use crate::kubelet::open_images::{OpenImage, closing_commands, open_images, unrecorded};
 use crate::kubelet::process::Kubelet;
 use crate::kubelet::provider_config::Provider;
-use crate::kubelet::pull_records::{Policy, PullRecords, Pulled};
-use crate::kubelet::versions::PULL_RECORDS;
+use crate::kubelet::pull_records::{Policy, PullRecords};
+use crate::kubelet::versions::{PULL_RECORDS, Release};
 use crate::pull::image::registry_host;
 use crate::pull::selection;
+
+const NAME: Name = Name("images on the node");
 
 /// Most images that are listed.
 const MOST: usize = 100;
@@ -30,7 +34,7 @@ pub(super) fn check(
     if !config.entries.iter().any(takes) || ours.iter().all(|provider| provider.tokens.is_none()) {
         return None;
     }
-    let mut check = Check::new(Name::Images);
+    let mut check = Check::new(NAME);
     for entry in config.entries.iter().filter(|entry| opens_static_pods(entry, ours)) {
         check.warn(
             format!(
@@ -44,7 +48,7 @@ pub(super) fn check(
         kubelet.release.map(|release| kubelet.feature_gates().is_on(&PULL_RECORDS, release));
     if let (Some(release), Some(false)) = (kubelet.release, is_kept) {
         check.note(format!(
-            "Kubernetes {release} without the feature {}: every service account starts an image that is on the node, unless its pod has imagePullPolicy: Always",
+            "Kubernetes {release} without the feature {}: every service account starts an image that is on the node, unless its pod has imagePullPolicy: Always. That holds while the API server, STS or ACR is away, too ({TABLE})",
             PULL_RECORDS.name
         ));
         return Some(check);
@@ -63,13 +67,8 @@ pub(super) fn check(
             return Some(check);
         }
     };
-    policy(kubelet, config, &mut check);
-    match records {
-        Some(records) => images(&records, ours, unit, config, &mut check),
-        None => {
-            check.detail("the kubelet keeps no records of who pulled an image, or has pulled none");
-        }
-    }
+    let policy = policy(kubelet, config, &mut check);
+    images(kubelet, records.as_ref(), policy.as_ref(), ours, unit, config, &mut check);
     Some(check)
 }
 
@@ -89,17 +88,18 @@ fn opens_static_pods(entry: &Entry, ours: &[Provider]) -> bool {
     is_auto && oidc.role.is_some() && is_reached
 }
 
-/// What the kubelet's policy means for images without a record, and for those of a list.
-fn policy(kubelet: &Kubelet, config: &Config, check: &mut Check) {
+/// What the kubelet's policy means: for images without a record, for those of a list, and when
+/// something is away. None where it is not known.
+fn policy(kubelet: &Kubelet, config: &Config, check: &mut Check) -> Option<Policy> {
     const KEY: &str = "imagePullCredentialsVerificationPolicy";
     let policy = match Policy::of(kubelet) {
         Ok(policy) => policy,
         Err(error) => {
-            return check
-                .detail(format!("{KEY} is not known: the kubelet's configuration: {error}"));
+            check.detail(format!("{KEY} is not known: the kubelet's configuration: {error}"));
+            return None;
         }
     };
-    match policy {
+    match &policy {
         Policy::NeverVerify => check.warn(
             format!("{KEY} is NeverVerify: every service account starts any image that is on the node"),
             format!("set {KEY}: AlwaysVerify in the kubelet's configuration and restart the kubelet, if only entitled accounts are to start images. Their containers then wait for the API server and the cloud"),
@@ -121,44 +121,137 @@ fn policy(kubelet: &Kubelet, config: &Config, check: &mut Check) {
         }
         Policy::Other(name) => check.note(format!("{KEY} is `{name}`, which is not known here")),
     }
+    if let Some(row) = row(&policy, kubelet.release) {
+        check.note(row);
+    }
+    Some(policy)
+}
+
+/// Where the table of outages is.
+const TABLE: &str = "docs/identities/pod-identity.md, table `Does a container start?`";
+
+/// The row of the table that applies to images on the node.
+fn row(policy: &Policy, release: Option<Release>) -> Option<String> {
+    let (name, means) = match policy {
+        Policy::NeverVerify => ("NeverVerify", "every service account, whatever is away"),
+        Policy::NeverVerifyPreloadedImages | Policy::AlwaysVerify => (
+            "default, AlwaysVerify",
+            "entitled accounts. API server away: no container starts. STS or ACR away: with a login that the kubelet kept",
+        ),
+        Policy::NeverVerifyAllowlistedImages(_) => (
+            "NeverVerifyAllowlistedImages",
+            "an image on the list: every service account, whatever is away. Others: entitled accounts, as for AlwaysVerify",
+        ),
+        Policy::Other(_) => return None,
+    };
+    let release = release.map_or_else(String::new, |release| format!("Kubernetes {release}, "));
+    Some(format!(
+        "{TABLE}, row `1.35 and later, on`, `{name}` ({release}{} on): an image that a pod's login pulled starts for {means}",
+        PULL_RECORDS.name
+    ))
 }
 
 fn images(
-    records: &PullRecords,
+    kubelet: &Kubelet,
+    records: Option<&PullRecords>,
+    policy: Option<&Policy>,
     ours: &[Provider],
     unit: &str,
     config: &Config,
     check: &mut Check,
 ) {
-    let mut open: Vec<&Pulled> = Vec::new();
+    let of_pods = |image: &str| {
+        let sends = |provider: &&Provider| provider.tokens.is_some();
+        is_for_pods(image, config) && providers(ours, image).iter().any(sends)
+    };
+    let there = Runtime::images(kubelet);
+    let known = there.as_ref().map_or(&[][..], |(_, images)| images);
+    let open = open_images(records, known, policy.unwrap_or(&Policy::AlwaysVerify), of_pods);
+    match records {
+        Some(records) => recorded(records, policy, of_pods, check),
+        None => {
+            check.detail("the kubelet keeps no records of who pulled an image, or has pulled none");
+        }
+    }
+    if let Err(why) = &there {
+        check.detail(format!("images without a record are not listed: {why}"));
+    }
+    let (pulled, preloaded): (Vec<OpenImage>, Vec<OpenImage>) =
+        open.into_iter().partition(|image| image.record.is_some());
+    for image in unrecorded(records, known, of_pods).iter().take(MOST) {
+        let names: Vec<&str> = image.names.iter().map(String::as_str).collect();
+        let is_open = |name: &&str| policy.is_some_and(|policy| policy.opens_unrecorded(name));
+        let means = if names.iter().any(is_open) {
+            "it counts as preloaded: open to every service account"
+        } else {
+            "the next start needs a login"
+        };
+        check.detail(format!("{} ({}): no record, so {means}", names.join(", "), image.image_ref));
+    }
+    if !pulled.is_empty() {
+        check.warn(
+            format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", pulled.len()),
+            closing_commands(unit, &pulled, there.as_ref().ok()),
+        );
+        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled anew under its old record stays open".to_owned()]);
+    }
+    if !preloaded.is_empty() {
+        check.warn(
+            format!("images of pods' hosts without a record, which count as preloaded: {}. Every service account starts them from the node", preloaded.len()),
+            closing_commands(unit, &preloaded, there.as_ref().ok()),
+        );
+    }
+    if !pulled.is_empty() || !preloaded.is_empty() {
+        check.also(["`setup install --service-accounts --close-images` does that for all of them"
+            .to_owned()]);
+    }
+    let shared = pulled.iter().chain(&preloaded).filter(|image| !image.others.is_empty());
+    for image in shared {
+        let others: Vec<&str> = image.others.iter().map(String::as_str).collect();
+        check.detail(format!(
+            "{} is also {}: removed by its id, it has to be pulled anew by these names, too",
+            image.image_ref,
+            others.join(", ")
+        ));
+    }
+}
+
+/// Who may start the images that have a record.
+fn recorded(
+    records: &PullRecords,
+    policy: Option<&Policy>,
+    of_pods: impl Fn(&str) -> bool,
+    check: &mut Check,
+) {
     let mut lines = Vec::new();
     for pulled in &records.pulled {
-        let of_pods = |image: &str| {
-            let sends = |provider: &&Provider| provider.tokens.is_some();
-            is_for_pods(image, config) && providers(ours, image).iter().any(sends)
-        };
         for (image, credentials) in pulled.credentials.iter().filter(|(image, _)| of_pods(image)) {
             let owners = credentials.owners();
-            let who = if credentials.node_pods_accessible {
-                open.push(pulled);
+            let who = if credentials.are_nodes() {
                 "open to every service account".to_owned()
+            } else if let Some(Policy::NeverVerify) = policy {
+                "open to every service account by NeverVerify".to_owned()
             } else if owners.is_empty() {
                 "no account has pulled it, so the next start needs a login".to_owned()
             } else {
                 format!("for {}", owners.join(", "))
             };
+            let lost = if pulled.is_found() {
+                ""
+            } else {
+                ". The file of this record is not named by its image, so the kubelet does not read it"
+            };
             lines.push((
-                !credentials.node_pods_accessible,
-                format!("{image} ({}): {who}", pulled.image_ref),
+                !credentials.are_nodes(),
+                format!("{image} ({}): {who}{lost}", pulled.image_ref),
             ));
         }
     }
-    open.dedup_by_key(|pulled| &pulled.file);
     check.detail(format!(
-        "records in {}: images of pods' hosts: {}, pulls under way: {}. An image without a record is not among them",
+        "records in {}: images of pods' hosts: {}, pulls under way: {}",
         records.folder,
         lines.len(),
-        records.under_way
+        records.under_way.len()
     ));
     // Open ones first.
     lines.sort_by_key(|(is_closed, _)| *is_closed);
@@ -169,22 +262,14 @@ fn images(
     if more > 0 {
         check.detail(format!("and {more} more images"));
     }
-    if !open.is_empty() {
-        let words = |word: fn(&Pulled) -> &str| {
-            open.iter().map(|pulled| word(pulled)).collect::<Vec<_>>().join(" ")
-        };
-        check.warn(
-            format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", open.len()),
-            format!(
-                "systemctl stop {unit}; rm {}; crictl rmi {}; systemctl start {unit}",
-                words(|pulled| &pulled.file),
-                words(|pulled| &pulled.image_ref)
-            ),
-        );
-        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled anew under its old record stays open".to_owned()]);
-    }
     if !records.unreadable.is_empty() {
-        check.problem(format!("not a record: {}", records.unreadable.join(", ")), None);
+        check.problem(
+            format!(
+                "not a record: {}. An image with such a record needs a login at its next start",
+                records.unreadable.join(", ")
+            ),
+            None,
+        );
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::{Error, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, getxattr, statvfs};
 use rustix::io::Errno;
 
-use crate::doctor::kubelet::log;
+use crate::doctor::kubelet::log::{self, Denial, Denier};
+use crate::doctor::report::Check;
 
 /// So much of a file says what it is.
 const HEAD: u64 = 4096;
@@ -23,7 +25,7 @@ const FOREIGN_TYPES: [&str; 5] =
     ["user_home_t", "admin_home_t", "user_tmp_t", "tmp_t", "unlabeled_t"];
 
 /// What is wrong with a file that was not started, and what to do.
-pub(super) fn why(path: &Path, shown: &str, error: &Error) -> (String, String) {
+pub(super) fn why(root: &Path, path: &Path, shown: &str, error: &Error) -> (String, String) {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     let machine = std::env::consts::ARCH;
     let cannot = format!("{shown} cannot be started: {error}");
@@ -65,36 +67,52 @@ pub(super) fn why(path: &Path, shown: &str, error: &Error) -> (String, String) {
             let label = label.map_or(String::new(), |label| {
                 format!("; SELinux enforces, and the file has the label {label}")
             });
-            (format!("{cannot}{label}"), denial_remedy(shown))
+            let denial = log::denial(root, &name(path));
+            let remedy = match denial {
+                Some(denial) => remedy(&denial, shown),
+                None if enforces() => format!("restorecon -v {shown}"),
+                None => format!("journalctl -k -b | grep -F {}", name(path)),
+            };
+            (format!("{cannot}{label}"), remedy)
         }
         _ => (cannot, format!("start the file by hand: {shown} --version")),
     }
 }
 
-/// What keeps the kubelet, but not this process, from starting a file: a denial in the kernel's log, or
-/// a label that services may not start. Each with what to do.
-pub(super) fn denied(root: &Path, path: &Path, shown: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    for line in log::denials(root, &name) {
-        found.push((format!("the kernel's log has a denial: {line}"), denial_remedy(shown)));
+/// What keeps the kubelet, but not this process, from starting a file.
+pub(super) fn denied(root: &Path, path: &Path, shown: &str, check: &mut Check) {
+    let changed = fs::metadata(path).map(|found| found.ctime()).unwrap_or_default();
+    // A new label is a change of the file.
+    let denial =
+        log::denial(root, &name(path)).filter(|denial| denial.at.is_none_or(|at| at >= changed));
+    if let Some(denial) = denial {
+        return check.refuse(
+            format!("the kubelet was denied {shown}: {}", denial.line),
+            remedy(&denial, shown),
+        );
     }
-    let label = label(path).filter(|_| enforces() && found.is_empty());
+    let label = label(path).filter(|_| enforces());
     let kind =
         |label: &String| label.split(':').nth(2).is_some_and(|kind| FOREIGN_TYPES.contains(&kind));
     if let Some(label) = label.filter(kind) {
-        found.push((
+        check.warn(
             format!("SELinux enforces, and {shown} has the label {label}, of a file that services may not start"),
             format!("restorecon -v {shown}"),
-        ));
+        );
     }
-    found
 }
 
-fn denial_remedy(shown: &str) -> String {
-    format!(
-        "SELinux: ausearch -m AVC -ts recent; restorecon -v {shown}. AppArmor: journalctl -k | grep DENIED; aa-complain PROFILE"
-    )
+fn remedy(denial: &Denial, shown: &str) -> String {
+    match &denial.by {
+        Denier::SeLinux => format!("restorecon -v {shown}"),
+        // A denial of before the change of a profile counts no more.
+        Denier::AppArmor(Some(profile)) => format!("aa-complain '{profile}'; touch {shown}"),
+        Denier::AppArmor(None) => format!("aa-status; allow {shown} in the profile of the kubelet"),
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Whether a file is a program of some machine.

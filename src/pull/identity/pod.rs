@@ -88,7 +88,7 @@ fn role(oidc: &Oidc, pod: Pod<'_>) -> Result<RoleArn, Failure> {
         )
         .hint("the annotation takes a role's name as it is, not its ARN; the account is accountId, or that of rrsaRoleARN; without the annotation the role is rrsaRoleARN"));
     };
-    if !oidc.allowed_roles.iter().any(|pattern| matches(pattern, name)) {
+    if !allows_role(oidc, name) {
         return Err(Failure::new(
             Exit::Identity,
             format!("the service account's annotation names role `{shown}`, which `allowedRoles` does not have"),
@@ -138,6 +138,11 @@ fn end_of(token: &Secret, now: Timestamp) -> Result<Timestamp, Failure> {
         None => Err(refused("has no time in `exp`".to_owned())
             .hint("the kubelet sends no such token by itself: see what else calls this program")),
     }
+}
+
+/// Whether an annotation may name this role.
+pub fn allows_role(oidc: &Oidc, name: &str) -> bool {
+    oidc.allowed_roles.iter().any(|pattern| matches(pattern, name))
 }
 
 /// A pattern with `*` for any characters, anchored at both ends.

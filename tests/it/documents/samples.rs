@@ -5,8 +5,10 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde_json::Value as Json;
 use simulation::cloud::standard;
 use simulation::kubelet::Exec;
 
@@ -99,6 +101,43 @@ fn doctor(overlay: &str) -> String {
     as_on_a_node(&text, &node)
 }
 
+const ISSUER: &str = "--issuer=https://oidc.example.com/c1";
+const TEAM_B: &str = "--service-account=team-b/app=team-b-puller";
+
+/// What `render` writes for the configuration of the page on pod identity, to stdout and stderr.
+fn rendered(arguments: &[&str]) -> (String, String) {
+    let page = "docs/identities/pod-identity.md";
+    let config = super::filled_in("yaml").into_iter().find(|block| block.path == page).unwrap();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents-teams.yaml");
+    fs::write(&path, config.text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut exec = Exec::new(PROGRAM);
+    let words = ["--config", path.to_str().unwrap(), "render"];
+    exec.args = words.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let outcome = exec.run(&[]).unwrap();
+    let stderr = outcome.stderr_text();
+    (String::from_utf8(outcome.stdout).unwrap(), stderr)
+}
+
+/// What `kubectl apply` prints of manifests, one after another: service accounts that are there get
+/// their annotation, the rest is created.
+fn applied(files: &[&str], account: &str) -> String {
+    let mut text = String::new();
+    for file in files {
+        let manifests = fs::read_to_string(root().join("config/teams").join(file)).unwrap();
+        let objects: Vec<Json> = serde_saphyr::from_multiple(&manifests).unwrap();
+        for object in objects {
+            let kind = object["kind"].as_str().unwrap().to_lowercase();
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let group = object["apiVersion"].as_str().unwrap().split_once('/');
+            let group = group.map_or(String::new(), |(group, _)| format!(".{group}"));
+            let outcome = if kind == "serviceaccount" { account } else { "created" };
+            writeln!(text, "{kind}{group}/{name} {outcome}").unwrap();
+        }
+    }
+    text
+}
+
 fn sample(name: &str) -> String {
     match name {
         "doctor, all is well" => doctor("{registry: {local-realm: true}}"),
@@ -106,6 +145,22 @@ fn sample(name: &str) -> String {
             "{{registry: {{local-realm: true}}, accounts: {{\"{}\": {{roles: {{acr-puller: {{trust: {{Version: \"1\", Statement: []}}}}}}}}}}}}",
             standard::REGISTRY_ACCOUNT
         )),
+        "teams, ram-policy of team-b" => rendered(&["ram-policy", TEAM_B, ISSUER]).0,
+        "teams, rbac of team-b" => rendered(&["rbac", TEAM_B, ISSUER]).0,
+        "teams, trust of acr-puller" => {
+            let accounts = ["team-a/app=team-a-puller", "team-a/jobs=team-a-puller"];
+            let [first, second] = accounts.map(|account| format!("--service-account={account}"));
+            let other = "--service-account=team-c/app=team-c-puller";
+            let text = rendered(&["ram-policy", ISSUER, &first, &second, TEAM_B, other]).0;
+            let all: Vec<Json> = serde_json::from_str(&text).unwrap();
+            let is_it = |one: &&Json| one["attachTo"] == standard::PULLER && one["kind"] == "trust";
+            serde_json::to_string_pretty(all.iter().find(is_it).unwrap()).unwrap()
+        }
+        "teams, a role that is not allowed" => {
+            rendered(&["ram-policy", "--service-account=team-d/app=team-d-reader"]).1
+        }
+        "teams, applied team-b" => applied(&["team-b.yaml"], "configured"),
+        "teams, applied all" => applied(&["team-a.yaml", "team-b.yaml", "team-c.yaml"], "created"),
         path => {
             let text = fs::read_to_string(root().join(path));
             let text = text.unwrap_or_else(|why| panic!("sample {path}: {why}"));

@@ -212,9 +212,9 @@ fn the_annotation_is_asked_for_where_roles_are_allowed() {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind")]
 enum Manifest {
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", alias = "Role")]
     ClusterRole { api_version: String, metadata: Metadata, rules: Vec<Rule> },
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", alias = "RoleBinding")]
     ClusterRoleBinding {
         api_version: String,
         metadata: Metadata,
@@ -227,6 +227,7 @@ enum Manifest {
 #[serde(deny_unknown_fields)]
 struct Metadata {
     name: String,
+    namespace: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -248,34 +249,44 @@ struct Reference {
 }
 
 /// As the authorizer decides on the kubelet's question: may a node have a token of this audience
-/// for a service account of this name?
-pub fn lets_nodes_ask(text: &str, audience: &str, account: &str) -> bool {
+/// for a service account of this name in this namespace?
+pub fn lets_nodes_ask(text: &str, audience: &str, namespace: &str, account: &str) -> bool {
     let manifests: Vec<Manifest> = serde_saphyr::from_multiple(text).unwrap();
-    let [
-        Manifest::ClusterRole { api_version: first, metadata, rules },
-        Manifest::ClusterRoleBinding { api_version: second, metadata: bound, role_ref, subjects },
-    ] = &manifests[..]
-    else {
-        panic!("a role and its binding: {text}")
-    };
     let group = "rbac.authorization.k8s.io";
-    assert!([first, second].iter().all(|version| **version == format!("{group}/v1")));
-    assert!(!metadata.name.is_empty() && !bound.name.is_empty());
     let reference = |kind: &str, name: &str| Reference {
         api_group: group.to_owned(),
         kind: kind.to_owned(),
         name: name.to_owned(),
     };
-    assert_eq!(*role_ref, reference("ClusterRole", &metadata.name));
     let has = |list: &[String], wanted: &str| list.iter().any(|one| one == wanted || one == "*");
-    subjects.contains(&reference("Group", "system:nodes"))
-        && rules.iter().any(|rule| {
-            has(&rule.api_groups, "")
-                && has(&rule.resources, audience)
-                && (rule.resource_names.is_empty()
-                    || rule.resource_names.iter().any(|name| name == account))
-                && has(&rule.verbs, "request-serviceaccounts-token-audience")
-        })
+    manifests.chunks(2).any(|pair| {
+        let [
+            Manifest::ClusterRole { api_version: first, metadata, rules },
+            Manifest::ClusterRoleBinding {
+                api_version: second,
+                metadata: bound,
+                role_ref,
+                subjects,
+            },
+        ] = pair
+        else {
+            panic!("a role and its binding: {text}")
+        };
+        assert!([first, second].iter().all(|version| **version == format!("{group}/v1")));
+        assert!(!metadata.name.is_empty() && !bound.name.is_empty());
+        assert_eq!(metadata.namespace, bound.namespace);
+        let kind = if metadata.namespace.is_some() { "Role" } else { "ClusterRole" };
+        assert_eq!(*role_ref, reference(kind, &metadata.name));
+        metadata.namespace.as_deref().is_none_or(|its| its == namespace)
+            && subjects.contains(&reference("Group", "system:nodes"))
+            && rules.iter().any(|rule| {
+                has(&rule.api_groups, "")
+                    && has(&rule.resources, audience)
+                    && (rule.resource_names.is_empty()
+                        || rule.resource_names.iter().any(|name| name == account))
+                    && has(&rule.verbs, "request-serviceaccounts-token-audience")
+            })
+    })
 }
 
 #[test]
@@ -285,23 +296,27 @@ fn rbac_lets_nodes_ask_for_tokens_of_this_audience() {
     let named =
         render(&node, &["rbac", "--service-account", "a/app", "--service-account", "b/other.v1"])
             .unwrap();
-    for (text, account, expected) in [
-        (&any, "app", true),
-        (&any, "default", true),
-        (&named, "app", true),
-        (&named, "other.v1", true),
-        (&named, "default", false),
+    for (text, namespace, account, expected) in [
+        (&any, "a", "app", true),
+        (&any, "c", "default", true),
+        (&named, "a", "app", true),
+        (&named, "b", "other.v1", true),
+        (&named, "a", "default", false),
+        // The same name in another namespace.
+        (&named, "b", "app", false),
+        (&named, "c", "app", false),
     ] {
-        assert_eq!(lets_nodes_ask(text, "sts.aliyuncs.com", account), expected, "{account}");
-        assert!(!lets_nodes_ask(text, "https://kubernetes.default.svc", account));
-        assert!(!lets_nodes_ask(text, "", account), "the API server's own audience");
+        let asks = |audience: &str| lets_nodes_ask(text, audience, namespace, account);
+        assert_eq!(asks("sts.aliyuncs.com"), expected, "{namespace}/{account}");
+        assert!(!asks("https://kubernetes.default.svc"));
+        assert!(!asks(""), "the API server's own audience");
     }
-    // Two calls, each applied, would leave the second one's names.
+    // Two calls for one namespace, each applied, would leave the second one's names.
     let replaces = "# This manifest replaces the list of service accounts";
     assert!(named.starts_with(replaces) && !any.contains(replaces), "{named}{any}");
     assert!(named.contains("# The names are without a namespace"), "{named}");
     assert!(!any.contains("without a namespace"), "{any}");
-    assert!(named.contains("For one team's role call `render ram-policy`"), "{named}");
+    assert!(named.contains("--service-account NAMESPACE/NAME=ROLE"), "{named}");
     // It needs no configuration.
     let bare = Node::new("{}");
     bare.configure_all("acr-registry-info:\n");
@@ -394,4 +409,52 @@ fn the_policies_are_all_that_pods_need() {
     let token = node.cloud.service_account_token(standard::OIDC_PROVIDER, "team-a", "app").mint();
     let request = encode_request(V1, &format!("{ACME}/team/app"), Some(&token), &[].into());
     node.pulled(ACME, &node.exec(&[]).run(&request).unwrap());
+}
+
+/// Each team's role lets in that team alone, and the registry's role lets in these roles.
+#[test]
+fn each_team_has_a_policy_of_its_own() {
+    let more = "    podIdentity: required\n    allowedRoles: [team-*-puller]\n";
+    let node = node(&rrsa(ACME, more));
+    let teams =
+        ["team-a/app=team-a-puller", "team-a/web=team-a-puller", "team-b/app=team-b-puller"];
+    let arguments: Vec<&str> = ["ram-policy", "--issuer", ISSUER]
+        .into_iter()
+        .chain(teams.iter().flat_map(|team| ["--service-account", *team]))
+        .collect();
+    let text = render(&node, &arguments).unwrap();
+    let rendered: Vec<Json> = serde_json::from_str(&text).unwrap();
+    let of = |role: &str, kind: &str| {
+        let arn = format!("acs:ram::1000000000000001:role/{role}");
+        let fits = |one: &&Json| {
+            (one["attachTo"] == arn || one["attachTo"] == role) && one["kind"] == kind
+        };
+        let found: Vec<&Json> = rendered.iter().filter(fits).collect();
+        assert_eq!(found.len(), 1, "{kind} of {role}: {text}");
+        found[0].clone()
+    };
+    let equals = |role: &str| {
+        of(role, "trust")["policy"]["Statement"][0]["Condition"]["StringEquals"].clone()
+    };
+    let a = json!(["system:serviceaccount:team-a:app", "system:serviceaccount:team-a:web"]);
+    assert_eq!(equals("team-a-puller")["oidc:sub"], a);
+    assert_eq!(equals("team-b-puller")["oidc:sub"], json!(["system:serviceaccount:team-b:app"]));
+    assert_eq!(equals("team-b-puller")["oidc:iss"], ISSUER);
+    let callers =
+        of(standard::PULLER, "trust")["policy"]["Statement"][0]["Principal"]["RAM"].clone();
+    let arn = |role: &str| format!("acs:ram::1000000000000001:role/{role}");
+    assert_eq!(callers, json!([arn("team-a-puller"), arn("team-b-puller")]));
+    assert!(!text.contains('<') && !text.contains("\"note\""), "{text}");
+
+    // What is missing is said beside the policy.
+    let without = render(&node, &["ram-policy", "--service-account", teams[0]]).unwrap();
+    let without: Vec<Json> = serde_json::from_str(&without).unwrap();
+    let trust = &without[0];
+    assert!(
+        trust["note"].as_str().unwrap().contains("oidc:iss is missing: give --issuer"),
+        "{trust}"
+    );
+    let other = ["ram-policy", "--service-account", "team-c/app=other"];
+    let (code, message) = render(&node, &other).unwrap_err();
+    assert!(code == 2 && message.contains("no entry's allowedRoles has other"), "{message}");
 }

@@ -37,3 +37,49 @@ pub fn read_docker_configuration(name: &str, text: &str) {
         assert!(!host.contains(['/', '*', ' ']), "{name}: {host}");
     }
 }
+
+/// What a chart or a program reads at a path of keys, and whether nothing else is beside it.
+fn values(name: &str, values: &Json, path: &[&str], keys: &[&str]) {
+    let mut at = values;
+    for key in path {
+        assert_eq!(at.as_object().unwrap().keys().collect::<Vec<_>>(), [key], "{name}");
+        at = &at[key];
+    }
+    let at = at.as_object().unwrap();
+    assert_eq!(at.keys().collect::<Vec<_>>(), keys, "{name}");
+    for (key, value) in at {
+        // The kubelet's folders and files are absolute in all of them; one chart's own default is not.
+        let is_path = key.to_lowercase().ends_with("dir") || key.to_lowercase().ends_with("path");
+        assert!(!is_path || value.as_str().unwrap().starts_with('/'), "{name}: {key}");
+    }
+}
+
+pub fn read_kruise_values(name: &str, text: &str) {
+    let chart: Json = serde_saphyr::from_str(text).unwrap();
+    values(name, &chart, &["daemon", "credentialProvider"], &["configmap", "enable", "hostPath"]);
+    let map = include_str!("../../../config/callers/kruise-config-map.yaml");
+    let map: Json = serde_saphyr::from_str(map).unwrap();
+    assert_eq!(chart["daemon"]["credentialProvider"]["configmap"], map["metadata"]["name"]);
+}
+
+pub fn read_noe_values(name: &str, text: &str) {
+    let chart: Json = serde_saphyr::from_str(text).unwrap();
+    values(name, &chart, &["kubeletConfig"], &["binDir", "config", "configDir"]);
+    assert!(!chart["kubeletConfig"]["config"].as_str().unwrap().contains('/'), "{name}");
+}
+
+pub fn read_warm_metal_values(name: &str, text: &str) {
+    let chart: Json = serde_saphyr::from_str(text).unwrap();
+    values(name, &chart, &["imageCredentialProvider"], &["binDir", "configPath", "enabled"]);
+}
+
+pub fn read_nydus_configuration(name: &str, text: &str) {
+    let configuration: Json = toml::from_str(text).unwrap();
+    let keys = [
+        "credential_provider_bin_dir",
+        "credential_provider_config",
+        "credential_renewal_interval",
+        "enable_kubelet_credential_providers",
+    ];
+    values(name, &configuration, &["remote", "auth"], &keys);
+}

@@ -7,10 +7,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use simulation::cloud::{Cloud, Hop};
 use simulation::kubelet::config::{Config, ProviderConfig};
-use simulation::kubelet::{Exec, Kubelet, Provider, Provision, ServiceAccount};
+use simulation::kubelet::{
+    Credential, Exec, Images, Kubelet, Provider, Provision, PullPolicy, ServiceAccount, Start,
+    Verification,
+};
 
 use super::identities::{CLUSTER, INSTANCE, PROVIDER, REGISTRY, filled_in, value};
 use super::{sample, scratch};
@@ -38,8 +41,48 @@ pub fn read_configuration(name: &str, text: &str) {
 }
 
 pub fn read_rights(_name: &str, text: &str) {
-    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "any"));
-    assert!(!lets_nodes_ask(text, "vault", "any"));
+    assert!(lets_nodes_ask(text, "sts.aliyuncs.com", "team", "any"));
+    assert!(!lets_nodes_ask(text, "vault", "team", "any"));
+}
+
+/// A team's accounts name its role, and nodes may ask for the tokens of these accounts alone, by what
+/// the program writes.
+pub fn read_team(name: &str, text: &str) {
+    let team = name.trim_start_matches("teams/").trim_end_matches(".yaml");
+    let documents: Vec<Json> = serde_saphyr::from_multiple(text).unwrap();
+    let of = |kind: &str| -> Vec<&Json> {
+        documents.iter().filter(|document| document["kind"] == kind).collect()
+    };
+    let accounts = of("ServiceAccount");
+    assert_eq!(accounts.len() + 2, documents.len(), "{name}");
+    let mut arguments = vec!["rbac".to_owned()];
+    for account in &accounts {
+        let metadata = &account["metadata"];
+        assert_eq!(account["apiVersion"], "v1");
+        assert_eq!(metadata["namespace"], team);
+        assert_eq!(metadata["annotations"], json!({ROLE_NAME: format!("{team}-puller")}));
+        let account = format!("{team}/{}", metadata["name"].as_str().unwrap());
+        arguments.extend(["--service-account".to_owned(), account]);
+    }
+    let path = scratch().join("config.yaml");
+    fs::write(&path, filled_in("config.pod-identity.yaml")).unwrap();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let written = without_comments(&render(&path, &arguments));
+    let role = text.find("apiVersion: rbac").unwrap();
+    assert_eq!(without_comments(&text[role..]), written, "{name}");
+}
+
+fn render(config: &Path, arguments: &[&str]) -> String {
+    let mut exec = Exec::new(PROGRAM);
+    let config = ["--config", config.to_str().unwrap(), "render"];
+    exec.args = config.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let outcome = exec.run(&[]).unwrap();
+    assert_eq!(outcome.stderr_text(), "");
+    String::from_utf8(outcome.stdout).unwrap()
+}
+
+fn without_comments(text: &str) -> Vec<String> {
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
 fn decoded(text: &str, minor: u32) -> Config {
@@ -57,14 +100,7 @@ fn kubelet_sample(minor: u32) -> Config {
 fn the_program_writes_the_same() {
     let path = scratch().join("config.yaml");
     fs::write(&path, filled_in("config.pod-identity.yaml")).unwrap();
-    let render = |arguments: &[&str]| {
-        let mut exec = Exec::new(PROGRAM);
-        let config = ["--config", path.to_str().unwrap(), "render"];
-        exec.args = config.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
-        let outcome = exec.run(&[]).unwrap();
-        assert_eq!(outcome.stderr_text(), "");
-        String::from_utf8(outcome.stdout).unwrap()
-    };
+    let render = |arguments: &[&str]| render(&path, arguments);
     for minor in 33..=NEXT {
         let version = format!("1.{minor}");
         let text = render(&["kubelet-config", "--service-accounts", "--kubelet-version", &version]);
@@ -75,9 +111,6 @@ fn the_program_writes_the_same() {
         }
         assert_eq!(rendered, kubelet_sample(minor), "1.{minor}");
     }
-    let without_comments = |text: &str| {
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
-    };
     let rights = sample("rbac.token-audience.yaml");
     assert_eq!(without_comments(&render(&["rbac"])), without_comments(&rights));
 }
@@ -208,5 +241,63 @@ fn each_pod_pulls_as_itself_or_not_at_all() {
         }
         assert_eq!(node.exchanged(), 3, "the stranger's");
         assert_eq!(node.cloud.violations(), []);
+    }
+}
+
+/// What the tables of docs/identities/pod-identity.md say of images on the node.
+#[test]
+fn who_starts_an_image_that_is_on_the_node() {
+    use PullPolicy::{Always, IfNotPresent, Never};
+    use Verification::{AlwaysVerify, NeverVerify, NeverVerifyPreloadedImages};
+
+    let mut node = Node::new(34);
+    let ours = node.account("team-a", "app", None);
+    let stranger = node.account("team-b", "app", None);
+    // What the start comes to, and whether a provider was asked for it.
+    let mut start = |images: &mut Images, policy, account: &ServiceAccount| {
+        let Node { cloud, providers } = &mut node;
+        let pulls = |login: &Credential| {
+            cloud.login_allows_pull(&login.username, &login.password, INSTANCE, "team/app").is_ok()
+        };
+        let (start, asked) =
+            images.start(IMAGE, policy, Some(account), providers, Duration::ZERO, pulls);
+        (start, !asked.is_empty())
+    };
+
+    // The node's login pulled it: open to all, and no provider is asked.
+    for verification in [NeverVerifyPreloadedImages, AlwaysVerify] {
+        let mut images = Images::new(verification);
+        images.pulled_by_node(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
+        assert_eq!(start(&mut images, Always, &stranger), (Start::NotPulled, true));
+
+        // Pulled anew under the old record it is as open.
+        images.remove_image(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Pulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
+
+        // Without its record it counts as preloaded.
+        images.remove_record(IMAGE);
+        let expected = if verification == AlwaysVerify {
+            (Start::NotPulled, true)
+        } else {
+            (Start::Present, false)
+        };
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), expected);
+
+        // Both removed: closed, and asked for at each start.
+        images.remove_image(IMAGE);
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::NotPulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Pulled, true));
+        assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Present, true));
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::NotPulled, true));
+        assert_eq!(start(&mut images, Never, &stranger), (Start::NeverPulled, true));
+        assert_eq!(start(&mut images, Never, &ours), (Start::Present, true));
+
+        // Deleted and created anew it is another account, whose login has to pull once.
+        let again = ServiceAccount { uid: "another".to_owned(), ..ours.clone() };
+        assert_eq!(start(&mut images, IfNotPresent, &again), (Start::Pulled, true));
+        images.verification = NeverVerify;
+        assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
     }
 }

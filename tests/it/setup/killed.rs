@@ -34,7 +34,7 @@ const CHANGES: [libc::c_long; 12] = [
 
 /// Runs a command and kills it before its call of this number that changes a file; says whether it
 /// had so many.
-fn killed(command: &Command, number: usize) -> bool {
+pub(super) fn killed(command: &Command, number: usize) -> bool {
     // The shell stops itself, so that nothing of the program has run when it is taken hold of.
     #[expect(clippy::zombie_processes, reason = "it is waited for below, by its id")]
     let child = Command::new("/bin/sh")
@@ -83,7 +83,7 @@ fn killed(command: &Command, number: usize) -> bool {
 }
 
 /// At every third call, or as `SETUP_STRIDE` says: one tries all, in some minutes.
-fn stride() -> usize {
+pub(super) fn stride() -> usize {
     env::var("SETUP_STRIDE").map_or(3, |stride| stride.parse().unwrap())
 }
 

@@ -52,11 +52,11 @@ impl Machine {
         fs::read_to_string(self.0.path("/proc/100/cmdline")).unwrap().replace('\0', " ")
     }
 
-    fn install(&self, options: &[&str]) -> Command {
+    pub(super) fn install(&self, options: &[&str]) -> Command {
         self.on(self.0.install(&[options, &["--restart", "--watch", "0"]].concat()))
     }
 
-    fn uninstall(&self) -> Command {
+    pub(super) fn uninstall(&self) -> Command {
         let mut command = self.on(self.0.command("uninstall"));
         command.args(["--restart", "--watch", "0"]);
         command

@@ -12,6 +12,7 @@
 //! - [`exec`]: the plugin as a process: arguments, environment, streams, one minute.
 //! - [`response`]: how strictly stdout is read.
 //! - [`provider`]: all of these in a row.
+//! - [`images`]: the images of the node, who starts which, and whom the provider is asked for.
 //!
 //! Names in comments such as "plugin.go `ExecPlugin`" are functions of kubernetes/kubernetes,
 //! `pkg/credentialprovider`, as of release 1.34 and later.
@@ -21,6 +22,7 @@ pub mod config;
 pub mod duration;
 pub mod exec;
 pub mod image;
+pub mod images;
 pub mod provider;
 pub mod request;
 pub mod response;
@@ -36,6 +38,7 @@ pub use config::{Config, Kubelet, decode_config};
 pub use duration::GoDuration;
 pub use exec::{Exec, Exit, Failure, Outcome};
 pub use image::{normalise_image, registry_of};
+pub use images::{Images, PullPolicy, Start, Verification};
 pub use provider::{Provider, Provision};
 pub use request::encode_request;
 pub use response::{CacheKeyType, Credential, Refusal, Response, decode_response};

@@ -85,29 +85,35 @@ fn service(named: &Named<'_>) -> String {
 }
 
 /// Changes a login for a bearer token: `GET <realm>?service=…&scope=repository:<ns>/<repo>:pull`.
-/// Whoever asks for more actions gets a token for `pull` alone.
+/// Whoever asks for more actions gets a token for `pull` alone. `docker login` and its like ask without
+/// a scope, and get a token for nothing if the login is right.
 fn realm(backend: &Backend, request: &Request, trace: &mut Trace) -> Response {
     trace.hop = Hop::RegistryAuth;
     let query = parameters::decode(&request.query).unwrap_or_default();
     let value = |wanted: &str| {
         query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     };
-    let repository = value("scope").and_then(|scope| {
+    let scope = value("scope");
+    let repository = scope.and_then(|scope| {
         let (name, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
         actions.split(',').any(|action| action == "pull").then_some(name)
     });
-    let (Some(service), Some(repository)) = (value("service"), repository) else {
+    let (Some(service), true) = (value("service"), scope.is_some() == repository.is_some()) else {
         return Response::new(
             400,
             "text/plain",
-            "service and scope=repository:<name>:pull are needed\n",
+            "service is needed, and a scope must be repository:<name>:pull\n",
         );
     };
-    trace.what = Some(repository.to_owned());
+    trace.what = repository.map(str::to_owned);
     let (user, password) = basic_login(request).unwrap_or_default();
+    let logins = &backend.logins;
     let allowed = places(&backend.world(), service)
         .iter()
-        .map(|place| backend.logins.allow_pull(backend, &user, &password, place, repository))
+        .map(|place| match repository {
+            Some(repository) => logins.allow_pull(backend, &user, &password, place, repository),
+            None => logins.is_for(backend, &user, &password, place),
+        })
         .reduce(Result::or)
         .unwrap_or(Err(LoginRefused::Elsewhere));
     match allowed {

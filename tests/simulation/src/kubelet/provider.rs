@@ -92,6 +92,12 @@ impl Provider {
         }
     }
 
+    /// Whether it is in service account mode.
+    #[must_use]
+    pub fn sends_tokens(&self) -> bool {
+        self.config.token_attributes.is_some()
+    }
+
     fn ask(
         &mut self,
         image: &str,

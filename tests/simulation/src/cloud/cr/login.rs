@@ -11,6 +11,7 @@ use super::super::gateway::seconds;
 use super::super::identity::Identity;
 use super::super::leaks::SecretKind;
 use super::super::lock;
+use super::super::world::World;
 
 /// A temporary user name and password.
 #[derive(Clone, Debug)]
@@ -100,33 +101,23 @@ impl Logins {
         repository: &str,
     ) -> Result<(), LoginRefused> {
         let login = self.find(backend, user, password)?;
-        let world = backend.world();
-        let resource = match (&login.place, place) {
-            (Place::Enterprise { instance: issued }, Place::Enterprise { instance }) => {
-                let located = world.instance(instance).ok_or(LoginRefused::Elsewhere)?;
-                if issued != instance {
-                    return Err(LoginRefused::Elsewhere);
-                }
-                let region = &located.instance.region;
-                format!("acs:cr:{region}:{}:repository/{instance}/{repository}", located.account)
-            }
-            (
-                Place::Personal { account, region: issued },
-                Place::Personal { account: owner, region },
-            ) => {
-                let region = region.as_deref().ok_or(LoginRefused::Elsewhere)?;
-                let there = issued.as_deref().is_none_or(|issued| issued == region);
-                if account != owner || !there || world.personal(owner, region).is_none() {
-                    return Err(LoginRefused::Elsewhere);
-                }
-                format!("acs:cr:{region}:{owner}:repository/{repository}")
-            }
-            _ => return Err(LoginRefused::Elsewhere),
-        };
+        let resource = resource(&backend.world(), &login.place, place, repository)?;
         login
             .identity
-            .authorize(&world, "cr:PullRepository", &resource)
+            .authorize(&backend.world(), "cr:PullRepository", &resource)
             .map_err(|_| LoginRefused::Denied)
+    }
+
+    /// Whether the login was issued for this place and is still valid.
+    pub(in super::super) fn is_for(
+        &self,
+        backend: &Backend,
+        user: &str,
+        password: &str,
+        place: &Place,
+    ) -> Result<(), LoginRefused> {
+        let login = self.find(backend, user, password)?;
+        resource(&backend.world(), &login.place, place, "").map(drop)
     }
 
     pub(in super::super) fn ends(&self, user: &str, password: &str) -> Option<Timestamp> {
@@ -155,5 +146,36 @@ impl Logins {
         } else {
             Ok(login.clone())
         }
+    }
+}
+
+/// The repository as RAM names it, if a login for one place opens the other.
+fn resource(
+    world: &World,
+    issued: &Place,
+    place: &Place,
+    repository: &str,
+) -> Result<String, LoginRefused> {
+    match (issued, place) {
+        (Place::Enterprise { instance: issued }, Place::Enterprise { instance }) => {
+            let located = world.instance(instance).ok_or(LoginRefused::Elsewhere)?;
+            if issued != instance {
+                return Err(LoginRefused::Elsewhere);
+            }
+            let region = &located.instance.region;
+            Ok(format!("acs:cr:{region}:{}:repository/{instance}/{repository}", located.account))
+        }
+        (
+            Place::Personal { account, region: issued },
+            Place::Personal { account: owner, region },
+        ) => {
+            let region = region.as_deref().ok_or(LoginRefused::Elsewhere)?;
+            let there = issued.as_deref().is_none_or(|issued| issued == region);
+            if account != owner || !there || world.personal(owner, region).is_none() {
+                return Err(LoginRefused::Elsewhere);
+            }
+            Ok(format!("acs:cr:{region}:{owner}:repository/{repository}"))
+        }
+        _ => Err(LoginRefused::Elsewhere),
     }
 }

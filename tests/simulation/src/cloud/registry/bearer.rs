@@ -28,7 +28,8 @@ pub(in super::super) struct TokenSigner {
 pub(super) struct Grant<'a> {
     pub(super) user: &'a str,
     pub(super) service: &'a str,
-    pub(super) repository: &'a str,
+    /// None where only the login was tried.
+    pub(super) repository: Option<&'a str>,
 }
 
 impl TokenSigner {
@@ -52,6 +53,9 @@ impl TokenSigner {
 
     pub(super) fn sign(&self, grant: &Grant<'_>, issued: Timestamp) -> String {
         let issued = issued.as_second();
+        let access = grant
+            .repository
+            .map(|name| json!({"type": "repository", "name": name, "actions": ["pull"]}));
         let header = json!({"typ": "JWT", "alg": "ES256", "x5c": [self.certificate]});
         let claims = json!({
             "iss": ISSUER,
@@ -61,7 +65,7 @@ impl TokenSigner {
             "nbf": issued,
             "exp": issued + LIFE,
             "jti": entropy::request_id().to_lowercase(),
-            "access": [{"type": "repository", "name": grant.repository, "actions": ["pull"]}],
+            "access": Vec::from_iter(access),
         });
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes());
@@ -83,7 +87,8 @@ mod tests {
     #[test]
     fn a_token_is_signed_by_the_key_of_the_certificate_in_it() {
         let signer = TokenSigner::new().unwrap();
-        let grant = Grant { user: "cr_temp_user", service: "registry:a", repository: "team/app" };
+        let grant =
+            Grant { user: "cr_temp_user", service: "registry:a", repository: Some("team/app") };
         let token = signer.sign(&grant, Timestamp::from_second(1_700_000_000).unwrap());
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let parts: Vec<Json> = signed

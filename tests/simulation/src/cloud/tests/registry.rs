@@ -161,6 +161,22 @@ fn the_realm_gives_no_more_than_pull() {
     }
 }
 
+/// As `docker login` asks: whether the login is right, and nothing more.
+#[test]
+fn the_realm_tries_a_login_alone() {
+    let cloud = Cloud::with("registry: {local-realm: true}");
+    let reply = get_token(&cloud, &image_puller(), ACME).send(&cloud.cr_url());
+    let (user, password) = login(&reply);
+    let ask = |instance: &str, password: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let target = format!("/auth?service=registry.aliyuncs.com:cn-hangzhou:china:{instance}");
+        get(&cloud.registry_url(), &target, &[("Authorization", &basic)])
+    };
+    assert_eq!(access(&ask(ACME, &password)), json!([]));
+    assert_eq!(ask(ACME, "wrong").status, 401);
+    assert_eq!(ask("cri-acmedev000000001", &password).status, 401);
+}
+
 /// What the token in the realm's answer permits.
 fn access(reply: &Reply) -> Json {
     assert_eq!(reply.status, 200, "{}", reply.body);
