@@ -95,7 +95,11 @@ def main(out, version, *binaries):
             images.append(image(blobs, version, architecture, file.read()))
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": images}
     described = blobs.add_json(INDEX, index)
-    described["annotations"] = {"org.opencontainers.image.ref.name": version}
+    described["annotations"] = {
+        "org.opencontainers.image.ref.name": version,
+        # What containerd calls it after an import, as config/setup-daemonset.yaml has it.
+        "io.containerd.image.name": f"localhost/{NAME}:{version}",
+    }
     top = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [described]}
     files = [("oci-layout", 0o644, as_json({"imageLayoutVersion": "1.0.0"}))]
     files.append(("index.json", 0o644, as_json(top)))

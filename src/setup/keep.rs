@@ -103,13 +103,16 @@ impl Keeper<'_> {
                 return Ok(());
             }
             let done = self.change();
+            if let Ok(outcome) = &done {
+                (self.say)(outcome.text(false).trim_end());
+            }
             // After a failure no other kubelet is restarted before the Lease has run out.
             if let Some(lease) = self.lease.as_ref().filter(|_| would.restart)
                 && (done.is_ok() || self.stop.is_asked())
             {
                 lease.release()?;
             }
-            (self.say)(done?.text(false).trim_end());
+            done?;
         } else if self.is_first {
             (self.say)(IN_PLACE);
         }

@@ -473,6 +473,8 @@ impl File {
 
     /// Where the line ends, before its newline.
     fn line_end(&self, place: usize) -> usize {
+        // The reader puts the end of some mappings behind that of the text.
+        let place = place.min(self.text.len());
         let rest = self.text.get(place..).unwrap_or_default();
         let line = rest.split('\n').next().unwrap_or_default();
         place + line.trim_end_matches('\r').len()
@@ -558,6 +560,18 @@ mod tests {
 
     const OTHER: &str = "name: other\n    matchImages: ['o.example']\n    defaultCacheDuration: 1h\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n";
     const ENTRY: &str = "name: ours\n    apiVersion: credentialprovider.kubelet.k8s.io/v1\n    matchImages:\n      - \"h.example\"\n    defaultCacheDuration: 0s\n";
+
+    #[test]
+    fn an_item_that_the_reader_ends_behind_the_text_is_no_trouble() {
+        let text = "kind: CredentialProviderConfig\nproviders:\n  -\n    name: ecr\n    env:\n      - {name: T,TEX value: \"a: b\"}  :\n#Ad cOther\n\n";
+        if let Ok((new, added)) = merged(text, ApiVersion::V1, &[], &Added::default()) {
+            assert_eq!(taken_out(&new, &added).unwrap(), text);
+        }
+        let ours = [Provider { name: "ours".to_owned(), ..Provider::default() }];
+        if let Ok((new, added)) = merged(text, ApiVersion::V1, &ours, &Added::default()) {
+            assert_eq!(taken_out(&new, &added).unwrap(), text);
+        }
+    }
 
     #[test]
     fn behind_others_in_each_form() {

@@ -37,7 +37,8 @@ fn it_may_do_what_it_says_and_no_more() {
     let pod = &objects[4]["spec"]["template"]["spec"];
     assert_eq!(pod["serviceAccountName"], "acr-credential-provider-setup");
     assert_eq!(pod["hostNetwork"], true);
-    assert!(pod.get("hostPID").is_none() && pod.get("hostIPC").is_none());
+    assert_eq!(pod["hostPID"], true);
+    assert!(pod.get("hostIPC").is_none());
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
     let [container] = &pod["containers"].as_array().unwrap()[..] else { panic!("one container") };
     let allowed = json!({
