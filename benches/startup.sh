@@ -54,6 +54,7 @@ main() {
     esac
     "$top/release/build.sh" --arch "$arch" --keep-symbols yes --out "$top/target/startup"
     binary=$top/target/startup/aliyun-acr-credential-provider-linux-$arch
+    check_size
     cargo build --quiet --locked --manifest-path "$top/Cargo.toml" --package simulation
 
     work=$(mktemp -d)
@@ -74,6 +75,18 @@ main() {
     exec 3>&-
     wait "$cloud"
     check
+}
+
+# What release/build.sh holds a release to, which has no symbols.
+check_size() {
+    strip -o "$top/target/startup/stripped" "$binary"
+    bytes=$(wc -c <"$top/target/startup/stripped")
+    most=$((5 * 1024 * 1024))
+    [ "$bytes" -le "$most" ] || {
+        echo "BROKEN without symbols the program has $bytes bytes, limit $most" >&2
+        exit 1
+    }
+    echo "ok     without symbols: $bytes bytes, limit $most"
 }
 
 start_cloud() {
