@@ -35,8 +35,10 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut Value)) {
     let mut record: Value = serde_json::from_str(body).unwrap();
     change(&mut record);
     let body = record.to_string();
-    let digits: String = Sha1::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
     let (magic, _) = start.rsplit_once(' ').unwrap();
+    let digits = Sha1::digest(&body)
+        .iter()
+        .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
     fs::write(file, format!("{magic} {digits}\n{body}")).unwrap();
 }
 
