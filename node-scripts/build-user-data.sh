@@ -6,14 +6,14 @@
 #
 #   --url URL             where nodes fetch the program
 #   --sha256 HEX          its checksum; another program is not installed
+#   --verify-key KEY      a public key of ssh-keygen, or its file: as for install.sh
 #   --config FILE         the configuration. One with an AccessKey is refused: any pod that reaches
 #                         the metadata service can read user data
 #   --hosts-args 'ARGS'   also writes hosts into /etc/hosts: the arguments of configure-hosts.sh
 #   --refresh-timer, --service-accounts, --match-images LIST, --bin-dir DIR, --kubelet-version V
 #                         as for install.sh
 #   --gzip                writes it compressed. cloud-init undoes that
-#   --base64              writes it encoded in one line, as the API of ACK takes it. cloud-init does
-#                         not undo that: give base64 only to what decodes it
+#   --base64              writes it encoded in one line, for the API of ACK. cloud-init does not undo that
 #   --out FILE            writes it to a file instead of stdout
 #
 # At most 16384 bytes, before base64: the limit in the vendor's documents.
@@ -68,7 +68,7 @@ file() {
 }
 
 # In a subshell, because this may be a part of a longer script: that keeps its settings. The shell
-# reads it to its end before it runs. Arguments are for tests: a node gives none.
+# reads it to its end before it runs. Arguments are for tests. Only with a key has it `verify`.
 script() {
   cat <<'EOT'
 #!/bin/sh
@@ -94,9 +94,9 @@ cat "$work/hosts" "$work/others" >"$hosts.new"
 mv -f "$hosts.new" "$hosts"
 EOT
   fi
-  sed '1,/^# From here/d; /^# The end/,$d' "$here/install.sh" | sed '/^$/d'
+  sed '1,/^# From here/d; /^# The end/,$d' "$here/install.sh" | sed "/^\$/d; ${verify_key:+#}/^# SHA256SUMS/,/^}/d"
   # shellcheck disable=SC2016 # variables of the script that is made
-  printf "binary='' url=%s sha256=%s\n(start%s \"\$@\")\n)\n" "$(quoted "$url" | sed 's/^ //')" "$sha256" "$words${config:+ --config \"\$work/config.yaml\"}"
+  printf "binary='' url=%s sha256=%s verify_key=%s\n(start%s \"\$@\")\n)\n" "$(quoted "$url" | sed 's/^ //')" "$sha256" "$(quoted "$verify_key" | sed 's/^ //')" "$words${config:+ --config \"\$work/config.yaml\"}"
 }
 
 parse() {
@@ -105,17 +105,19 @@ parse() {
     --help | -h) sed -n '1d; /^#/!q; s/^# \{0,1\}//p' "$0" && exit ;;
     --refresh-timer | --service-accounts) words="$words $1" && shift && continue ;;
     --base64 | --gzip) encode="$encode$1" && shift && continue ;;
-    --url | --sha256 | --config | --hosts-args | --match-images | --bin-dir | --kubelet-version | --out)
+    --url | --sha256 | --verify-key | --config | --hosts-args | --match-images | --bin-dir | --kubelet-version | --out)
       [ -n "${2-}" ] || misuse "$1 takes a value" ;;
     *) misuse "unknown option '$1'" ;;
     esac
     case $1 in
     --url) check_url "$2" && url=$2 ;;
+    --verify-key) if [ -f "$2" ]; then verify_key=$(cut -d' ' -f1,2 "$2"); else verify_key=$2; fi ;;
     --sha256 | --config | --hosts-args | --out) eval "$(echo "${1#--}" | tr - _)=\$2" ;;
     *) words="$words $1$(quoted "$2")" ;;
     esac
     shift 2
   done
+  case $verify_key in '' | ssh-*\ AAAA* | ecdsa-*\ AAAA* | sk-*\ AAAA*) ;; *) misuse '--verify-key takes a public key' ;; esac
   [ -n "$url" ] || misuse 'no --url is given'
   sha256=$(echo "$sha256" | tr A-F a-f)
   case $sha256 in *[!0-9a-f]*) sha256='' ;; esac
@@ -125,7 +127,7 @@ parse() {
 main() {
   newline='
 ' here=$(dirname "$0")
-  url='' sha256='' config='' out='' hosts_args='' encode='' words=''
+  url='' sha256='' config='' out='' hosts_args='' verify_key='' encode='' words=''
   parse "$@"
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT && trap 'exit 1' HUP INT TERM
@@ -146,7 +148,6 @@ main() {
   case $encode in *gzip*) gzip -9n "$work/user-data" && mv "$work/user-data.gz" "$work/user-data" ;; esac
   size=$(($(wc -c <"$work/user-data")))
   [ "$size" -le "$LIMIT" ] || fail "$size bytes are $((size - LIMIT)) more than the $LIMIT that user data may have; shorten the configuration's comments, give --gzip, or put the configuration on the node by other means"
-  # In one line, for a string of JSON.
   [ -z "$out" ] || exec >"$out"
   case $encode in *base64*) base64 <"$work/user-data" | tr -d '\n' ;; *) cat "$work/user-data" ;; esac
   echo "$size of $LIMIT bytes" >&2

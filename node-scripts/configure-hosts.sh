@@ -12,9 +12,8 @@
 #   --remove                  removes the block
 #   --root DIR, --dry-run     works on DIR/etc/hosts; only says what would be done
 #
-# The options are the whole block, and may be repeated: they replace what an earlier run wrote. The
-# rest of the file stays the same. A host that the file maps to another address is refused.
-# Exit codes: 0 done or nothing to do, 1 failed or refused, 2 usage.
+# The options are the whole block, and may be repeated: they replace what an earlier run wrote. A host
+# that the file maps to another address is refused. Exit codes: 0 done, 1 failed or refused, 2 usage.
 set -eu
 BEGIN='# BEGIN aliyun-acr-credential-provider'
 END='# END aliyun-acr-credential-provider'
@@ -93,9 +92,7 @@ conflicts() {
     }' - "$3"
 }
 
-block() {
-  printf '%s\n%s\n%s%s\n' "$BEGIN" '# Written by configure-hosts.sh; what is changed here is lost.' "${entries#"$newline"}" "$END"
-}
+block() { printf '%s\n# Written by configure-hosts.sh; what is changed here is lost.\n%s%s\n' "$BEGIN" "${entries#"$newline"}" "$END"; }
 
 # Prints file $1 with its block, lines $2 to $3, replaced, or with a new one on top. Nothing else
 # changes, not even a last line without a newline. So a new block cannot be put at the end.
@@ -109,10 +106,8 @@ rewritten() {
 install_new() {
   { [ ! -e "$hosts" ] && [ ! -s "$old" ]; } || cmp -s "$hosts" "$old" ||
     fail "$hosts was changed by another program during this run; run this again"
-  # A crash after the renaming must not leave an empty file; an old `sync` takes no argument.
-  sync "$new" 2>/dev/null || :
-  mv -f "$new" "$hosts" || fail "$hosts cannot be replaced; if it is a mount, as in containers," \
-    "run this on the node itself. Nothing was changed."
+  sync "$new" 2>/dev/null || : # against an empty file after a crash; an old `sync` takes no argument
+  mv -f "$new" "$hosts" || fail "$hosts cannot be replaced; if it is a mount, as in containers, run this on the node itself. Nothing was changed."
 }
 
 parse() {
@@ -137,8 +132,7 @@ parse() {
 main() {
   export LC_ALL=C
   newline='
-'
-  entries=$newline root='' remove='' dry_run='' old='' new=''
+' root='' remove='' dry_run='' old='' new='' entries=$newline
   parse "$@"
   hosts=$root/etc/hosts folder=$root/etc
   [ ! -L "$hosts" ] || fail "$hosts is a symbolic link to $(readlink "$hosts"); its owner has to change it"
@@ -147,25 +141,21 @@ main() {
   trap 'rm -f "$old" "$new"' EXIT && trap 'exit 1' HUP INT TERM
   # Beside the file, so that the new one can take its place by renaming. Those of a run that was killed go.
   if [ -n "$dry_run" ]; then folder=${TMPDIR:-/tmp}; else rm -f "$folder"/.hosts.old.?????? "$folder"/.hosts.new.??????; fi
-  old=$(mktemp "$folder/.hosts.old.XXXXXX") || fail "cannot write into $folder"
-  new=$(mktemp "$folder/.hosts.new.XXXXXX") || fail "cannot write into $folder"
+  { old=$(mktemp "$folder/.hosts.old.XXXXXX") && new=$(mktemp "$folder/.hosts.new.XXXXXX"); } || fail "cannot write into $folder"
   chmod 644 "$new"
-  # Mode, owner and labels go over to the new file.
-  [ ! -e "$hosts" ] || { cp -a "$hosts" "$old" && cp -a "$hosts" "$new"; }
-  lines=$(find_block "$old")
-  first=${lines% *} last=${lines#* }
+  [ ! -e "$hosts" ] || { cp -a "$hosts" "$old" && cp -a "$hosts" "$new"; } # with mode, owner and labels
+  lines=$(find_block "$old") && first=${lines% *} last=${lines#* }
   [ "$first" != odd ] || fail "$hosts: the block's marks do not pair, see line $last; correct them by hand"
   found=$(conflicts "$first" "$last" "$old")
   [ -z "$found" ] || fail "$hosts has other addresses for these hosts; remove its lines or correct the address:$newline$found"
   rewritten "$old" "$first" "$last" >"$new"
-  if cmp -s "$old" "$new"; then
-    echo "$hosts: unchanged"
-  elif [ -n "$dry_run" ]; then
-    if [ -n "$remove" ]; then echo "$hosts: would remove the block"; else echo "$hosts: would write" && block; fi
-  else
-    install_new
-    if [ -n "$remove" ]; then echo "$hosts: block removed"; else echo "$hosts: block written"; fi
-  fi
+  if cmp -s "$old" "$new"; then echo "$hosts: unchanged" && return; fi
+  case $dry_run,$remove in
+  1,1) echo "$hosts: would remove the block" ;;
+  1,*) echo "$hosts: would write" && block ;;
+  *,1) install_new && echo "$hosts: block removed" ;;
+  *) install_new && echo "$hosts: block written" ;;
+  esac
 }
 
 main "$@"

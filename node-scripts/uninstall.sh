@@ -1,11 +1,9 @@
 #!/bin/sh
 # Undoes what install.sh did, by the program that it installed: `setup uninstall`. Run it as root.
 #
-#   uninstall.sh [option...]
-#     --dry-run                  only shows what would change
-#     --root DIR [--restart]     works on the tree in DIR; without --restart, restarts nothing
-#     --watch SECONDS, --json    as for install.sh
+#   uninstall.sh [--dry-run] [--root DIR [--restart]] [--watch SECONDS] [--json]
 #
+# The options are those of `setup uninstall`, as for install.sh.
 # What others have changed since then stays. If the kubelet would not start without the program,
 # nothing is removed. If a run was killed, run it again.
 set -eu

@@ -14,6 +14,11 @@ use crate::system::environment::Environment;
 use crate::system::log::Journal;
 use crate::system::trusted_file;
 
+/// The form and the meaning of what is kept: every kind of value and every key. Whoever changes one
+/// of them writes another number, and an upgrade then fetches everything anew. With the same number
+/// an upgrade keeps the logins.
+const FORM: &[u8] = b"1";
+
 /// Everything that what is fetched depends on, beside the host: what is cached under one scope is
 /// never seen under another.
 pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) -> Scope {
@@ -26,11 +31,10 @@ pub fn scope(source: Option<&Source>, environment: &Environment, boot_id: &str) 
         trusted_file::read(&path, MAX_FILE).map(|contents| contents.bytes).unwrap_or_default()
     });
     let present = [u8::from(source.is_some()), u8::from(open)];
-    let version = env!("CARGO_PKG_VERSION").as_bytes();
     Scope::new(
         &[path, identity.as_bytes()],
         &[
-            version,
+            FORM,
             boot_id.as_bytes(),
             &present,
             text.as_bytes(),

@@ -7,3 +7,4 @@ mod keep;
 mod kills;
 mod outage;
 mod refresh;
+mod upgrade;

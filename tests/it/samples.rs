@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod accounts;
 mod callers;
 mod identities;
 mod kubelet;
@@ -26,6 +27,7 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("callers/noe-values.yaml", callers::read_noe_values),
     ("callers/nydus-snapshotter.toml", callers::read_nydus_configuration),
     ("callers/warm-metal-values.yaml", callers::read_warm_metal_values),
+    ("cli/accounts.sh", accounts::read_script),
     ("config.access-key.yaml", identities::read_configuration),
     ("config.personal.yaml", identities::read_configuration),
     ("config.pod-identity.yaml", identities::read_configuration),
@@ -54,6 +56,11 @@ const SAMPLES: &[(&str, Reader)] = &[
     ("teams/team-a.yaml", pods::read_team),
     ("teams/team-b.yaml", pods::read_team),
     ("teams/team-c.yaml", pods::read_team),
+    ("terraform/cluster.tf", accounts::read_terraform),
+    ("terraform/node-pool.tf", accounts::read_terraform),
+    ("terraform/registry.tf", accounts::read_terraform),
+    ("terraform/variables.tf", accounts::read_terraform),
+    ("terraform/versions.tf", accounts::read_terraform),
     ("token-daemonset.yaml", manifests::read),
 ];
 

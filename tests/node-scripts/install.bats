@@ -176,3 +176,127 @@ calls() { if [ -e "$BATS_TEST_TMPDIR/calls" ]; then wc -l <"$BATS_TEST_TMPDIR/ca
         untouched
     done
 }
+
+# A release beside $1, whose list of checksums the key named $2 has signed.
+release() {
+    folder=$BATS_TEST_TMPDIR/release
+    rm -rf "$folder" && mkdir "$folder"
+    for key in right wrong; do ssh-keygen -q -t ed25519 -N '' -C "$key key" -f "$folder/$key"; done
+    cp "$PROGRAM" "$folder/program"
+    echo "$sum  $name-linux-amd64" >"$folder/SHA256SUMS"
+    ssh-keygen -q -Y sign -n "$name" -f "$folder/$1" "$folder/SHA256SUMS"
+}
+
+verified() { install --binary "$folder/program" --sha256 "$sum" --verify-key "$@" --config "$config"; }
+
+# The same from an address.
+release_server='
+    sleep() { :; }
+    curl() {
+        while [ "$1" != -o ]; do shift; done
+        file=${3%%\?*}
+        cat "$RELEASE/${file##*/}" >"$2" 2>/dev/null
+    }'
+
+verified_download() {
+    export RELEASE=$folder
+    run shell_with "$release_server" "$scripts/install.sh" --root "$ROOT" --kubelet-version 1.30 --sha256 "$sum" \
+        --url 'https://downloads.example/v1/program?version=1/2' --config "$config" --verify-key "$@"
+}
+
+@test "with a key, what it has signed is installed" {
+    release right
+    for key in "$folder/right.pub" "$(cat "$folder/right.pub")"; do
+        for step in verified verified_download; do
+            node "$step-$RANDOM"
+            $step "$key"
+            succeeded
+            says installed
+            [ -z "$(ls -A "$TMPDIR")" ]
+        done
+    done
+}
+
+@test "with a key, what it has not signed is refused before anything runs" {
+    for step in verified verified_download; do
+        release wrong
+        $step "$folder/right.pub"
+        failed 'SHA256SUMS is not signed with the key of --verify-key; nothing is installed'
+        untouched
+        release right
+        $step "$folder/wrong.pub"
+        failed 'is not signed with the key'
+        untouched
+        # The list was changed after it was signed.
+        echo "$(sha /bin/true)  $name-linux-arm64" >>"$folder/SHA256SUMS"
+        $step "$folder/right.pub"
+        failed 'is not signed with the key'
+        untouched
+        # The program was changed, and the checksum is that of the list.
+        release right
+        printf '#!/bin/sh\ntrue >%s/ran\n' "$BATS_TEST_TMPDIR" >"$folder/program"
+        $step "$folder/right.pub"
+        failed "has SHA-256 $(sha "$folder/program"), not $sum"
+        untouched
+        # The program was changed, and the checksum is its own.
+        run_sum=$sum sum=$(sha "$folder/program")
+        $step "$folder/right.pub"
+        failed "is signed, but does not have $sum; nothing is installed"
+        sum=$run_sum
+        untouched
+        [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+        # No signature, no list.
+        for missing in SHA256SUMS.sig SHA256SUMS; do
+            release right
+            rm "$folder/$missing"
+            $step "$folder/right.pub"
+            failed "cannot get " "/$missing"
+            untouched
+        done
+    done
+}
+
+@test "a signature for something else is not one for a release" {
+    release right
+    rm "$folder/SHA256SUMS.sig"
+    ssh-keygen -q -Y sign -n file -f "$folder/right" "$folder/SHA256SUMS"
+    verified "$folder/right.pub"
+    failed 'is not signed with the key'
+    untouched
+}
+
+@test "a key that is not one is not a reason to check nothing" {
+    release right
+    for key in /nonexistent.pub "$folder/right" "$folder/program"; do
+        verified "$key"
+        failed '--verify-key has no public key'
+        untouched
+    done
+    install --binary "$folder/program" --sha256 "$sum" --config "$config" --verify-key ''
+    failed '--verify-key takes a value'
+    install --binary "$folder/program" --sha256 "$sum" --config "$config" --verify-key
+    failed '--verify-key takes a value'
+    untouched
+}
+
+@test "without ssh-keygen nothing is installed" {
+    release right
+    # shellcheck disable=SC2016 # the inner shell's variables
+    run shell_with 'command() { [ "$2" != ssh-keygen ] || return 1; }' "$scripts/install.sh" --root "$ROOT" \
+        --kubelet-version 1.30 --binary "$folder/program" --sha256 "$sum" --config "$config" --verify-key "$folder/right.pub"
+    failed 'ssh-keygen is not installed'
+    untouched
+}
+
+@test "a program that is there already is not run before the list is checked" {
+    release right
+    verified "$folder/right.pub"
+    succeeded
+    tree >"$BATS_TEST_TMPDIR/before"
+    verified_download "$folder/wrong.pub"
+    failed 'is not signed with the key'
+    untouched
+    verified_download "$folder/right.pub"
+    succeeded
+    untouched
+}

@@ -221,7 +221,7 @@ run_made() {
     # A newline in it would break the request that it is put into.
     [ "$(build --base64 | wc -l)" = 0 ]
     run -0 shell "$scripts/build-user-data.sh" --help
-    [[ $output == *'cloud-init undoes that'*'cloud-init does'$'\n'*'not undo that'* ]]
+    [[ $output == *'cloud-init undoes that'*'cloud-init does not undo that'* ]]
 }
 
 @test "arguments reach the node as they are" {
@@ -272,4 +272,31 @@ run_made() {
     [[ $output == *'is empty'* ]]
     run -0 build --help
     [[ $output == *usage:* ]]
+}
+
+@test "with a key, each node checks the signature" {
+    ssh-keygen -q -t ed25519 -N '' -C "somebody's key" -f "$BATS_TEST_TMPDIR/right"
+    ssh-keygen -q -t ed25519 -N '' -C other -f "$BATS_TEST_TMPDIR/wrong"
+    echo "$(sha "$PROGRAM")  $name-linux-amd64" >"$BATS_TEST_TMPDIR/SHA256SUMS"
+    ssh-keygen -q -Y sign -n "$name" -f "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/SHA256SUMS"
+    server='sleep() { :; }
+        curl() { while [ "$1" != -o ]; do shift; done
+            case $3 in */SHA256SUMS*) cat "$BATS_TEST_TMPDIR/${3##*/}" ;; *) cat "$PROGRAM" ;; esac >"$2"; }'
+    node
+    for key in "$BATS_TEST_TMPDIR/right.pub" "$(cut -d' ' -f1,2 "$BATS_TEST_TMPDIR/right.pub")"; do
+        shell "$scripts/build-user-data.sh" --url $URL --sha256 "$(sha "$PROGRAM")" --config "$config" \
+            --kubelet-version 1.30 --verify-key "$BATS_TEST_TMPDIR/wrong.pub" --out "$made"
+        tree >"$BATS_TEST_TMPDIR/before"
+        run shell_with "$server" "$made" --root "$ROOT"
+        failed 'SHA256SUMS is not signed with the key'
+        untouched
+        shell "$scripts/build-user-data.sh" --url $URL --sha256 "$(sha "$PROGRAM")" --config "$config" \
+            --kubelet-version 1.30 --verify-key "$key" --out "$made"
+        run shell_with "$server" "$made" --root "$ROOT"
+        succeeded
+        node another
+    done
+    run shell "$scripts/build-user-data.sh" --url $URL --sha256 $SHA256 --verify-key "$BATS_TEST_TMPDIR/right"
+    [ "$status" = 2 ]
+    says 'takes a public key'
 }

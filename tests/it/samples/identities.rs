@@ -16,7 +16,7 @@ use crate::PROGRAM;
 const V1: &str = "credentialprovider.kubelet.k8s.io/v1";
 pub const CLUSTER: &str = "1000000000000001";
 pub const REGISTRY: &str = "2000000000000002";
-const WORKER: &str = "KubernetesWorkerRole-3a1c5a0e-7b0e-4d3f-9c55-0c1f2e3d4a5b";
+pub const WORKER: &str = "KubernetesWorkerRole-3a1c5a0e-7b0e-4d3f-9c55-0c1f2e3d4a5b";
 pub const INSTANCE: &str = "cri-acmeprod00000001";
 pub const PROVIDER: &str =
     "acs:ram::1000000000000001:oidc-provider/ack-rrsa-c0000000000000000000000000000000a";
