@@ -42,6 +42,26 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(file, format!("{magic} {digits}\n{body}")).unwrap();
 }
 
+/// Whoever changes what is kept raises `FORM` in `src/pull/fast_path.rs`, and changes this.
+#[test]
+fn the_form_is_the_one_of_its_number() {
+    let node = Node::new("{}");
+    node.pull(ACME);
+    for (kind, expected) in [
+        ("host", &["entry", "instance", "login"][..]),
+        ("login", &["expire_duration", "host", "margin", "password", "user_name"]),
+        ("session", &["access_key_id", "access_key_secret", "owner", "security_token"]),
+    ] {
+        let [file] = &node.kept(kind)[..] else { panic!("one {kind}") };
+        rewrite(file, |record| {
+            let fields =
+                |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            assert_eq!(fields(record), ["fresh_until", "of", "since", "until", "value"], "{kind}");
+            assert_eq!(fields(&record["value"]), expected, "{kind}");
+        });
+    }
+}
+
 #[test]
 fn another_release_answers_from_what_is_kept() {
     let node = Node::new("{}");
