@@ -14,8 +14,15 @@ pub fn is_placeholder(text: &str) -> bool {
     let is_row =
         |word: &str| word.len() >= shortest && word.bytes().all(|b| b.eq_ignore_ascii_case(&b'x'));
     let rest = text.trim_end_matches(['x', 'X']);
+    let words = || text.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_word = |word: &str| {
+        let behind = word.strip_prefix("your").or_else(|| word.strip_prefix("Your"));
+        behind.is_some_and(|rest| rest.chars().next().is_none_or(|c| c.is_ascii_uppercase()))
+            || word.eq_ignore_ascii_case("changeme")
+    };
     MARKS.iter().any(|mark| text.contains(mark))
-        || text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_row)
+        || words().any(is_word)
+        || words().any(is_row)
         || text.len() - rest.len() >= 4
 }
 
@@ -54,6 +61,10 @@ mod tests {
             "{{ .Values.instanceId }}",
             "xxxxx-registry.cn-hangzhou.cr.aliyuncs.com",
             "acs:ram::1000000000000001:role/xxx",
+            "cri-your-instance-id",
+            "your-registry.cn-hangzhou.cr.aliyuncs.com",
+            "yourAccessKeyID",
+            "changeme",
         ] {
             assert!(is_placeholder(text), "{text}");
         }
@@ -66,6 +77,7 @@ mod tests {
             "LTAI5tabcxxx",
             "img.example.xxx",
             "team-*",
+            "yours-registry.cn-hangzhou.cr.aliyuncs.com",
             "acme-registry.cn-hangzhou.cr.aliyuncs.com",
         ] {
             assert!(!is_placeholder(text), "{text}");

@@ -122,7 +122,16 @@ fn nearest(host: &str) -> Option<String> {
     }
     let region = labels.iter().find_map(|label| Region::parse(label))?;
     let is_slip = |word: &str| strsim::osa_distance(word, "registry") <= MOST_EDITS;
-    let meant = |word| if is_slip(word) { "registry" } else { word };
+    let is_vpc = |word: &str| strsim::osa_distance(word, "vpc") == 1;
+    let mut is_behind = false;
+    let meant = |word| match word {
+        word if is_slip(word) => {
+            is_behind = true;
+            "registry"
+        }
+        word if is_behind && is_vpc(word) => "vpc",
+        word => word,
+    };
     let first = first.split('-').map(meant).collect::<Vec<_>>().join("-");
     let candidates = [
         format!("{first}.{region}.cr.{DOMAIN}"),

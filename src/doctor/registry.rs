@@ -63,6 +63,7 @@ fn ask(
             if let (Some(real), Some(configured)) = (&challenge.instance, &target.instance)
                 && real != configured
             {
+                check.fails(Exit::RegistryToken);
                 check.warn(
                     format!(
                         "the registry says that it is {real}, and {} has {configured}",
@@ -81,7 +82,7 @@ fn ask(
                 ),
                 LOOK_AT_THE_NAME,
             );
-            true
+            false
         }
     }
 }

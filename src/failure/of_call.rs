@@ -131,7 +131,11 @@ impl Failure {
 
 /// What denied the call, if the service says that the caller may not make it.
 fn denied(refusal: &Refusal) -> Option<Denied> {
-    (refusal.sign() == Sign::Denial).then_some(match refusal.policy_type {
+    // A code that is not known may say anything: no policy is proposed for it.
+    let is_understood = refusal.policy_type.is_some()
+        || refusal.denied_explicitly
+        || service_codes::is_known(&refusal.code);
+    (refusal.sign() == Sign::Denial && is_understood).then_some(match refusal.policy_type {
         Some(PolicyType::Session) => Denied::BySession,
         Some(PolicyType::Control) => Denied::Strictly,
         _ if refusal.denied_explicitly => Denied::Strictly,

@@ -281,6 +281,11 @@ pub static REMEDIES: &[Remedy] = &[
     ),
 ];
 
+/// Whether a code is in the table, with whatever else.
+pub fn is_known(code: &str) -> bool {
+    REMEDIES.iter().any(|remedy| remedy.code.fits(code))
+}
+
 /// The entry of the table for a refusal.
 pub fn find(facts: &Facts, refusal: &Refusal) -> Option<&'static Remedy> {
     let fits = |remedy: &&Remedy| {

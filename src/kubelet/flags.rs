@@ -49,12 +49,11 @@ impl Flags {
         let mut found = Vec::new();
         let mut arguments = self.0.iter();
         while let Some(argument) = arguments.next() {
-            if argument == name {
-                found.extend(arguments.next().cloned());
-            } else if let Some(value) =
-                argument.strip_prefix(name).and_then(|value| value.strip_prefix('='))
-            {
-                found.push(value.to_owned());
+            // The kubelet takes `_` for `-` in names (WordSepNormalizeFunc of component-base).
+            match argument.split_once('=') {
+                Some((flag, value)) if is_of_name(flag, name) => found.push(value.to_owned()),
+                None if is_of_name(argument, name) => found.extend(arguments.next().cloned()),
+                _ => {}
             }
         }
         found
@@ -89,4 +88,7 @@ impl FeatureGates {
         let Some((all, by_default)) = gate.by_default(release) else { return true };
         *self.0.get(gate.name).or_else(|| self.0.get(all)).unwrap_or(&by_default)
     }
+}
+fn is_of_name(flag: &str, name: &str) -> bool {
+    flag == name || flag.contains('_') && flag.replace('_', "-") == name
 }

@@ -317,7 +317,7 @@ pub fn version_of(binary: &Path) -> io::Result<String> {
 ///
 /// # Errors
 ///
-/// If it cannot be started, or does not end in time.
+/// If it cannot be started, does not end in time, or ends with a failure.
 pub fn output_of(binary: &Path, arguments: &[&str], most: u64) -> io::Result<String> {
     let mut child = Command::new(binary)
         .args(arguments)
@@ -338,7 +338,10 @@ pub fn output_of(binary: &Path, arguments: &[&str], most: u64) -> io::Result<Str
         bytes
     });
     let begun = clock::instant();
-    while child.try_wait()?.is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
         if clock::instant().saturating_duration_since(begun) > PATIENCE {
             // Nothing waits for it any more.
             let _ = child.kill();
@@ -346,6 +349,9 @@ pub fn output_of(binary: &Path, arguments: &[&str], most: u64) -> io::Result<Str
             return Err(ErrorKind::TimedOut.into());
         }
         thread::sleep(Duration::from_millis(10));
+    };
+    if !status.success() {
+        return Err(io::Error::other(status.to_string()));
     }
     let bytes = reader.join().unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())

@@ -38,6 +38,8 @@ pub struct Unit {
     pub variables: Vec<Variable>,
     /// Those of `EnvironmentFile=`, patterns replaced by the files that they find.
     pub environment_files: Vec<String>,
+    /// Names, or names with values, of `UnsetEnvironment=`. They count last.
+    unset: Vec<String>,
 }
 
 /// The last `ExecStart=`.
@@ -75,6 +77,14 @@ pub fn fragment(tree: &Tree, service: &str) -> Option<String> {
     (!is_mask(tree, &path)).then_some(path)
 }
 
+/// Whether a service has a unit file that is a link to `/dev/null`.
+#[must_use]
+pub fn is_masked(tree: &Tree, service: &str) -> bool {
+    let path = FOLDERS.iter().map(|folder| format!("{folder}/{service}"));
+    let path = path.into_iter().find(|path| tree.exists(path));
+    path.is_some_and(|path| is_mask(tree, &path))
+}
+
 impl Unit {
     /// Reads a service. `known` are the files that a running systemd names, where there is one;
     /// `without` is a drop-in that is left out.
@@ -96,8 +106,13 @@ impl Unit {
             },
         };
         files.retain(|file| file != without);
-        let mut unit =
-            Self { files, command: None, variables: Vec::new(), environment_files: Vec::new() };
+        let mut unit = Self {
+            files,
+            command: None,
+            variables: Vec::new(),
+            environment_files: Vec::new(),
+            unset: Vec::new(),
+        };
         for file in unit.files.clone() {
             let text = tree.text(&file)?.unwrap_or_default();
             unit.take(&file, &text, tree);
@@ -123,6 +138,10 @@ impl Unit {
                             self.variables.push(Variable { name, value, file, raw: word.raw });
                         }
                     }
+                }
+                "UnsetEnvironment" if plain.is_empty() => self.unset.clear(),
+                "UnsetEnvironment" => {
+                    self.unset.extend(words(&value).into_iter().map(|word| word.text));
                 }
                 "EnvironmentFile" if plain.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => {
@@ -153,6 +172,14 @@ impl Unit {
             for assignment in env_file::read(&text, comments) {
                 let setting = Setting::File(file.clone());
                 all.insert(assignment.name, (assignment.value, setting));
+            }
+        }
+        for unset in &self.unset {
+            match unset.split_once('=') {
+                None => drop(all.remove(unset)),
+                Some((name, value)) => all.retain(|known: &String, (set, _): &mut (String, _)| {
+                    known != name || set != value
+                }),
             }
         }
         Ok(all)

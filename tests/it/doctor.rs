@@ -348,7 +348,7 @@ fn a_clock_that_is_off_and_a_wrong_instance_are_told() {
     node.cloud.advance(600);
     node.configure(&entry(ACME, standard::ACME_DEV, standard::PULLER));
     let (code, document) = doctor(&node, &[]);
-    assert_eq!(code, 0);
+    assert_eq!(code, 5, "a login of another instance does not pull");
     let clock = check(&document, "clock");
     assert_eq!(clock["status"], "warning", "{document:#}");
     // All times of a report are of one clock, the services'.

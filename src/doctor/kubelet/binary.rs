@@ -41,6 +41,15 @@ pub(super) fn check(
             let remedy = remedy.unwrap_or_else(|| format!("put the binary at {shown}"));
             return check.refuse(format!("{shown} does not exist. {NO_START}"), remedy);
         }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return check.refuse(
+                format!("{bin_dir} is not a folder. {NO_START}"),
+                format!(
+                    "correct --image-credential-provider-bin-dir: it names the folder of {}",
+                    provider.name
+                ),
+            );
+        }
         Err(error) => return check.warn(format!("{shown}: {error}"), "run doctor as root"),
     };
     let mode = metadata.permissions().mode();
@@ -49,12 +58,26 @@ pub(super) fn check(
             format!("{shown} is not a file. {NO_START}"),
             format!("put the binary at {shown}"),
         );
-    } else if mode & 0o111 == 0 {
+        return;
+    }
+    if mode & 0o111 == 0 {
         check.refuse(
             format!("{shown} is not executable. {NO_START}"),
             format!("chmod 0755 {shown}"),
         );
-    } else if is_open(&metadata) {
+        return;
+    }
+    let has_start = is_ours && metadata.uid() == 0 && kubelet.shares_mounts;
+    let is_safe = !(is_open(&metadata) || is_ours && is_folder_open(&path));
+    if metadata.is_file()
+        && mode & 0o111 != 0
+        && is_ours
+        && !(has_start && is_safe)
+        && let Some((what, remedy)) = unstartable::by_form(kubelet.root(), &path, &shown)
+    {
+        check.refuse(what, remedy);
+    }
+    if is_open(&metadata) {
         check.warn(
             format!(
                 "{shown} can be changed by other users than root, and the kubelet runs it as root"

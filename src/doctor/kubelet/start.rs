@@ -1,6 +1,8 @@
 //! Which kubelet is looked at: the running one, one within another process, or else the one that a unit of this
 //! machine would start, and what its log has about credential providers.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::doctor::kubelet::log;
@@ -40,10 +42,14 @@ pub(super) struct Start {
 /// No kubelet of this machine runs.
 struct Idle {
     unit: Option<&'static str>,
+    /// A unit that is a link to `/dev/null`.
+    masked: Option<&'static str>,
     /// The unit and its drop-ins.
     files: Vec<String>,
     /// Files without which systemd does not start the unit, and which are not there.
     missing: Vec<String>,
+    /// The unit's program, if its mode keeps systemd from starting it.
+    unexecutable: Option<String>,
     /// Why the unit's command line is not known.
     unread: Option<String>,
     /// The process of a kubelet that runs in a container.
@@ -67,6 +73,9 @@ impl Start {
             return Self { kubelet: Some(kubelet), unit, idle: None };
         }
         let contained = contained(root);
+        let is_masked = |tree: &Tree, name: &str| unit::is_masked(tree, &service(name));
+        let masked =
+            tree.as_ref().and_then(|tree| UNITS.into_iter().find(|name| is_masked(tree, name)));
         let read = tree
             .as_ref()
             .zip(found)
@@ -84,10 +93,21 @@ impl Start {
         let files = read.map(|read| read.files).unwrap_or_default();
         let missing = tree.as_ref().map(|tree| missing(tree, &files, kubelet.as_ref()));
         let missing = missing.unwrap_or_default();
+        let program = kubelet.as_ref().and_then(|kubelet| kubelet.flags.program());
+        let unexecutable = program.filter(|path| is_unexecutable(root, path)).map(str::to_owned);
         Self {
             kubelet,
             unit,
-            idle: Some(Idle { unit: found, files, missing, unread, contained, log }),
+            idle: Some(Idle {
+                unit: found,
+                masked,
+                files,
+                missing,
+                unexecutable,
+                unread,
+                contained,
+                log,
+            }),
         }
     }
 
@@ -102,6 +122,12 @@ impl Start {
             );
         }
         let Some(unit) = idle.unit else {
+            if let Some(masked) = idle.masked {
+                return check.refuse(
+                    format!("{masked}.service is masked, so systemd never starts the kubelet"),
+                    format!("systemctl unmask {masked}; systemctl start {masked}"),
+                );
+            }
             return check.warn(
                 "this user sees no kubelet process, and no unit of kubelet, k3s, RKE2, k0s or snap on this machine",
                 "run doctor on a node, as root",
@@ -116,6 +142,12 @@ impl Start {
             check.refuse(
                 format!("{unit}.service needs {file}, which is not there: systemd does not start it"),
                 format!("put {file} there, or correct the line that names it: systemctl cat {unit} | grep -F {file}"),
+            );
+        }
+        if let Some(program) = &idle.unexecutable {
+            check.refuse(
+                format!("{unit}.service starts {program}, which is not executable"),
+                format!("chmod 0755 {program}"),
             );
         }
         if let Some(why) = &idle.unread {
@@ -153,6 +185,12 @@ fn missing(tree: &Tree, files: &[String], kubelet: Option<&Kubelet>) -> Vec<Stri
     needed.extend(program.filter(|path| path.starts_with('/')).map(str::to_owned));
     needed.retain(|path| !tree.exists(path));
     needed
+}
+
+fn is_unexecutable(root: &Path, program: &str) -> bool {
+    let path = root.join(program.trim_start_matches('/'));
+    let found = program.starts_with('/').then(|| fs::metadata(path).ok()).flatten();
+    found.is_some_and(|found| found.is_file() && found.mode() & 0o111 == 0)
 }
 
 fn service(name: &str) -> String {

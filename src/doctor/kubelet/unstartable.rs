@@ -79,6 +79,25 @@ pub(super) fn why(root: &Path, path: &Path, shown: &str, error: &Error) -> (Stri
     }
 }
 
+/// What is wrong with a file by its form alone, so that nothing has to be started: it is for another
+/// processor, it is not a program, or its file system runs none.
+pub(super) fn by_form(root: &Path, path: &Path, shown: &str) -> Option<(String, String)> {
+    let head = head(path)?;
+    let is_script = head.starts_with(b"#!");
+    let is_ours = match elf_machine(path) {
+        Some(Machine::Known(name)) => name == std::env::consts::ARCH,
+        Some(Machine::Number(_)) => false,
+        None => is_script,
+    };
+    if !is_ours {
+        return Some(why(root, path, shown, &Errno::NOEXEC.into()));
+    }
+    if is_noexec(path) {
+        return Some(why(root, path, shown, &Errno::ACCESS.into()));
+    }
+    (loader(path).is_some()).then(|| why(root, path, shown, &Errno::NOENT.into()))
+}
+
 /// What keeps the kubelet, but not this process, from starting a file.
 pub(super) fn denied(root: &Path, path: &Path, shown: &str, check: &mut Check) {
     let changed = fs::metadata(path).map(|found| found.ctime()).unwrap_or_default();
