@@ -17,7 +17,7 @@ pub const KEY_ACCOUNT: &str = "acs:ram::<account of the AccessKey's user>:root";
 pub const URI_OWNER: &str = "acs:ram::<account>:role/<role behind the credentials URI>";
 
 /// Whether it stands for somebody whose ARN is not known.
-pub fn is_account(principal: &str) -> bool {
+pub fn is_stand_in(principal: &str) -> bool {
     [KEY_ACCOUNT, URI_OWNER].contains(&principal)
 }
 

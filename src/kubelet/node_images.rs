@@ -94,7 +94,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// What the tool says; [`ErrorKind::NotFound`] where there is no tool.
+    /// What the tool says; [`ErrorKind::NotFound`] if it is not installed.
     pub fn list(&self) -> io::Result<Vec<Image>> {
         match self.tool {
             Tool::Crictl => {

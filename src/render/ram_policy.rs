@@ -90,7 +90,7 @@ fn of(entry: &Entry, config: &Config, pods: &Pods) -> Vec<Attachment> {
     let worker_role = settings.worker_role_name.as_deref().unwrap_or(WORKER_ROLE);
     let principal = identity::principal(&entry.identity, account, Some(worker_role));
     if first.is_empty() {
-        first.extend(principal.clone().filter(|principal| !ram_policy::is_account(principal)));
+        first.extend(principal.clone().filter(|principal| !ram_policy::is_stand_in(principal)));
     }
     let callers =
         if first.is_empty() { vec![identity::owner(&entry.identity)] } else { first.clone() };

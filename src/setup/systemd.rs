@@ -124,7 +124,7 @@ impl Systemd {
 
     /// A service that is not known is stopped, too.
     pub fn stop(&self, service: &str) {
-        let _ = self.order(&["stop", service]);
+        let _ = self.halt(service);
     }
 
     fn order(&self, arguments: &[&str]) -> Result<(), Failure> {

@@ -72,17 +72,19 @@ pub enum Setting {
 /// The unit file of a service, if there is one that is not masked.
 #[must_use]
 pub fn fragment(tree: &Tree, service: &str) -> Option<String> {
-    let path = FOLDERS.iter().map(|folder| format!("{folder}/{service}"));
-    let path = path.into_iter().find(|path| tree.exists(path))?;
-    (!is_mask(tree, &path)).then_some(path)
+    unit_file(tree, service).filter(|path| !is_mask(tree, path))
 }
 
 /// Whether a service has a unit file that is a link to `/dev/null`.
 #[must_use]
 pub fn is_masked(tree: &Tree, service: &str) -> bool {
-    let path = FOLDERS.iter().map(|folder| format!("{folder}/{service}"));
-    let path = path.into_iter().find(|path| tree.exists(path));
-    path.is_some_and(|path| is_mask(tree, &path))
+    unit_file(tree, service).is_some_and(|path| is_mask(tree, &path))
+}
+
+/// The first file of that name, in the order in which systemd looks.
+fn unit_file(tree: &Tree, service: &str) -> Option<String> {
+    let mut paths = FOLDERS.iter().map(|folder| format!("{folder}/{service}"));
+    paths.find(|path| tree.exists(path))
 }
 
 impl Unit {

@@ -69,9 +69,7 @@ pub(super) fn check(
     }
     let has_start = is_ours && metadata.uid() == 0 && kubelet.shares_mounts;
     let is_safe = !(is_open(&metadata) || is_ours && is_folder_open(&path));
-    if metadata.is_file()
-        && mode & 0o111 != 0
-        && is_ours
+    if is_ours
         && !(has_start && is_safe)
         && let Some((what, remedy)) = unstartable::by_form(kubelet.root(), &path, &shown)
     {
