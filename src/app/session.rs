@@ -168,9 +168,10 @@ fn warn(config: &Config, journal: &Journal) {
 
 fn routes(config: &Config) -> Routes {
     let Variables { https_proxy, no_proxy, certificates, .. } = &config.variables;
+    let instead = certificates.clone().map(|path| ("SSL_CERT_FILE", path));
     Routes {
         https_proxy: https_proxy.clone(),
         no_proxy: no_proxy.clone(),
-        trust: Trust { instead: certificates.clone(), also: config.settings.ca_file.clone() },
+        trust: Trust { instead, also: config.settings.ca_file.clone() },
     }
 }

@@ -42,8 +42,8 @@ const MAX_FILE: u64 = 4096;
 /// The files that say whom to trust, beside the built-in roots.
 #[derive(Debug, Default, Clone)]
 pub struct Trust {
-    /// `SSL_CERT_FILE`: instead of the built-in roots and the system's.
-    pub instead: Option<PathBuf>,
+    /// Instead of the built-in roots and the system's, with what names it: `SSL_CERT_FILE`.
+    pub instead: Option<(&'static str, PathBuf)>,
     /// `caFile`: in addition.
     pub also: Option<PathBuf>,
 }
@@ -52,7 +52,7 @@ pub struct Trust {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{setting} `{path}`: {detail}")]
 pub struct TrustError {
-    /// What names the file: `caFile` or `SSL_CERT_FILE`.
+    /// What names the file, such as `caFile` or `SSL_CERT_FILE`.
     pub setting: &'static str,
     path: String,
     detail: String,
@@ -174,7 +174,7 @@ impl LazyRoots {
     fn new(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         match &trust.instead {
-            Some(path) => add_file(&mut roots, path, "SSL_CERT_FILE")?,
+            Some((setting, path)) => add_file(&mut roots, path, setting)?,
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         }
         if let Some(path) = &trust.also {

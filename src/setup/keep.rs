@@ -22,8 +22,8 @@ const READY: &str = concat!("/run/", env!("CARGO_PKG_NAME"), "-keep/ready");
 /// Longest pause behind a pass that failed: each may have restarted the kubelet twice.
 const LONGEST: u32 = 3600;
 
-/// While another node has the Lease.
-const TURN: Duration = Duration::from_secs(5);
+/// Pause while this node cannot have the Lease, in seconds.
+const TURN: u32 = 5;
 
 /// Keeps the node until somebody asks to stop. `say` writes a line of the log.
 ///
@@ -37,6 +37,7 @@ pub fn run(options: &Options, stop: &Stop, say: &dyn Fn(&str)) -> Result<(), Fai
         lease: Lease::of(keep, options.watch())?,
         ready: ready(keep),
         is_first: true,
+        of_lease: String::new(),
         options: &options,
         stop,
         say,
@@ -44,20 +45,24 @@ pub fn run(options: &Options, stop: &Stop, say: &dyn Fn(&str)) -> Result<(), Fai
     let every = keep.every.unwrap_or(60).max(1);
     let mut pause = every;
     while !stop.is_asked() {
-        pause = match keeper.pass() {
-            Ok(()) => every,
+        let next = match keeper.pass() {
+            Ok(Pass::Kept) => {
+                pause = every;
+                every
+            }
+            Ok(Pass::Waits) => TURN,
             Err(failure) => {
                 keeper.unready();
                 say(&failure.to_string());
                 if stop.is_asked() {
                     break;
                 }
-                let next = pause.saturating_mul(2).min(LONGEST.max(every));
-                say(&format!("tries again in {next} seconds"));
-                next
+                pause = pause.saturating_mul(2).min(LONGEST.max(every));
+                say(&format!("tries again in {pause} seconds"));
+                pause
             }
         };
-        keeper.wait(Duration::from_secs(pause.into()));
+        wait(stop, Duration::from_secs(next.into()));
     }
     keeper.unready();
     say("stopped; the node stays as it is");
@@ -82,6 +87,13 @@ fn ready(keep: &Keep) -> PathBuf {
     keep.ready.clone().unwrap_or_else(|| Path::new(READY).to_owned())
 }
 
+enum Pass {
+    /// The node is as wanted.
+    Kept,
+    /// It is not, and its kubelet may not be restarted yet.
+    Waits,
+}
+
 struct Keeper<'k> {
     options: &'k Options,
     stop: &'k Stop,
@@ -89,35 +101,40 @@ struct Keeper<'k> {
     lease: Option<Lease>,
     ready: PathBuf,
     is_first: bool,
+    /// What was said of the Lease last: it is said once.
+    of_lease: String,
 }
 
 impl Keeper<'_> {
     /// Looks at the node, and changes it if it is not as wanted.
-    fn pass(&mut self) -> Result<(), Failure> {
+    fn pass(&mut self) -> Result<Pass, Failure> {
         if self.is_first {
             self.unready();
         }
-        if let Some(would) = self.would_change()? {
-            self.unready();
-            if would.restart && !self.take_turn()? {
-                return Ok(());
+        match self.would_change()? {
+            Some(would) => {
+                self.unready();
+                if would.restart && !self.has_turn() {
+                    return Ok(Pass::Waits);
+                }
+                match self.change() {
+                    Ok(outcome) => (self.say)(outcome.text(false).trim_end()),
+                    Err(failure) => {
+                        // Otherwise no other kubelet is restarted before the Lease has run out.
+                        if self.stop.is_asked() {
+                            self.give_back();
+                        }
+                        return Err(failure);
+                    }
+                }
             }
-            let done = self.change();
-            if let Ok(outcome) = &done {
-                (self.say)(outcome.text(false).trim_end());
-            }
-            // After a failure no other kubelet is restarted before the Lease has run out.
-            if let Some(lease) = self.lease.as_ref().filter(|_| would.restart)
-                && (done.is_ok() || self.stop.is_asked())
-            {
-                lease.release()?;
-            }
-            done?;
-        } else if self.is_first {
-            (self.say)(IN_PLACE);
+            None if self.is_first => (self.say)(IN_PLACE),
+            None => {}
         }
         self.is_first = false;
-        self.make_ready()
+        self.give_back();
+        self.make_ready()?;
+        Ok(Pass::Kept)
     }
 
     /// What a run would do; none where there is nothing to do.
@@ -143,23 +160,40 @@ impl Keeper<'_> {
         }
     }
 
-    /// Waits until this node may restart its kubelet; false if somebody asks to stop meanwhile.
-    fn take_turn(&mut self) -> Result<bool, Failure> {
-        let Some(lease) = &mut self.lease else { return Ok(true) };
-        let clock = Clock::default();
-        let mut waits_for = String::new();
-        while !self.stop.is_asked() {
-            match lease.take(&clock)? {
-                Turn::Ours => return Ok(true),
-                Turn::Of(holder) if holder != waits_for => {
-                    (self.say)(&format!("waits for {holder}, whose kubelet is restarted first"));
-                    waits_for = holder;
-                }
-                Turn::Of(_) => {}
+    /// Whether this node may restart its kubelet now.
+    fn has_turn(&mut self) -> bool {
+        let Some(lease) = &mut self.lease else { return true };
+        let text = match lease.take(&Clock::default()) {
+            Ok(Turn::Ours) => {
+                self.say_once(
+                    "has the Lease; changes the node and restarts its kubelet".to_owned(),
+                );
+                return true;
             }
-            wait(self.stop, TURN);
+            Ok(Turn::Of(holder)) => format!("waits for {holder}, whose kubelet is restarted first"),
+            Err(failure) => {
+                format!("{failure}\nwaits for the Lease; the kubelet is not restarted without it")
+            }
+        };
+        self.say_once(text);
+        false
+    }
+
+    /// Lets another node restart its kubelet. Where that fails, the next pass tries again.
+    fn give_back(&mut self) {
+        match self.lease.as_mut().map(Lease::give_back) {
+            Some(Err(failure)) => self.say_once(format!(
+                "{failure}\nthis node may still have the Lease, and others wait for it; tries again"
+            )),
+            _ => self.of_lease.clear(),
         }
-        Ok(false)
+    }
+
+    fn say_once(&mut self, text: String) {
+        if self.of_lease != text {
+            (self.say)(&text);
+            self.of_lease = text;
+        }
     }
 
     fn make_ready(&self) -> Result<(), Failure> {
@@ -178,10 +212,6 @@ impl Keeper<'_> {
             }
             _ => {}
         }
-    }
-
-    fn wait(&self, time: Duration) {
-        wait(self.stop, time);
     }
 }
 

@@ -3,13 +3,15 @@
 //! A holder that does not come back is waited for as long as its Lease says, by this node's own
 //! monotonic clock, so that nodes whose clocks differ do not take it from each other.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
-use crate::net::http::{Http, Method, Request, Route, Routes};
+use crate::net::error::HttpError;
+use crate::net::http::{Http, Method, Request, Response, Route, Routes};
 use crate::net::tls::Trust;
 use crate::secret::Secret;
 use crate::setup::options::Keep;
@@ -20,6 +22,9 @@ use crate::system::trusted_file;
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Largest token or file of certificates that is read, in KiB.
+const MAX_FILE: u64 = 1024;
 
 /// Whether the Lease is this node's.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,9 +40,12 @@ pub struct Lease {
     /// How long it is held by a node that does not come back, in seconds.
     seconds: u32,
     token: PathBuf,
-    http: Http,
+    /// The cluster's certificates, and the client that was made with them.
+    http: Option<(Vec<u8>, Http)>,
     /// The version that was last seen in another's hands, and since when.
     seen: Option<(String, Instant)>,
+    /// It may be this node's: taken, or left by an earlier process.
+    may_be_held: bool,
 }
 
 impl Lease {
@@ -57,18 +65,15 @@ impl Lease {
             let message = format!("--lease {url}: expected a URL with https");
             return Err(Failure::new(Exit::Usage, message));
         }
-        let token = keep.token.clone().unwrap_or_else(|| TOKEN.into());
-        let authority = token.with_file_name("ca.crt");
-        let trust = Trust { instead: Some(authority), ..Trust::default() };
-        let trust = if is_loopback { Trust::default() } else { trust };
         Ok(Some(Self {
-            url: url.clone(),
+            url: bracketed(url),
             holder: holder.clone(),
             // A restart that fails is watched twice, and systemd may wait for 90 seconds each time.
             seconds: 240 + 36 * watch,
-            token,
-            http: Http::new(Routes { trust, ..Routes::default() }),
+            token: keep.token.clone().unwrap_or_else(|| TOKEN.into()),
+            http: None,
             seen: None,
+            may_be_held: true,
         }))
     }
 
@@ -78,9 +83,7 @@ impl Lease {
     ///
     /// An API server that does not answer or refuses.
     pub fn take(&mut self, clock: &Clock) -> Result<Turn, Failure> {
-        let lease = self
-            .call(Method::Get, None)?
-            .ok_or_else(|| Failure::new(Exit::Unexpected, format!("{}: conflict", self.url)))?;
+        let lease = self.read()?;
         let text = |pointer| lease.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (holder, version) = (text("/spec/holderIdentity"), text("/metadata/resourceVersion"));
         if !holder.is_empty() && holder != self.holder && !self.is_over(&lease, version) {
@@ -93,21 +96,25 @@ impl Lease {
             "acquireTime": micro_time(clock),
             "renewTime": micro_time(clock),
         });
+        // Also if the answer gets lost.
+        self.may_be_held = true;
         let is_written = self.write(lease.clone(), held)?;
         Ok(if is_written { Turn::Ours } else { Turn::Of("another node".to_owned()) })
     }
 
-    /// Gives it back, for the next node.
+    /// Gives it back, for the next node, if this node has it.
     ///
     /// # Errors
     ///
     /// An API server that does not answer or refuses.
-    pub fn release(&self) -> Result<(), Failure> {
-        let Some(lease) = self.call(Method::Get, None)? else { return Ok(()) };
-        let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str);
-        if holder == Some(&self.holder) {
-            self.write(lease, json!({"leaseDurationSeconds": 1}))?;
+    pub fn give_back(&mut self) -> Result<(), Failure> {
+        if !self.may_be_held {
+            return Ok(());
         }
+        let lease = self.read()?;
+        let is_held =
+            lease.pointer("/spec/holderIdentity").and_then(Value::as_str) == Some(&self.holder);
+        self.may_be_held = is_held && !self.write(lease, json!({"leaseDurationSeconds": 1}))?;
         Ok(())
     }
 
@@ -127,8 +134,12 @@ impl Lease {
         }
     }
 
+    fn read(&mut self) -> Result<Value, Failure> {
+        self.call(Method::Get, None)?.ok_or_else(|| unusable("conflict"))
+    }
+
     /// Whether it was written; another node may have been faster.
-    fn write(&self, mut lease: Value, spec: Value) -> Result<bool, Failure> {
+    fn write(&mut self, mut lease: Value, spec: Value) -> Result<bool, Failure> {
         if let Some(fields) = lease.as_object_mut() {
             fields.insert("spec".to_owned(), spec);
         }
@@ -136,12 +147,8 @@ impl Lease {
     }
 
     /// What the API server answers; none where somebody else has written it since.
-    fn call(&self, method: Method, body: Option<String>) -> Result<Option<Value>, Failure> {
-        let failure = |why: &str| {
-            Failure::new(Exit::Unexpected, format!("the Lease cannot be used: {why}"))
-                .caused_by(format!("{} as {}", self.url, self.holder))
-        };
-        let token = token(&self.token).map_err(|why| failure(&why))?;
+    fn call(&mut self, method: Method, body: Option<String>) -> Result<Option<Value>, Failure> {
+        let token = Secret::new(String::from_utf8_lossy(&contents(&self.token)?).trim());
         let headers = vec![
             ("authorization", format!("Bearer {}", token.expose())),
             ("content-type", "application/json".to_owned()),
@@ -154,24 +161,94 @@ impl Lease {
             timeout: PATIENCE,
             route: Route::Cloud,
         };
-        let answer = self.http.send(request).map_err(|error| failure(&error.to_string()))?;
+        let answer = self.http()?.send(request).map_err(|error| self.unreachable(&error))?;
         match answer.status {
             200 => serde_json::from_slice(&answer.body)
                 .map(Some)
-                .map_err(|_| failure("the answer is not JSON")),
+                .map_err(|_| unusable("the answer is not JSON")),
             409 => Ok(None),
-            401 | 403 => Err(failure(&format!("the API server answered {}", answer.status))
-                .hint("apply the Role and the RoleBinding of config/setup-daemonset.yaml")),
-            404 => Err(failure("the API server does not have it")
-                .hint("apply the Lease of config/setup-daemonset.yaml")),
-            status => Err(failure(&format!("the API server answered {status}"))),
+            _ => Err(self.refused(&answer)),
         }
+    }
+
+    /// The client, which trusts the cluster's certificates as they are now: they may be replaced.
+    fn http(&mut self) -> Result<&Http, Failure> {
+        let authority = self.authority();
+        let is_loopback = self.url.starts_with("http://");
+        let certificates = if is_loopback { Vec::new() } else { contents(&authority)? };
+        let known = self.http.take().filter(|(known, _)| *known == certificates);
+        let (_, http) = self.http.insert(known.unwrap_or_else(|| {
+            let instead = (!is_loopback).then_some(("the cluster's certificates", authority));
+            let trust = Trust { instead, ..Trust::default() };
+            (certificates, Http::new(Routes { trust, ..Routes::default() }))
+        }));
+        Ok(http)
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.token.with_file_name("ca.crt")
+    }
+
+    fn unreachable(&self, error: &HttpError) -> Failure {
+        let failure = self.named(unusable(&error.to_string()));
+        match error {
+            HttpError::Certificate(_) => failure.hint(format!(
+                "see that this URL leads to the API server, and that {} is of its cluster",
+                self.authority().display()
+            )),
+            _ => failure,
+        }
+    }
+
+    /// With what the API server says itself.
+    fn refused(&self, answer: &Response) -> Failure {
+        let (why, hint) = match answer.status {
+            401 => (
+                "the API server does not accept the token",
+                Some("see that the service account and this pod are still there"),
+            ),
+            403 => (
+                "the service account may not use it",
+                Some("apply the Role and the RoleBinding of config/setup-daemonset.yaml"),
+            ),
+            404 => (
+                "the API server does not have it",
+                Some("apply the Lease of config/setup-daemonset.yaml"),
+            ),
+            _ => ("the API server does not answer as usual", None),
+        };
+        let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let said = status.get("message").and_then(Value::as_str).unwrap_or("no message");
+        let failure = unusable(&format!("{why} ({})", answer.status));
+        let failure = self.named(failure.caused_by(said));
+        hint.into_iter().fold(failure, Failure::hint)
+    }
+
+    fn named(&self, failure: Failure) -> Failure {
+        failure.caused_by(format!("{} as {}", self.url, self.holder))
     }
 }
 
-fn token(path: &Path) -> Result<Secret, String> {
-    let read = trusted_file::read(path, 64).map_err(|why| format!("{}: {why}", path.display()))?;
-    Ok(Secret::new(String::from_utf8_lossy(&read.bytes).trim()))
+fn unusable(why: &str) -> Failure {
+    Failure::new(Exit::Unexpected, format!("the Lease cannot be used: {why}"))
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = trusted_file::read(path, MAX_FILE);
+    let read = read.map_err(|why| unusable(&format!("{}: {why}", path.display())))?;
+    Ok(read.bytes)
+}
+
+/// A URL whose host may be an IPv6 address as the kubelet gives it to pods: without brackets.
+fn bracketed(url: &str) -> String {
+    let parts = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (authority, path) = rest.split_once('/')?;
+        let (host, port) = authority.rsplit_once(':')?;
+        let is_bare = host.parse::<Ipv6Addr>().is_ok();
+        is_bare.then(|| format!("{scheme}://[{host}]:{port}/{path}"))
+    };
+    parts().unwrap_or_else(|| url.to_owned())
 }
 
 /// A time as a Lease has it, with six digits behind the second.
