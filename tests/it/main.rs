@@ -11,7 +11,6 @@
 //! - [`doctor`]: what it finds, and that what it says to do helps.
 //! - [`faults`]: every fault at every hop, and what must come of it.
 //! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes the table of docs/scale.md.
-//! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`metrics`]: the file for `node_exporter`, alert rules and dashboard.
@@ -59,7 +58,6 @@ mod doctor;
 mod documents;
 mod faults;
 mod fleet;
-mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
 mod metrics;
