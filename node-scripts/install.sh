@@ -64,7 +64,7 @@ start() {
   *) die "the program is not for this machine ($(uname -m))" ;; esac
   chmod 700 "$program"
   case $("$program" --version 2>/dev/null) in "$NAME "*) ;; *) die 'the program does not run on this machine' ;; esac
-  # It goes on without its file, so that no kill leaves one.
+  # It continues without its file, so that no kill leaves one.
   exec 3<"$program" && rm -rf "$folder"
   exec /proc/self/fd/3 setup install --sha256 "$sha256" "$@"
 }

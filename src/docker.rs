@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// What clients take for "no login here, go on without", to the letter, on stdout and with exit
+/// What clients take for "no login here, continue without", word for word, on stdout and with exit
 /// code 1. Any other text stops all of them but docker.
 pub const NOT_FOUND: &str = "credentials not found in native keychain";
 

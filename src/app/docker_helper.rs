@@ -1,4 +1,4 @@
-//! A registry's login for docker, podman and their like: what runs as `docker-credential-acr`.
+//! A registry's login for docker, podman and similar clients: what runs as `docker-credential-acr`.
 //!
 //! Nothing is ever stored: each login comes from the configuration, as the kubelet's do.
 
@@ -53,7 +53,7 @@ fn verb(arguments: &[OsString]) -> Result<Verb, Failure> {
             Exit::Usage,
             "a credential helper takes one argument: get, store, erase or list",
         )
-        .hint("docker and its like run it; by hand: echo HOST | docker-credential-acr get")
+        .hint("docker and similar clients run it; by hand: echo HOST | docker-credential-acr get")
     })
 }
 

@@ -381,7 +381,8 @@ impl Reader<'_> {
             }
             // Ignored, its registries would be taken for those of the node's own account.
             None if !is_listed && holds_registries(node) => {
-                let message = format!("{message}; it holds registries: did you mean `{REGISTRIES}`?");
+                let message =
+                    format!("{message}; it holds registries: did you mean `{REGISTRIES}`?");
                 self.notes.problem(key.at, message);
             }
             None => self.notes.warning(key.at, format!("{message} is ignored")),

@@ -51,7 +51,7 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Check {
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's".to_owned()
             });
             check.warn(error.to_string(), commands);
-            // Whoever checks a file away from its node wants to hear of the rest as well.
+            // A person who checks a file away from its node wants to see the rest, too.
             if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
                 mistakes(&wrong, &mut check);
             }

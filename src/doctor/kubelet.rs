@@ -91,7 +91,7 @@ impl Look {
         format!("journalctl -u {}", self.start.unit)
     }
 
-    /// What starts the kubelet anew, which then keeps no login.
+    /// What starts the kubelet again, which then keeps no login.
     #[must_use]
     pub fn restart(&self) -> String {
         format!("systemctl restart {}", self.start.unit)

@@ -192,7 +192,7 @@ impl Look<'_> {
             for host in hosts.iter().filter(|host| rule.is_for(host)) {
                 self.check.warn(
                     format!(
-                        "CRI-O may send the login of {host} in clear, or to whoever answers: {file} has `insecure = true`"
+                        "CRI-O may send the login of {host} in clear, or to any server that answers: {file} has `insecure = true`"
                     ),
                     format!("remove `insecure` for {host} from {file}"),
                 );

@@ -31,7 +31,7 @@ pub fn question() -> Deadline {
     Deadline::new(clock::instant(), QUESTION)
 }
 
-/// A host as a URL names it, and what came of asking for it.
+/// A host as a URL names it, and the answer when it was asked for.
 pub struct Probe {
     pub name: String,
     pub address: Option<IpAddr>,
@@ -272,7 +272,7 @@ fn since(begun: Instant) -> u128 {
     clock::instant().saturating_duration_since(begun).as_millis()
 }
 
-/// A connection to the first address that gives one, or what came of the first of IPv4, of which more
+/// A connection to the first address that gives one, or the result of the first of IPv4, of which more
 /// is expected.
 fn connected(addresses: &[SocketAddr]) -> Result<TcpStream, (SocketAddr, io::Error)> {
     let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();

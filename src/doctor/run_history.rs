@@ -1,4 +1,4 @@
-//! Whether the program was ever run here, and what came of it.
+//! Whether the program was ever run here, and with what result.
 
 use std::path::Path;
 

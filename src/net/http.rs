@@ -149,7 +149,7 @@ impl Http {
     }
 
     /// Begins to connect to a host that requests will soon go to, in a thread of its own. Nothing is
-    /// sent, and a failure has no consequence: whoever sends a request then connects by himself. Only
+    /// sent, and a failure has no consequence: the request that comes next then opens its own connection. Only
     /// the first host of a run is connected to in this way, and none through a proxy, to which
     /// connecting is a request.
     pub fn connect_ahead(&self, base_url: &str, route: Route) {

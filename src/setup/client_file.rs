@@ -1,5 +1,5 @@
-//! `credHelpers` in the configuration of docker, podman and their like: put in and taken out by
-//! positions, so that what others wrote stays to the letter.
+//! `credHelpers` in the configuration of docker, podman and similar clients: put in and taken out by
+//! positions, so that what others wrote stays as it was.
 
 use std::ops::Range;
 

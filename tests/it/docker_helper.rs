@@ -289,7 +289,7 @@ fn to_its_end(child: &mut Child) -> String {
     text
 }
 
-/// Whoever is not root. The user exists in a namespace alone, and owns there what the test has made.
+/// A user other than root. The user exists in a namespace alone, and owns there what the test has made.
 #[test]
 fn a_person_has_a_configuration_in_their_home() {
     let node = Node::new("{}");

@@ -5,10 +5,10 @@
 //! `SOAK=3600 cargo test --test it soak -- --nocapture` runs for an hour, `SOAK_SEED` asks for
 //! another chance than 1, and `SOAK_NODE=489` for that node alone, which a run has named.
 //!
-//! - [`weather`]: what goes wrong, by chance.
+//! - [`weather`]: what goes wrong, at random.
 //! - [`pulls`]: the registries, identities and requests.
 //! - [`stalls`]: when the machine itself stood still.
-//! - [`judge`]: whether what came of a pull is right.
+//! - [`judge`]: whether the result of a pull is right.
 
 mod judge;
 mod pulls;

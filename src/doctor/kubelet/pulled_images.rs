@@ -193,7 +193,7 @@ fn images(
             format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", pulled.len()),
             closing_commands(unit, &pulled, there.as_ref().ok()),
         );
-        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled anew under its old record stays open".to_owned()]);
+        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled again under its old record stays open".to_owned()]);
     }
     if !preloaded.is_empty() {
         check.warn(
@@ -209,7 +209,7 @@ fn images(
     for image in shared {
         let others: Vec<&str> = image.others.iter().map(String::as_str).collect();
         check.detail(format!(
-            "{} is also {}: removed by its id, it has to be pulled anew by these names, too",
+            "{} is also {}: removed by its id, it has to be pulled again by these names, too",
             image.image_ref,
             others.join(", ")
         ));

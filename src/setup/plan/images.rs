@@ -19,7 +19,7 @@ use crate::setup::steps::{Change, unreadable};
 use crate::setup::undo::What;
 
 const ALL_ARE_OPEN: &str =
-    "every service account starts an image that is on the node, also one that was pulled anew";
+    "every service account starts an image that is on the node, also one that was pulled again";
 
 /// Most images that are listed.
 const MOST: usize = 20;
@@ -128,7 +128,7 @@ impl Node<'_> {
         outcome.notes.extend(lines(&open));
         let service = self.launch.service;
         if !is_asked {
-            outcome.say("setup install --service-accounts --close-images removes them and their records with the kubelet stopped; pods pull them anew");
+            outcome.say("setup install --service-accounts --close-images removes them and their records with the kubelet stopped; pods pull them again");
             return Ok(None);
         }
         let by_hand = |why: &str| {

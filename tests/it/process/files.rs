@@ -393,7 +393,7 @@ fn what_is_no_file_is_not_opened() {
     assert!(opened(&token, || drop(rustix::fs::open(&token, flags, Mode::empty()).unwrap())));
 }
 
-/// Whoever can write a CA file can read what TLS protects.
+/// Anyone who can write a CA file can read what TLS protects.
 #[test]
 fn a_ca_file_of_the_environment_that_others_can_write() {
     let mut node = Node::new("{tls: true}");

@@ -108,7 +108,7 @@ fn a_file_that_is_not_there_is_made_and_removed() {
     assert_eq!(home.0.snapshot(), before);
 }
 
-/// docker writes the whole file anew at each login.
+/// docker writes the whole file again at each login.
 #[test]
 fn what_the_client_wrote_since_stays() {
     let home = Home::new();

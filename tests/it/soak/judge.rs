@@ -1,4 +1,4 @@
-//! Whether what came of a pull is right, by what a kubelet and a registry do with it.
+//! Whether the result of a pull is right, by what a kubelet and a registry do with it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -94,7 +94,7 @@ impl fmt::Display for Table {
             self.refused_late
         )?;
         writeln!(f, "| out of time, though all that failed passed | {} |", self.out_of_time)?;
-        writeln!(f, "| not judged: the machine stood still | {} |", self.stood_still)?;
+        writeln!(f, "| not judged: the machine stopped for a while | {} |", self.stood_still)?;
         writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
         writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
         writeln!(

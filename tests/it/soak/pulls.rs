@@ -125,7 +125,7 @@ const PULLS: [Pull; 8] = [
     Pull { host: FOREIGN, opens: Opens::Nothing, asker: "", pod: false, hops: &[] },
 ];
 
-/// What came of a pull.
+/// The result of a pull.
 pub struct Pulled {
     pub pull: Pull,
     pub began: Instant,
