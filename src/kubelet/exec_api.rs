@@ -37,8 +37,17 @@ pub struct Request {
 pub struct Pod<'a> {
     pub token: Option<&'a Secret>,
     pub annotations: Option<&'a BTreeMap<String, String>>,
-    /// The protocol's version, where it is one without tokens.
-    pub version_without_tokens: Option<&'a str>,
+    /// The protocol, where it is one without tokens.
+    pub without_tokens: Option<WithoutTokens<'a>>,
+}
+
+/// A protocol in which no request has a token.
+#[derive(Debug, Clone, Copy)]
+pub enum WithoutTokens<'a> {
+    /// The kubelet's, in this version.
+    Version(&'a str),
+    /// That of docker's credential helpers.
+    Docker,
 }
 
 /// The login for a host, as the kubelet takes it.
@@ -56,9 +65,11 @@ impl Request {
         Pod {
             token: self.service_account_token.as_ref().filter(|token| !token.is_empty()),
             annotations: self.service_account_annotations.as_ref(),
-            version_without_tokens: Some(self.api_version.as_str()).filter(|version| {
-                ApiVersion::parse(version, PROTOCOL_GROUP) != Some(ApiVersion::V1)
-            }),
+            without_tokens: Some(self.api_version.as_str())
+                .filter(|version| {
+                    ApiVersion::parse(version, PROTOCOL_GROUP) != Some(ApiVersion::V1)
+                })
+                .map(WithoutTokens::Version),
         }
     }
 }
