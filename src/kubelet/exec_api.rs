@@ -81,10 +81,10 @@ pub enum RequestError {
     Empty,
     #[error("the text on stdin is not a {KIND} in JSON: {0}")]
     Json(String),
-    #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]
+    #[error("the request on stdin has {0}; expected kind `{KIND}`")]
     Kind(String),
     #[error(
-        "the request on stdin has apiVersion `{0}`; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1"
+        "the request on stdin has {0}; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1"
     )]
     Version(String),
 }
@@ -113,10 +113,10 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     let request: Request =
         serde_json::from_str(text).map_err(|error| RequestError::Json(place(&error)))?;
     if request.kind != KIND {
-        return Err(RequestError::Kind(shown(&request.kind)));
+        return Err(RequestError::Kind(field("kind", &request.kind)));
     }
     if ApiVersion::parse(&request.api_version, PROTOCOL_GROUP).is_none() {
-        return Err(RequestError::Version(shown(&request.api_version)));
+        return Err(RequestError::Version(field("apiVersion", &request.api_version)));
     }
     Ok(request)
 }

@@ -34,7 +34,7 @@ pub fn registry_host(image: &str) -> Result<&str, ImageError> {
     if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(ImageError::NotPrintable);
     }
-    for scheme in ["https", "http"] {
+    for scheme in ["https", "http", "docker", "oci"] {
         if image.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")) {
             return Err(ImageError::Scheme(scheme));
         }
