@@ -83,9 +83,7 @@ pub enum RequestError {
     Json(String),
     #[error("the request on stdin has {0}; expected kind `{KIND}`")]
     Kind(String),
-    #[error(
-        "the request on stdin has {0}; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1"
-    )]
+    #[error("the request on stdin has {0}; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1")]
     Version(String),
 }
 
@@ -131,8 +129,13 @@ fn place(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+/// What a field has, for a message.
+fn field(name: &str, text: &str) -> String {
+    if text.is_empty() {
+        return format!("no {name}");
+    }
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    format!("{name} `{shown}`")
 }
 
 /// Fields in the kubelet's order; it decodes strictly, so there is no other.

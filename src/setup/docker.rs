@@ -33,7 +33,7 @@ struct Record {
     folder: bool,
     /// The file was there with this, which clients take for an empty object.
     #[serde(default)]
-    blank: Option<String>,
+    empty: Option<String>,
     added: Added,
 }
 
@@ -43,7 +43,7 @@ struct Client {
     /// None where the file is not there, or has nothing in it.
     text: Option<String>,
     /// What the file has, if that is nothing.
-    blank: Option<String>,
+    empty: Option<String>,
     mode: u32,
     record: Option<Record>,
 }
@@ -67,9 +67,9 @@ pub fn install(file: &Path, hosts: &[String], dry_run: bool) -> Result<String, F
         .map_or_else(|| Ok(text.to_owned()), |record| client_file::without(text, &record.added));
     let (after, added) = base.and_then(|base| client_file::with(&base, hosts)).map_err(unsure)?;
     if !dry_run {
-        let was_blank = record.and_then(|record| record.blank.clone());
-        let blank = client.blank.clone().or(was_blank);
-        let is_new = client.text.is_none() && client.blank.is_none();
+        let was_empty = record.and_then(|record| record.empty.clone());
+        let empty = client.empty.clone().or(was_empty);
+        let is_new = client.text.is_none() && client.empty.is_none();
         let file = is_new || record.is_some_and(|record| record.file);
         let is_there = client
             .path
@@ -81,7 +81,7 @@ pub fn install(file: &Path, hosts: &[String], dry_run: bool) -> Result<String, F
             made.map_err(|error| unwritable(folder, &error))?;
         }
         // First: what is in the file can be taken out at any moment.
-        client.keep(&Record { file, folder, blank, added })?;
+        client.keep(&Record { file, folder, empty, added })?;
         client.write(&after)?;
     }
     Ok(client.shown(Some(&after), dry_run))
@@ -105,8 +105,8 @@ pub fn undo(file: &Path, dry_run: bool) -> Result<String, Failure> {
             .hint("repair the file first, or take the hosts out of `credHelpers` by hand")
     })?;
     let after = after.filter(|after| !record.file || after != NEW);
-    let blank = record.blank.clone().filter(|_| after.as_deref() == Some(NEW));
-    let after = blank.or(after).or_else(|| client.blank.clone());
+    let empty = record.empty.clone().filter(|_| after.as_deref() == Some(NEW));
+    let after = empty.or(after).or_else(|| client.empty.clone());
     if !dry_run {
         match &after {
             Some(after) => client.write(after)?,
@@ -134,10 +134,10 @@ impl Client {
         // A link stays one.
         let path = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let (text, mode) = found.map_or((None, 0o600), |(text, mode)| (Some(text), mode));
-        let (blank, text) = text.map_or((None, None), |text| {
+        let (empty, text) = text.map_or((None, None), |text| {
             if text.trim().is_empty() { (Some(text), None) } else { (None, Some(text)) }
         });
-        let mut client = Self { path, text, blank, mode, record: None };
+        let mut client = Self { path, text, empty, mode, record: None };
         let path = client.record_path();
         if let Some((text, _)) = read(&path)? {
             let record = serde_json::from_str(&text);

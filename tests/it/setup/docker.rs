@@ -190,7 +190,10 @@ fn a_person_reads_what_is_left_to_do() {
     for address in ["https://mirror.example", "http://mirror.example/v2/", "mirror.example/v1/"] {
         let home = Home::with(&format!("{{\"auths\":{{\"{address}\":{{\"auth\":\"eDp5\"}}}}}}"));
         let said = succeeds(home.setup(&[]));
-        assert!(said.contains("note: the file has a login for mirror.example"), "{address}: {said}");
+        assert!(
+            said.contains("note: the file has a login for mirror.example"),
+            "{address}: {said}"
+        );
     }
     let text = CONFIGURATION.replace("    domains: acme.example:5000\n", "");
     let text = text.replace("    mirrors: mirror.example\n", "");
