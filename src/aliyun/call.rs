@@ -226,7 +226,10 @@ impl Network<'_> {
             let random = random::number();
             match Pauses::after(reason).next(tries, patience.tries, reason, shortest, left, random)
             {
-                Next::Try(pause) => std::thread::sleep(pause),
+                Next::Try(pause) => {
+                    self.journal.spent(hop.name(), pause);
+                    std::thread::sleep(pause);
+                }
                 Next::GiveUp => return Err(error),
                 Next::OutOfTime => return Err(out_of_time(host, last, tries)),
             }

@@ -148,7 +148,7 @@ impl Unit {
                 "EnvironmentFile" if plain.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => {
                     let path = plain.strip_prefix('-').unwrap_or(&plain);
-                    self.environment_files.extend(found(tree, path));
+                    self.environment_files.extend(matching(tree, path));
                 }
                 _ => {}
             }
@@ -311,7 +311,7 @@ fn is_mask(tree: &Tree, path: &str) -> bool {
 }
 
 /// The files that a path with `*`, `?` or `[…]` in its last part finds, or the path itself.
-fn found(tree: &Tree, path: &str) -> Vec<String> {
+pub fn matching(tree: &Tree, path: &str) -> Vec<String> {
     let Some((folder, pattern)) = path.rsplit_once('/') else { return Vec::new() };
     if !pattern.contains(['*', '?', '[']) {
         return vec![path.to_owned()];
