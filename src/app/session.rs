@@ -11,6 +11,7 @@ use crate::config::variables::Variables;
 use crate::config::{Config, ConfigError, Source};
 use crate::kubelet::exec_api::{Login, Pod};
 use crate::net::http::{Http, Routes};
+use crate::net::proxy;
 use crate::net::tls::Trust;
 use crate::pull::call_limit::CallLimit;
 use crate::pull::fast_path;
@@ -169,7 +170,9 @@ fn warn(config: &Config, journal: &Journal) {
 fn routes(config: &Config) -> Routes {
     let Variables { https_proxy, no_proxy, certificates, .. } = &config.variables;
     Routes {
-        https_proxy: https_proxy.clone(),
+        https_proxy: https_proxy
+            .clone()
+            .map(|(variable, address)| proxy::Setting { variable, address }),
         no_proxy: no_proxy.clone(),
         trust: Trust { instead: certificates.clone(), also: config.settings.ca_file.clone() },
     }

@@ -17,7 +17,10 @@ impl Failure {
                 }
                 failure.hint(mistakes.remedy())
             }
-            ConfigError::Unreadable { .. } => {
+            ConfigError::Unreadable { path, near: Some(near), .. } => {
+                failure.hint(format!("mv {} {}", near.display(), path.display()))
+            }
+            ConfigError::Unreadable { near: None, .. } => {
                 failure.hint("see that the path is right and that this user can read the file")
             }
             ConfigError::Closed { .. } => {

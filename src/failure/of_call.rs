@@ -264,8 +264,8 @@ fn setup_hint(error: &SetupError) -> String {
         SetupError::Trust(error) => {
             format!("set {} to a readable file of certificates in PEM form", error.setting)
         }
-        SetupError::Proxy(_) => {
-            "set HTTPS_PROXY to http://HOST:PORT, or add the host to NO_PROXY".to_owned()
+        SetupError::Proxy(error) => {
+            format!("set {} to http://HOST:PORT, or add the host to NO_PROXY", error.variable())
         }
         SetupError::Client(_) => "please report this".to_owned(),
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Look, Mirror};
 use crate::kubelet::process::arguments_of;
-use crate::setup::unit;
+use crate::setup::unit_files;
 
 const NAME: &str = "containerd";
 const CONFIG: &str = "/etc/containerd/config.toml";
@@ -119,7 +119,10 @@ impl Look<'_> {
             }
             let folder = Path::new(&file).parent().unwrap_or(Path::new("/"));
             for import in imports {
-                left.extend(unit::matching(&self.tree, &folder.join(import).to_string_lossy()));
+                left.extend(unit_files::matching(
+                    &self.tree,
+                    &folder.join(import).to_string_lossy(),
+                ));
             }
         }
         rules

@@ -10,6 +10,7 @@ use crate::kubelet::open_images::{OpenImage, closing_commands, open_images};
 use crate::kubelet::process::{Kubelet, running};
 use crate::kubelet::provider_config::Provider;
 use crate::kubelet::pull_records::{Policy, PullRecords, Pulled};
+use crate::kubelet::service::{Manager, Service};
 use crate::kubelet::versions::PULL_RECORDS;
 use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::setup::kubelet::gates;
@@ -132,7 +133,11 @@ impl Node<'_> {
             return Ok(None);
         }
         let by_hand = |why: &str| {
-            let commands = closing_commands(service, &open, runtime.as_ref().ok());
+            let commands = closing_commands(
+                &Service { name: service, manager: Manager::Systemd },
+                &open,
+                runtime.as_ref().ok(),
+            );
             Failure::new(Exit::Usage, format!("--close-images: {why}; nothing was changed"))
                 .hint(format!("by hand: {commands}"))
         };

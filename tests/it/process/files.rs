@@ -165,7 +165,7 @@ fn a_configuration_that_is_a_link_to_nowhere() {
     let link = in_etc("mkdir FOLDER; ln -s /nowhere FOLDER/config.yaml");
     assert_eq!(link.exit, Exit::Code(2), "{}", link.stderr_text());
     assert!(
-        link.stderr_text().contains("leads to `/nowhere`, where no file is"),
+        link.stderr_text().contains("leads to `/nowhere`, and `/nowhere` does not exist"),
         "{}",
         link.stderr_text()
     );
