@@ -1,11 +1,12 @@
 #!/bin/sh
-# Where the time of one run goes: instructions of the released binary, counted by callgrind.
+# What the released binary takes: its size, the memory of a cold run, and the instructions of each kind
+# of run, counted by callgrind.
 #
 #   benches/startup.sh
 #
-# Counts, unlike times, are nearly the same on a busy machine. Exits with 1 when a run takes more
-# instructions than it may, or pays for what it does not need: TLS and HTTP for an answer without a
-# call, YAML for one from the cache.
+# Counts, unlike times, are nearly the same on a busy machine. Exits with 1 when the binary or a run takes
+# more than it may, or a run pays for what it does not need: TLS and HTTP for an answer without a call,
+# YAML for one from the cache.
 #
 # Needs valgrind, and what release/build.sh needs.
 set -eu
@@ -63,6 +64,7 @@ main() {
     trap 'exit 1' INT TERM
     start_cloud
     write_files
+    check_memory
     count 'version' --version
     count 'foreign host' --config "$work/key.yaml" <"$work/foreign.json"
     count 'cold: AccessKey' --config "$work/key.yaml" <"$work/request.json"
@@ -89,9 +91,26 @@ check_size() {
     echo "ok     without symbols: $bytes bytes, limit $most"
 }
 
+# A cold run over TLS with every call. The kernel's high-water mark is read while the last answer is held
+# back: by then everything is loaded.
+check_memory() {
+    env -i "$binary" --config "$work/memory.yaml" <"$work/request.json" >/dev/null &
+    run=$! most=0
+    while now=$(awk '/^VmHWM:/ { print $2; found = 1 } END { exit !found }' "/proc/$run/status" 2>/dev/null); do
+        [ "$now" -le "$most" ] || most=$now
+    done
+    wait "$run"
+    limit=$((10 * 1024))
+    if [ "$most" -eq 0 ] || [ "$most" -gt "$limit" ]; then
+        echo "BROKEN a cold run takes $most KiB of memory, limit $limit" >&2
+        exit 1
+    fi
+    echo "ok     memory of a cold run: $most KiB, limit $limit"
+}
+
 start_cloud() {
     mkfifo "$work/stdin"
-    echo 'tls: true' >"$work/overlay.yaml"
+    echo '{tls: true, faults: {get-authorization-token: [{calls: 1, delay-ms: 500}]}}' >"$work/overlay.yaml"
     "${CARGO_TARGET_DIR:-$top/target}/debug/simulated-cloud" --overlay "$work/overlay.yaml" \
         --token-file "$work/token" \
         <"$work/stdin" >"$work/cloud.json" &
@@ -116,6 +135,7 @@ write_files() {
     write_config unknown "$key"
     ca="caFile: $(url ca)"
     write_config key "$key"
+    write_config memory "$role"
     write_config worker "$role"
     write_config rrsa "$role
     rrsaRoleARN: acs:ram::1000000000000001:role/acr-rrsa

@@ -5,7 +5,7 @@
 #     --binary FILE         the program
 #     --url URL             where to fetch the program
 #     --sha256 HEX          the program's checksum; another file is not run
-#     --verify-key KEY      a public key of ssh-keygen, or its file. SHA256SUMS beside the program
+#     --verify-key KEY      a public key of ssh-keygen, or its file. SHA256SUMS next to the program
 #                           must be signed with it (SHA256SUMS.sig) and have the checksum
 #     --config FILE         the program's configuration; default: the one that is there, if any
 #     --dry-run             only shows what would change
@@ -64,12 +64,12 @@ start() {
   *) die "the program is not for this machine ($(uname -m))" ;; esac
   chmod 700 "$program"
   case $("$program" --version 2>/dev/null) in "$NAME "*) ;; *) die 'the program does not run on this machine' ;; esac
-  # It goes on without its file, so that no kill leaves one.
+  # It continues without its file, so that no kill leaves one.
   exec 3<"$program" && rm -rf "$folder"
   exec /proc/self/fd/3 setup install --sha256 "$sha256" "$@"
 }
 
-# SHA256SUMS beside the program must be signed with the key, and have the checksum of a program.
+# SHA256SUMS next to the program must be signed with the key, and have the checksum of a program.
 verify() {
   command -v ssh-keygen >/dev/null 2>&1 || die 'ssh-keygen is not installed: the signature cannot be checked'
   [ ! -f "$verify_key" ] || verify_key=$(cat "$verify_key")

@@ -14,7 +14,7 @@ NAME=aliyun-acr-credential-provider
 SUMMARY='kubelet credential provider for Alibaba Cloud Container Registry'
 DESCRIPTION=' Gives a node of one Alibaba Cloud account short-lived logins for the container
  registry of another account. The kubelet runs it for each registry; docker and
- its like run it as docker-credential-acr.'
+ similar clients run it as docker-credential-acr.'
 NEXT="To make the kubelet of this node use it: $NAME setup install --config FILE"
 
 die() {

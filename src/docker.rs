@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// What clients take for "no login here, go on without", to the letter, on stdout and with exit
+/// What clients take for "no login here, continue without", word for word, on stdout and with exit
 /// code 1. Any other text stops all of them but docker.
 pub const NOT_FOUND: &str = "credentials not found in native keychain";
 
@@ -18,6 +18,9 @@ pub enum Verb {
     Store,
     Erase,
     List,
+    /// For people, as other helpers have it.
+    Version,
+    Help,
 }
 
 impl Verb {
@@ -27,6 +30,8 @@ impl Verb {
             "store" => Self::Store,
             "erase" => Self::Erase,
             "list" => Self::List,
+            "version" | "--version" | "-v" | "-V" => Self::Version,
+            "help" | "--help" | "-h" => Self::Help,
             _ => return None,
         })
     }
@@ -37,8 +42,8 @@ impl Verb {
 pub struct Server<'a> {
     /// As the client wrote it. Some clients take the answer's text for the registry's address.
     pub written: &'a str,
-    /// `host[:port]` alone.
-    pub host: &'a str,
+    /// `host[:port]` alone, in lower case: without a user's name, which can have a password with it.
+    pub host: String,
 }
 
 /// Why the text on stdin does not name a registry.
@@ -46,6 +51,8 @@ pub struct Server<'a> {
 pub enum ServerError {
     #[error("nothing on stdin; expected the host of a registry")]
     Empty,
+    #[error("the text on stdin does not name the host of a registry")]
+    NoHost,
     #[error("the text on stdin is not the host of a registry: it is not UTF-8 text")]
     NotText,
     #[error(
@@ -63,7 +70,8 @@ impl<'a> Server<'a> {
     ///
     /// For a text without a host in it.
     pub fn read(text: &'a [u8]) -> Result<Self, ServerError> {
-        Self::parse(std::str::from_utf8(text).map_err(|_| ServerError::NotText)?)
+        let text = std::str::from_utf8(text).map_err(|_| ServerError::NotText)?;
+        if text.trim().is_empty() { Err(ServerError::Empty) } else { Self::parse(text) }
     }
 
     fn parse(text: &'a str) -> Result<Self, ServerError> {
@@ -72,8 +80,12 @@ impl<'a> Server<'a> {
             return Err(ServerError::NotPrintable);
         }
         let bare = written.split_once("://").map_or(written, |(_, behind)| behind);
-        let host = bare.split_once('/').map_or(bare, |(host, _)| host);
-        if host.is_empty() { Err(ServerError::Empty) } else { Ok(Self { written, host }) }
+        let authority = bare.split_once('/').map_or(bare, |(authority, _)| authority);
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        if host.is_empty() {
+            return Err(ServerError::NoHost);
+        }
+        Ok(Self { written, host: host.to_ascii_lowercase() })
     }
 }
 
@@ -140,9 +152,11 @@ mod tests {
             ("https://r.example.com/", "r.example.com"),
             ("http://r.example.com:5000/v2/\n", "r.example.com:5000"),
             ("https://index.docker.io/v1/", "index.docker.io"),
+            ("https://u:p@w@R.example.com:5000/v2/", "r.example.com:5000"),
+            ("r.example.com/a@b", "r.example.com"),
         ] {
             let server = Server::read(text.as_bytes()).unwrap();
-            assert_eq!((server.host, server.written), (host, text.trim()));
+            assert_eq!((server.host.as_str(), server.written), (host, text.trim()));
         }
     }
 
@@ -151,8 +165,9 @@ mod tests {
         for (text, error) in [
             (&b""[..], ServerError::Empty),
             (b" \n", ServerError::Empty),
-            (b"https://", ServerError::Empty),
-            (b"/a", ServerError::Empty),
+            (b"https://", ServerError::NoHost),
+            (b"/a", ServerError::NoHost),
+            (b"u@/a", ServerError::NoHost),
             (b"a b", ServerError::NotPrintable),
             (b"a\nb", ServerError::NotPrintable),
             (b"a\0", ServerError::NotPrintable),

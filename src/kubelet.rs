@@ -10,4 +10,6 @@ pub mod process;
 pub mod provider_config;
 pub mod provider_rules;
 pub mod pull_records;
+pub mod service;
+pub mod shell;
 pub mod versions;

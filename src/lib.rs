@@ -3,7 +3,7 @@
 //! The modules in the order in which a request meets them:
 //!
 //! 1. [`app`]: the commands. Each opens configuration, environment, cache and clients in one call.
-//! 2. [`kubelet`]: what is asked, and how it is answered. [`docker`]: the same for docker and its like.
+//! 2. [`kubelet`]: what is asked, and how it is answered. [`docker`]: the same for docker and similar clients.
 //!    [`config`]: what is configured.
 //! 3. [`pull`]: from one image to one login. [`doctor`] follows the same stages and reports what it
 //!    finds, [`render`] writes files for others.

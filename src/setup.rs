@@ -1,7 +1,7 @@
 //! The files of a node, changed so that its kubelet runs this program, and put back.
 //!
 //! [`install`] (by its [`plan`]) and [`uninstall`] decide first and then do: [`kubelet_arguments`] finds where the
-//! kubelet's arguments stand ([`unit`], [`env_file`]), [`provider_file`] puts our providers beside
+//! kubelet's arguments stand ([`unit`] with [`unit_files`] and [`unit_text`], [`manager`], [`env_file`]), [`provider_file`] puts our providers beside
 //! those of others, [`kubelet`] says what the kubelet would make of it, and [`steps`] changes all files or none,
 //! by the record of [`undo`]. [`keep`] does so again and again, when its [`lease`] lets it. [`docker`] changes a client's file in a like way.
 
@@ -16,6 +16,7 @@ pub mod keep;
 pub mod kubelet;
 pub mod kubelet_arguments;
 pub mod lease;
+pub mod manager;
 pub mod mounts;
 pub mod options;
 pub mod outcome;
@@ -33,6 +34,8 @@ pub mod tree;
 pub mod undo;
 pub mod uninstall;
 pub mod unit;
+pub mod unit_files;
+pub mod unit_text;
 
 use std::path::Path;
 

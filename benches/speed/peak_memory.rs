@@ -1,7 +1,7 @@
 //! The most memory that a process had resident, without what its parent had.
 //!
 //! `ru_maxrss` of a child begins with the parent's own maximum at the fork and survives the exec,
-//! so it says nothing about a small program under a large one. `VmHWM` in `/proc` is counted anew
+//! so it says nothing about a small program under a large one. `VmHWM` in `/proc` is counted again
 //! from the exec on, but is gone with the process: so the process is stopped on its way out, by
 //! ptrace, and read there.
 

@@ -82,7 +82,7 @@ fn build() -> Result<PathBuf, Failure> {
         build.arg("--release");
     }
     // `cargo run` describes this package in variables. A build script that looks at them would run
-    // again, and crates that are built already would be built anew.
+    // again, and crates that are built already would be built again.
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
             build.env_remove(name);

@@ -1,5 +1,5 @@
 //! A client's file that `setup docker` changes. What is changed differs by the helper's names alone, and
-//! comes back to the same bytes; a client that writes the file anew in between loses nothing.
+//! comes back to the same bytes; a client that writes the file again in between loses nothing.
 
 #![no_main]
 
@@ -40,8 +40,8 @@ fuzz_target!(|text: &str| {
     let changed: Map<String, Value> = serde_json::from_str(&after).expect("JSON");
     assert_eq!(changed, wanted);
     // A client writes the whole file in a form of its own.
-    let anew = serde_json::to_string_pretty(&changed).expect("JSON");
-    if let Ok(without) = client_file::without(&anew, &added) {
+    let again = serde_json::to_string_pretty(&changed).expect("JSON");
+    if let Ok(without) = client_file::without(&again, &added) {
         let without: Map<String, Value> = serde_json::from_str(&without).expect("JSON");
         assert_eq!(without, before);
     }

@@ -16,15 +16,17 @@ fuzz_target!(|text: &[u8]| {
             assert_eq!(server.written, written);
             assert!(!server.host.is_empty());
             assert!(
-                !server.host.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+                !server.host.contains(|c: char| "/@".contains(c) || c.is_whitespace() || c.is_control())
             );
-            // The same in another way: the first part that is not a scheme.
+            // The same in another way: the first part that is not a scheme, without a user.
             let mut parts = written.splitn(2, "://");
             let bare = match (parts.next(), parts.next()) {
                 (Some(_), Some(bare)) | (Some(bare), None) => bare,
                 _ => unreachable!("a text has a first part"),
             };
-            assert_eq!(bare.split('/').next(), Some(server.host));
+            let authority = bare.split('/').next().expect("a text has a first part");
+            let host = authority.split('@').next_back().map(str::to_ascii_lowercase);
+            assert_eq!(host, Some(server.host.clone()));
             let answer = docker::credentials(&server, "user", &Secret::new("pass"));
             let answer: Value = serde_json::from_str(answer.expose()).expect("JSON");
             let expected = json!({"ServerURL": written, "Username": "user", "Secret": "pass"});

@@ -149,7 +149,7 @@ enum Try<T> {
 impl Network<'_> {
     /// Sends a request until there is an answer worth having.
     ///
-    /// `request` is called anew for each try, so that each has its own nonce and time stamp.
+    /// `request` is called again for each try, so that each has its own nonce and time stamp.
     /// Connection failures move on to the endpoint's next candidate before they count as tries;
     /// an HTTP answer of any kind never does.
     ///
@@ -226,7 +226,10 @@ impl Network<'_> {
             let random = random::number();
             match Pauses::after(reason).next(tries, patience.tries, reason, shortest, left, random)
             {
-                Next::Try(pause) => std::thread::sleep(pause),
+                Next::Try(pause) => {
+                    self.journal.spent(hop.name(), pause);
+                    std::thread::sleep(pause);
+                }
                 Next::GiveUp => return Err(error),
                 Next::OutOfTime => return Err(out_of_time(host, last, tries)),
             }

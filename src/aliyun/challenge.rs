@@ -34,7 +34,7 @@ impl Challenge {
 
 /// Asks the registry at `host` what it is.
 ///
-/// `base_url` replaces `https://<host>` as the address; the host is named in the request all the same.
+/// `base_url` replaces `https://<host>` as the address; the host is named in the request anyway.
 ///
 /// # Errors
 ///

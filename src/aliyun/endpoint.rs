@@ -58,6 +58,14 @@ pub fn nearest_region(region: &Region) -> Option<&'static str> {
     (is_slip && letters(nearest) != letters(region)).then_some(*nearest)
 }
 
+/// The region of a place such as `hangzhou`, if one alone is there.
+pub fn region_of_place(place: &str) -> Option<&'static str> {
+    let mut there = REGIONS
+        .into_iter()
+        .filter(|region| region.split_once('-').is_some_and(|(_, rest)| rest == place));
+    there.next().filter(|_| there.next().is_none())
+}
+
 /// The host that serves every region.
 pub const STS_GLOBAL: &str = "sts.aliyuncs.com";
 

@@ -91,11 +91,15 @@ impl fmt::Display for RoleArn {
 
 /// `acs:ram::<account>:oidc-provider/<name>`; for ACK the name is `ack-rrsa-<cluster id>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OidcProviderArn(String);
+pub struct OidcProviderArn {
+    text: String,
+    account: String,
+}
 
 impl OidcProviderArn {
     pub fn parse(text: &str) -> Option<Self> {
-        resource(text, "oidc-provider/", PROVIDER_NAME).map(|_| Self(text.to_owned()))
+        let account = resource(text, "oidc-provider/", PROVIDER_NAME)?;
+        Some(Self { text: text.to_owned(), account })
     }
 
     /// The provider that ACK makes when RRSA is enabled on a cluster.
@@ -104,13 +108,17 @@ impl OidcProviderArn {
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    pub fn account(&self) -> &str {
+        &self.account
     }
 }
 
 impl fmt::Display for OidcProviderArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

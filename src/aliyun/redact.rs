@@ -24,7 +24,7 @@ const TELLING: usize = 12;
 /// have, and a secret made up for a trial as well.
 const TELLING_LETTERS: usize = 16;
 
-/// No service issues a secret as short as this; such a one would be found in words by chance.
+/// No service issues a secret as short as this; such a one would be found in words by accident.
 const TOO_SHORT: usize = 5;
 
 /// In the place of a secret, or of a whole line with one that cannot be taken out.

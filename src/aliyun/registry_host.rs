@@ -197,7 +197,7 @@ mod tests {
         {
             assert_eq!(region(host).as_deref(), Some("cn-shanghai"), "{host}");
             assert_eq!(region(&format!("{host}:443")), region(host), "{host}");
-            // It is another host all the same.
+            // It is another host anyway.
             assert_eq!(RegistryHost::parse(&format!("{host}:443")), None, "{host}");
         }
         assert_eq!(region("img.example.com:443"), None);

@@ -110,7 +110,7 @@ pub const LEASE: Choice =
     Choice::with("lease", "URL", "a Lease of the cluster, taken before the kubelet is restarted");
 pub const HOLDER: Choice = Choice::with("holder", "NAME", "with --lease: the name of this node");
 pub const TOKEN: Choice =
-    Choice::with("token", "FILE", "with --lease: the token, with ca.crt beside it");
+    Choice::with("token", "FILE", "with --lease: the token; ca.crt is in the same folder");
 pub const CLIENT_FILE: Choice =
     Choice::with("file", "FILE", "the client's file, in place of docker's config.json");
 pub const UNDO: Choice = Choice::flag("undo", "take back what was put in, and nothing else");
@@ -193,7 +193,7 @@ everything back if it is not healthy then.",
     Command {
         asked: Asked::Setup(Action::Status),
         words: &["setup", "status"],
-        text: "Says what is installed, and what has become of it.",
+        text: "Says what is installed, and what has changed since.",
         options: &[ROOT, RESTART, JSON],
     },
     Command {
@@ -244,7 +244,7 @@ pub const SUMMARY: &str = "Kubelet credential provider for Alibaba Cloud Contain
 /// What is not about one command.
 pub const NOTES: &str = "\
 The same program under the name docker-credential-acr is a credential helper for docker, podman and
-their like: docker-credential-acr get | store | erase | list
+similar clients: docker-credential-acr get | store | erase | list
 
 Try it by hand:
   echo '{\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"kind\":\"CredentialProviderRequest\",

@@ -8,6 +8,7 @@ use crate::app::arguments::{self, Command, DoctorOptions};
 use crate::app::session::{Process, Session, is_root};
 use crate::cache::{Access, Cache};
 use crate::config::{Config, variables};
+use crate::doctor::cache::Keeper;
 use crate::doctor::kubelet::Look;
 use crate::doctor::pull::Surroundings;
 use crate::doctor::report::{Check, Name, Report, Text};
@@ -109,7 +110,8 @@ fn follow(
     }
     let is_on = config.settings.cache_dir.is_some();
     let place = doctor::cache::place(is_on, directory.as_deref(), is_root());
-    report.add(doctor::cache::check(place, Some(cache), clock, &look.restart()));
+    let keeper = Keeper { since: look.since(), restart: look.restart() };
+    report.add(doctor::cache::check(place, Some(cache), clock, &keeper));
     let hosts = images.iter().filter(|image| look.sends_tokens(image));
     let hosts = hosts.filter_map(|image| registry_host(image).ok()).map(str::to_owned).collect();
     let with_tokens = WithTokens { hosts, since: look.since(), log: look.log() };

@@ -11,6 +11,7 @@ use crate::config::variables::Variables;
 use crate::config::{Config, ConfigError, Source};
 use crate::kubelet::exec_api::{Login, Pod};
 use crate::net::http::{Http, Routes};
+use crate::net::proxy;
 use crate::net::tls::Trust;
 use crate::pull::call_limit::CallLimit;
 use crate::pull::fast_path;
@@ -170,7 +171,9 @@ fn routes(config: &Config) -> Routes {
     let Variables { https_proxy, no_proxy, certificates, .. } = &config.variables;
     let instead = certificates.clone().map(|path| ("SSL_CERT_FILE", path));
     Routes {
-        https_proxy: https_proxy.clone(),
+        https_proxy: https_proxy
+            .clone()
+            .map(|(variable, address)| proxy::Setting { variable, address }),
         no_proxy: no_proxy.clone(),
         trust: Trust { instead, also: config.settings.ca_file.clone() },
     }

@@ -54,7 +54,7 @@ pub struct Cache<'a> {
     pub(super) started: Duration,
     /// Boot time: what is older is not believed.
     pub(super) not_before: Cell<Duration>,
-    /// What came of this run was another's failure.
+    /// The result of this run was another's failure.
     pub(super) has_shared_a_failure: Cell<bool>,
     /// Something that an earlier run had learnt was used.
     remembered: Cell<bool>,

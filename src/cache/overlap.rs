@@ -51,7 +51,7 @@ enum Turn<T, E> {
     TheirFailure(Failed<E>),
 }
 
-/// What came of waiting for another process.
+/// The result of waiting for another process.
 enum Waited<T, E> {
     Outcome(Outcome<T, Failed<E>>),
     /// It has ended without a word, or was about to.

@@ -85,7 +85,7 @@ pub(super) fn failure_name(name: &str) -> String {
     format!("{name}.{FAILED}")
 }
 
-/// The name of a lock. Each round has its own: who waited too long for one goes on to the next.
+/// The name of a lock. Each round has its own: a process that waited too long for one takes the next.
 pub(super) fn lock_name(name: &str, round: u32) -> String {
     format!("{name}.lock{round}")
 }

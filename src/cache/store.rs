@@ -262,7 +262,7 @@ impl Store {
         Ok(UnixListener::bind(self.path(name))?)
     }
 
-    /// A connection to whoever listens at such a socket.
+    /// A connection to the process that listens at such a socket.
     ///
     /// # Errors
     ///

@@ -9,8 +9,9 @@ use crate::config::variables::VariableError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// `near` is a file beside it that was probably meant, where it is not there itself.
     #[error("configuration `{}` cannot be read: {detail}", path.display())]
-    Unreadable { path: PathBuf, detail: String },
+    Unreadable { path: PathBuf, detail: String, near: Option<PathBuf> },
     #[error("configuration `{}` cannot be read by this user", path.display())]
     Closed { path: PathBuf },
     /// Others could have written it.

@@ -5,6 +5,8 @@
 //! What the keys mean is decided elsewhere. Here a mistake is only noted, so that all of them can be
 //! reported at once.
 
+use crate::aliyun::ids::InstanceId;
+use crate::aliyun::registry_host::RegistryHost;
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::mistakes;
 use crate::config::diagnostics::notes::{Note, Notes, quotable};
@@ -354,6 +356,8 @@ impl Reader<'_> {
             if let Some(note) = mistakes::run_together(key) {
                 self.notes.problem_of(|| note);
                 section.run_together = true;
+            } else if !is_listed && is_list_of_others(key, node, section.known) {
+                self.unknown(key, node, section.known, known, is_listed);
             } else if let Some(note) = mistakes::out_of_place(key, known) {
                 self.notes.problem_of(|| note);
             } else {
@@ -381,7 +385,8 @@ impl Reader<'_> {
             }
             // Ignored, its registries would be taken for those of the node's own account.
             None if !is_listed && holds_registries(node) => {
-                let message = format!("{message} holds registries; did you mean `{REGISTRIES}`?");
+                let message =
+                    format!("{message}; it holds registries: did you mean `{REGISTRIES}`?");
                 self.notes.problem(key.at, message);
             }
             None => self.notes.warning(key.at, format!("{message} is ignored")),
@@ -405,13 +410,26 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a value has keys of entries: in a list, by itself, or as text.
+/// Whether a key is the top's that is not known and has registries below it. It may resemble a key of
+/// an entry, as `instances` does.
+fn is_list_of_others(key: &Key, node: &Node, section: &keys::Section) -> bool {
+    let is_list = matches!(node.value, Value::Sequence(_) | Value::Mapping(_));
+    let is_tops = section.unknown != Unknown::Refused;
+    is_tops && is_list && keys::known(&key.name).is_none() && holds_registries(node)
+}
+
+/// Whether a value has keys of entries, ids of instances or hosts: in a list, by itself, or as text.
 fn holds_registries(node: &Node) -> bool {
-    let is_entry_key = |name: &str| name != "regionId" && ENTRY.key(name).is_some();
+    let is_entry_key = |name: &str| {
+        let is_key = name != "regionId" && ENTRY.key(name).is_some();
+        is_key || InstanceId::parse(name).is_some() || RegistryHost::parse(name).is_some()
+    };
     match &node.value {
         Value::Null => false,
         Value::Sequence(items) => items.iter().any(holds_registries),
-        Value::Mapping(pairs) => pairs.iter().any(|(key, _)| is_entry_key(&key.name)),
+        Value::Mapping(pairs) => {
+            pairs.iter().any(|(key, value)| is_entry_key(&key.name) || holds_registries(value))
+        }
         Value::Scalar(scalar) => scalar.text.split(['\n', ',', '{']).any(|part| {
             let name = part.split(':').next().unwrap_or_default();
             is_entry_key(name.trim_matches([' ', '-', '[', '"', '\'']))

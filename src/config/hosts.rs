@@ -1,7 +1,7 @@
 //! `domains` and `mirrors`: the hosts that an entry names. Those of `domains` are of the form and the
 //! edition that the entry is for.
 
-use crate::aliyun::endpoint::nearest_region;
+use crate::aliyun::endpoint::{self, nearest_region};
 use crate::aliyun::ids::Region;
 use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, may_be_personal, without_port};
 use crate::config::diagnostics::lines::Position;
@@ -120,7 +120,10 @@ fn nearest(host: &str) -> Option<String> {
     if strsim::osa_distance(&domain, DOMAIN) > MOST_EDITS {
         return None;
     }
-    let region = labels.iter().find_map(|label| Region::parse(label))?;
+    let region = labels.iter().find_map(|label| Region::parse(label));
+    // The country is left out: it is looked for between the name and the domain.
+    let short = || labels.iter().skip(1).find_map(|label| endpoint::region_of_place(label));
+    let region = region.map(|region| region.to_string()).or_else(|| short().map(str::to_owned))?;
     let is_slip = |word: &str| strsim::osa_distance(word, "registry") <= MOST_EDITS;
     let is_vpc = |word: &str| strsim::osa_distance(word, "vpc") == 1;
     let mut is_behind = false;
@@ -155,6 +158,8 @@ mod tests {
             "acme-registry.cn-hangzhou.cr.aliyunc.com",
             "acme.cn-hangzhou.cr.aliyuncs.com",
             "acme-registry.cr.cn-hangzhou.aliyuncs.com",
+            "acme-registry.hangzhou.cr.aliyuncs.com",
+            "acme-registry.hangzhou.aliyuncs.com",
         ] {
             assert_eq!(nearest(mistyped).as_deref(), Some(host), "{mistyped}");
         }

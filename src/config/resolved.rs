@@ -44,6 +44,8 @@ pub struct Config {
 pub struct Written {
     /// Keys without a meaning on a node: name, place and value as one text.
     pub ignored: Vec<(String, Position, String)>,
+    /// It has neither keys nor anything else but comments.
+    pub is_empty: bool,
     /// RRSA is switched on, whether an entry uses it or not.
     pub rrsa: bool,
     /// The keys of `credential-provider`.
@@ -121,7 +123,7 @@ impl Config {
             expiring_threshold: threshold.unwrap_or(EXPIRING_THRESHOLD),
             warnings,
             more_warnings,
-            written: Written::of(&file, rrsa),
+            written: Written { is_empty: has_nothing(text), ..Written::of(&file, rrsa) },
             path,
         })
     }
@@ -144,9 +146,16 @@ impl Written {
         Self {
             ignored: ignored.map(|(name, at)| (name.to_owned(), at, value(name))).collect(),
             rrsa,
+            is_empty: false,
             settings: file.settings.keys().map(|(name, at)| (name.to_owned(), at)).collect(),
         }
     }
+}
+
+/// Whether a text has neither keys nor anything else but comments.
+fn has_nothing(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || ["---", "..."].contains(&line))
 }
 
 fn token_mode(top: &Section, notes: &mut Notes) -> TokenMode {

@@ -49,7 +49,7 @@ impl Source {
         let Some(path) = found else { return Ok(None) };
         if asked.is_none() && !environment.is_text(CONFIG_FILE) {
             let detail = format!("{CONFIG_FILE} is not UTF-8 text");
-            return Err(ConfigError::Unreadable { path, detail });
+            return Err(ConfigError::Unreadable { path, detail, near: None });
         }
         let contents = match trusted_file::read(&path, MAX_FILE) {
             Ok(contents) => contents,
@@ -59,16 +59,17 @@ impl Source {
             Err(why) if why.is_of_permission() => return Err(ConfigError::Closed { path }),
             Err(why) => {
                 let near = near_name(&path).filter(|_| !there(&path));
-                let near =
-                    near.map_or(String::new(), |near| format!("; {} is there", near.display()));
-                return Err(ConfigError::Unreadable { path, detail: format!("{why}{near}") });
+                let is_there = |near: &PathBuf| format!("; {} is there", near.display());
+                let detail = format!("{why}{}", near.as_ref().map(is_there).unwrap_or_default());
+                return Err(ConfigError::Unreadable { path, detail, near });
             }
         };
         let open_to_others = contents.mode & 0o066 != 0;
-        match String::from_utf8(contents.bytes) {
-            Ok(text) => Ok(Some(Self { path, text, open_to_others })),
-            Err(_) => Err(ConfigError::Unreadable { path, detail: "not UTF-8 text".to_owned() }),
-        }
+        let Ok(text) = String::from_utf8(contents.bytes) else {
+            let detail = "not UTF-8 text".to_owned();
+            return Err(ConfigError::Unreadable { path, detail, near: None });
+        };
+        Ok(Some(Self { path, text, open_to_others }))
     }
 }
 
@@ -84,17 +85,42 @@ pub fn overlooked() -> Option<Warning> {
     Some(Warning { at: None, message, remedy })
 }
 
-/// A file beside the one that was looked for, with another ending or in another letter case.
+/// What package managers and editors put behind the name of a file that they keep.
+const KEPT: [&str; 10] = [
+    "~",
+    ".bak",
+    ".old",
+    ".orig",
+    ".save",
+    ".rpmsave",
+    ".rpmnew",
+    ".rpmorig",
+    ".dpkg-old",
+    ".dpkg-dist",
+];
+
+/// Most edits by which a mistyped name is still taken for the one that was meant.
+const MOST_EDITS: usize = 2;
+
+/// A file beside the one that was looked for, with another ending, mistyped or in another letter
+/// case; and after those, one that was kept beside it.
 fn near_name(path: &Path) -> Option<PathBuf> {
-    let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_ascii_lowercase());
-    let is_near = |other: &PathBuf| {
-        let ending = other.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        let ending = ending.to_ascii_lowercase();
-        stem(other) == stem(path) && ["", "yaml", "yml", "json"].contains(&ending.as_str())
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let rank = |other: &str| {
+        let other = other.to_ascii_lowercase();
+        let plain = KEPT.iter().find_map(|end| other.strip_suffix(end));
+        let bare = plain.unwrap_or(&other);
+        let is_near = stem(bare) == stem(&name)
+            || strsim::osa_distance(bare, &name) <= MOST_EDITS && stem(bare) != bare;
+        is_near.then_some((plain.is_some(), other))
     };
     let beside = fs::read_dir(path.parent()?).ok()?.filter_map(Result::ok);
-    let mut near: Vec<PathBuf> =
-        beside.map(|entry| entry.path()).filter(|other| other != path && is_near(other)).collect();
-    near.sort();
-    near.into_iter().next()
+    let beside = beside.filter(|entry| entry.path() != path);
+    let near = beside.filter_map(|entry| Some((rank(entry.file_name().to_str()?)?, entry.path())));
+    near.min().map(|(_, path)| path)
+}
+
+/// A name without the ending of a file of this kind.
+fn stem(name: &str) -> &str {
+    [".yaml", ".yml", ".json"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }

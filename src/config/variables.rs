@@ -133,7 +133,8 @@ pub struct Variables {
     /// A base URL.
     pub sts_endpoint: Option<String>,
     pub prefers_vpc: bool,
-    pub https_proxy: Option<String>,
+    /// The name that counts, and its value.
+    pub https_proxy: Option<(&'static str, String)>,
     pub no_proxy: Option<String>,
     pub certificates: Option<PathBuf>,
     /// The file of the vendor's command line.
@@ -259,7 +260,8 @@ impl<'e> Reader<'e> {
 /// The variables by which programs written in Go find proxies, as the kubelet and containerd are.
 #[derive(Debug, Default)]
 pub struct Proxies {
-    pub https_proxy: Option<String>,
+    /// The name that counts, and its value.
+    pub https_proxy: Option<(&'static str, String)>,
     pub no_proxy: Option<String>,
 }
 
@@ -268,10 +270,11 @@ impl Proxies {
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let either = |names: [&'static str; 2]| {
-            let mut set = names.into_iter().filter_map(|name| environment.get(name));
-            set.find(|value| !value.is_empty()).map(str::to_owned)
+            let mut set = names.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+            set.find(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.to_owned()))
         };
-        Self { https_proxy: either(HTTPS_PROXY), no_proxy: either(NO_PROXY) }
+        let no_proxy = either(NO_PROXY).map(|(_, value)| value);
+        Self { https_proxy: either(HTTPS_PROXY), no_proxy }
     }
 }
 

@@ -67,7 +67,7 @@ impl<'t> Reading<'t> {
         Self { lines: Lines::new(text), spent: Spent::default() }
     }
 
-    /// The file itself, which goes on after a repeated key, of which the first value counts.
+    /// The file itself, which is read on after a repeated key, of which the first value counts.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::io::Errno;
 
 use crate::cache::store::{Store, Unusable};
@@ -14,39 +15,50 @@ use crate::system::clock::{self, Clock};
 
 const NAME: Name = Name("cache");
 
+/// Why there is no cache to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unseen {
+    #[error("the cache is off: each run asks the cloud")]
+    Off,
+    #[error("root's cache is not visible to this user: run doctor as root")]
+    Roots,
+}
+
+/// Who keeps logins beside the cache.
+pub struct Keeper {
+    /// When the kubelet started, in seconds since 1970, if it runs.
+    pub since: Option<i64>,
+    /// What drops the logins that it keeps.
+    pub restart: String,
+}
+
 /// Where the cache is, or why there is nothing to look at. `configured` is false where the
 /// configuration has `off`, and `directory` is none where nothing names one.
 ///
 /// # Errors
 ///
 /// The reason, for people.
-pub fn place(
-    configured: bool,
-    directory: Option<&Path>,
-    is_root: bool,
-) -> Result<&Path, &'static str> {
-    const ROOTS: &str = "root's cache is not visible to this user: run doctor as root";
+pub fn place(configured: bool, directory: Option<&Path>, is_root: bool) -> Result<&Path, Unseen> {
     if !configured {
-        return Err("the cache is off: each pull asks the cloud");
+        return Err(Unseen::Off);
     }
-    let directory = directory.ok_or(ROOTS)?;
+    let directory = directory.ok_or(Unseen::Roots)?;
     match Store::look(directory) {
-        Err(Unusable::Io(Errno::ACCESS) | Unusable::Foreign(0)) if !is_root => Err(ROOTS),
+        Err(Unusable::Io(Errno::ACCESS) | Unusable::Foreign(0)) if !is_root => Err(Unseen::Roots),
         _ => Ok(directory),
     }
 }
 
-/// `restart` is what drops the logins that the kubelet keeps.
 #[must_use]
 pub fn check(
-    place: Result<&Path, &str>,
+    place: Result<&Path, Unseen>,
     cache: Option<&Cache<'_>>,
     clock: &Clock,
-    restart: &str,
+    kubelet: &Keeper,
 ) -> Check {
     let directory = match place {
         Ok(directory) => directory,
-        Err(why) => return Check::skipped(NAME, why),
+        Err(why) => return without(why, kubelet),
     };
     let mut check = Check::new(NAME);
     let place = directory.display();
@@ -58,10 +70,23 @@ pub fn check(
         Ok(None) => check.detail(format!("{place} does not exist yet: the first pull creates it")),
         Ok(Some(_)) => {
             let logins = cache.map(Cache::logins::<Login>).unwrap_or_default();
-            kept(directory, &logins, clock, restart, &mut check);
+            kept(directory, &logins, clock, &kubelet.restart, &mut check);
         }
     }
     disk::check(directory, &mut check);
+    check
+}
+
+/// The kubelet keeps what a run answered as long as the answer says.
+fn without(why: Unseen, kubelet: &Keeper) -> Check {
+    let mut check = Check::skipped(NAME, why.to_string());
+    let since = kubelet.since.and_then(|since| Timestamp::from_second(since).ok());
+    if let (Unseen::Off, Some(since)) = (why, since) {
+        check.detail(format!(
+            "the kubelet, which runs since {since}, may still have a login of before, and pulls get that one. To drop it:"
+        ));
+        check.detail(kubelet.restart.clone());
+    }
     check
 }
 

@@ -40,7 +40,7 @@ pub enum Status {
     Failed,
 }
 
-/// One check and what came of it.
+/// One check and its result.
 #[derive(Debug, Clone)]
 pub struct Check {
     pub name: Name,

@@ -35,8 +35,14 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Check {
     let mut check = Check::new(Name::CONFIGURATION);
     match error {
         ConfigError::Wrong(wrong) => mistakes(wrong, &mut check),
-        ConfigError::Unreadable { .. } => {
-            check.warn(error.to_string(), "see that the path is right and the file readable");
+        ConfigError::Unreadable { path, near: Some(near), .. } => {
+            check.warn(error.to_string(), format!("mv {} {}", near.display(), path.display()));
+        }
+        ConfigError::Unreadable { path, near: None, .. } => {
+            check.warn(
+                error.to_string(),
+                format!("see where the path leads: namei -l {}", path.display()),
+            );
         }
         // The kubelet runs the program as root, who may: pulls need not fail.
         ConfigError::Closed { .. } => {
@@ -51,7 +57,7 @@ fn unusable(error: &ConfigError, environment: &Environment) -> Check {
                 "only root, or the user who runs this, may be able to change the file: see its owner and mode, and its folder's".to_owned()
             });
             check.warn(error.to_string(), commands);
-            // Whoever checks a file away from its node wants to hear of the rest as well.
+            // A person who checks a file away from its node wants to see the rest, too.
             if let Some(Err(ConfigError::Wrong(wrong))) = all_the_same(path, environment) {
                 mistakes(&wrong, &mut check);
             }
@@ -85,6 +91,13 @@ pub(super) fn all_the_same(
 fn usable(config: &Config, environment: &Environment) -> Check {
     let mut check = Check::new(Name::CONFIGURATION);
     match &config.path {
+        Some(path) if config.written.is_empty => {
+            let path = path.display();
+            check.warn(
+                format!("{path} is empty: only registries of the node's own account are answered, as without a file"),
+                format!("write acr-registry-info into the file, or: rm {path}"),
+            );
+        }
         Some(path) => check.detail(format!("{}: no mistakes", path.display())),
         None => check.detail(format!(
             "no file at {SYSTEM_PATH}: registries of the node's own account are answered"
@@ -210,6 +223,30 @@ fn what_will_bite(entry: &Entry, config: &Config, check: &mut Check) {
     }
     for host in entry.scope.domains() {
         domain(host, entry, config, check);
+    }
+    accounts(entry, config, check);
+}
+
+/// Digits that the id of an account has.
+const ACCOUNT_ID: usize = 16;
+
+/// An id that lost digits is one of nobody.
+fn accounts(entry: &Entry, config: &Config, check: &mut Check) {
+    let role = entry.role.as_ref().map(|role| ("assumeRoleARN", role.arn.account()));
+    let oidc = match &entry.identity {
+        IdentitySource::Oidc(oidc) => vec![
+            oidc.role.as_ref().map(|role| ("rrsaRoleARN", role.account())),
+            Some(("rrsaOIDCProviderRoleARN", oidc.provider.account())),
+        ],
+        _ => Vec::new(),
+    };
+    let named = role.into_iter().chain(oidc.into_iter().flatten());
+    for (key, account) in named.filter(|(_, account)| account.len() < ACCOUNT_ID) {
+        let at = place(config, entry, key);
+        check.warn(
+            format!("{at}the account `{account}` of `{key}` has {} digits, not {ACCOUNT_ID}: digits may be missing", account.len()),
+            "take the ARN from the page of the role in the RAM console",
+        );
     }
 }
 

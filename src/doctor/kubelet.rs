@@ -7,6 +7,7 @@ mod log;
 mod pulled_images;
 mod start;
 mod token_modes;
+mod unit;
 mod unstartable;
 
 use std::fs;
@@ -88,13 +89,13 @@ impl Look {
     /// What shows the kubelet's log.
     #[must_use]
     pub fn log(&self) -> String {
-        format!("journalctl -u {}", self.start.unit)
+        self.start.service.log()
     }
 
-    /// What starts the kubelet anew, which then keeps no login.
+    /// What starts the kubelet again, which then keeps no login.
     #[must_use]
     pub fn restart(&self) -> String {
-        format!("systemctl restart {}", self.start.unit)
+        self.start.service.command("restart")
     }
 
     /// Whether the kubelet asks for an image with a pod's token.
@@ -106,7 +107,7 @@ impl Look {
     /// Who may start the images that are on the node; none where the tokens of pods decide nothing.
     #[must_use]
     pub fn pulled_images(&self, config: &Config) -> Option<Check> {
-        pulled_images::check(self.start.kubelet.as_ref()?, &self.ours, self.start.unit, config)
+        pulled_images::check(self.start.kubelet.as_ref()?, &self.ours, &self.start.service, config)
     }
 
     /// `images` are what the kubelet should ask for. The configuration, where it can be read, says
@@ -126,6 +127,14 @@ impl Look {
             let flags = [(CONFIG, &self.file), (BIN_DIR, &self.bin_dir)];
             let missing = flags.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
             let missing: Vec<&str> = missing.collect();
+            if self.start.may_have_more {
+                let name = self.start.service.name;
+                check.warn(
+                    format!("neither the files of {name} nor its process show {}", missing.join(" and ")),
+                    format!("see the kubelet's arguments: {} | grep 'Running kubelet'; or set them as kubelet-arg in /etc/rancher/k3s/config.yaml", self.log()),
+                );
+                return check;
+            }
             check.refuse(
                 format!("the kubelet runs without {}, so it never runs this program", missing.join(" and ")),
                 "add the flags and restart the kubelet (on an ACK node in /etc/kubernetes/kubelet-customized-args.conf)",
@@ -161,7 +170,7 @@ impl Look {
                 token_modes::served(image, &images::providers(ours, image), config, &mut check);
             }
         }
-        since_its_start(ours, kubelet, self.start.unit, &mut check);
+        since_its_start(ours, kubelet, self.restart(), &mut check);
         apart(ours, others, &mut check);
         check
     }
@@ -220,7 +229,7 @@ fn none_is_ours(
 }
 
 /// The kubelet reads its file when it starts, and not again.
-fn since_its_start(ours: &[Provider], kubelet: &Kubelet, unit: &str, check: &mut Check) {
+fn since_its_start(ours: &[Provider], kubelet: &Kubelet, restart: String, check: &mut Check) {
     let Some(started) = kubelet.started else { return };
     let changed = |provider: &&Provider| {
         fs::metadata(kubelet.path(&provider.file)).is_ok_and(|file| file.mtime() > started)
@@ -228,7 +237,7 @@ fn since_its_start(ours: &[Provider], kubelet: &Kubelet, unit: &str, check: &mut
     if let Some(provider) = ours.iter().find(changed) {
         check.warn(
             format!("{} is newer than the running kubelet, which has not read it", provider.file),
-            format!("systemctl restart {unit}"),
+            restart,
         );
     }
 }

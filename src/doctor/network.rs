@@ -8,6 +8,7 @@ use crate::doctor::address::{self, Source, Unresolved};
 use crate::doctor::report::Check;
 use crate::net::http::Routes;
 use crate::net::origin::Origin;
+use crate::net::proxy::ProxyError;
 use crate::net::tls::{self, NoHandshake};
 use crate::system::clock::{self, Deadline};
 
@@ -31,7 +32,7 @@ pub fn question() -> Deadline {
     Deadline::new(clock::instant(), QUESTION)
 }
 
-/// A host as a URL names it, and what came of asking for it.
+/// A host as a URL names it, and the answer when it was asked for.
 pub struct Probe {
     pub name: String,
     pub address: Option<IpAddr>,
@@ -58,8 +59,10 @@ pub enum Outcome {
     Mute(NoHandshake),
     /// Somebody answers, but not the one whose name it is.
     NotItself(NoHandshake),
-    /// The proxy that leads there.
-    Proxy(Box<Probe>),
+    /// The proxy that leads there, by the variable that has its address.
+    Proxy(&'static str, Box<Probe>),
+    /// Its address cannot be used.
+    NoProxy(ProxyError),
 }
 
 impl Probe {
@@ -71,15 +74,24 @@ impl Probe {
         };
         let proxy = match routes.proxy_for(&origin) {
             Ok(None) => return Self::direct(origin, Some(routes)),
-            Ok(Some(proxy)) => Origin::of(proxy.url()),
-            Err(_) => None,
+            Ok(Some(proxy)) => proxy,
+            Err(error) => return Self::new(origin.host, Outcome::NoProxy(error)),
         };
-        let proxy = match proxy {
-            Some(proxy) => Self::direct(proxy, None),
-            // It may hold a password.
-            None => Self::new("HTTPS_PROXY".to_owned(), Outcome::NotAUrl),
+        let variable = proxy.variable;
+        let outcome = match Origin::of(proxy.url()) {
+            Some(at) => Outcome::Proxy(variable, Box::new(Self::direct(at, None))),
+            None => Outcome::NoProxy(ProxyError::NotAUrl(variable)),
         };
-        Self::new(origin.host, Outcome::Proxy(Box::new(proxy)))
+        Self::new(origin.host, outcome)
+    }
+
+    /// A proxy leads there that this program does not speak with.
+    #[must_use]
+    pub fn is_unspoken(&self) -> Option<ProxyError> {
+        match self.outcome {
+            Outcome::NoProxy(error @ ProxyError::Scheme(_)) => Some(error),
+            _ => None,
+        }
     }
 
     fn new(name: String, outcome: Outcome) -> Self {
@@ -136,7 +148,7 @@ impl Probe {
     pub fn is_reached(&self) -> bool {
         match &self.outcome {
             Outcome::Reached => true,
-            Outcome::Proxy(proxy) => proxy.is_reached(),
+            Outcome::Proxy(_, proxy) => proxy.is_reached(),
             _ => false,
         }
     }
@@ -174,9 +186,10 @@ impl Probe {
             },
             Outcome::Mute(why) => format!("{name}: {at}{why}"),
             Outcome::NotItself(why) => format!("{name}: {at}TLS: {why}"),
-            Outcome::Proxy(proxy) => {
-                format!("{name} through the proxy of HTTPS_PROXY ({})", proxy.line())
+            Outcome::Proxy(variable, proxy) => {
+                format!("{name} through the proxy of {variable} ({})", proxy.line())
             }
+            Outcome::NoProxy(error) => format!("{name}: {error}"),
         }
     }
 
@@ -194,11 +207,14 @@ impl Probe {
             Outcome::NotItself(_) => format!(
                 "see where {name} leads (DNS, /etc/hosts); behind a proxy that inspects TLS set caFile to its CA"
             ),
-            Outcome::Proxy(proxy) => {
+            Outcome::Proxy(variable, proxy) => {
                 format!(
-                    "correct HTTPS_PROXY, or name {name} in NO_PROXY; the proxy: {}",
+                    "correct {variable}, or name {name} in NO_PROXY; the proxy: {}",
                     proxy.remedy()
                 )
+            }
+            Outcome::NoProxy(error) => {
+                format!("set {} to http://HOST:PORT, or name {name} in NO_PROXY", error.variable())
             }
             Outcome::Unresolved(Unresolved::NoAnswer) => format!(
                 "correct the name servers in /etc/resolv.conf, and try: getent hosts {name}"
@@ -272,7 +288,7 @@ fn since(begun: Instant) -> u128 {
     clock::instant().saturating_duration_since(begun).as_millis()
 }
 
-/// A connection to the first address that gives one, or what came of the first of IPv4, of which more
+/// A connection to the first address that gives one, or the result of the first of IPv4, of which more
 /// is expected.
 fn connected(addresses: &[SocketAddr]) -> Result<TcpStream, (SocketAddr, io::Error)> {
     let mut failed: Vec<(SocketAddr, io::Error)> = Vec::new();

@@ -41,7 +41,7 @@ pub fn check(oss: Option<&str>, target: &Target<'_>, lookup: &Lookup<'_, '_>) ->
     } else if probe.add_to("", OSS_BY_PRIVATE_LINK, &mut check)
         && let Err(error) = challenge::knock(&network, &url)
     {
-        // Whoever has the bucket's certificate is it; what it says to a stranger is its own affair.
+        // A server with the bucket's certificate is the bucket. What it answers to a stranger does not matter.
         check.warn(format!("{bucket} does not answer as itself: {error}"), remedy);
     }
     Some(check)

@@ -9,6 +9,7 @@ use crate::doctor::network::{AUTHENTICATION_TAKEOVER, LOOK_AT_THE_NAME, Outcome,
 use crate::doctor::report::{Check, Name};
 use crate::doctor::runtime::ContainerRuntime;
 use crate::failure::Exit;
+use crate::net::http::Routes;
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
 
@@ -41,9 +42,17 @@ fn ask(
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
     let kubelets = node.network.http.routes();
     let (name, routes) = runtime.routes(kubelets);
-    let is_direct = routes.https_proxy == kubelets.https_proxy;
+    let address = |routes: &Routes| routes.https_proxy.as_ref().map(|it| it.address.clone());
+    let is_direct = address(&routes) == address(kubelets);
     let label = if is_direct { String::new() } else { format!("{name}:") };
-    if !Probe::of(&url, &routes).add_to(&label, "", check) {
+    let probe = Probe::of(&url, &routes);
+    if let (false, Some(error)) = (is_direct, probe.is_unspoken()) {
+        // The runtime may speak what this program does not.
+        check.is_unfollowed = true;
+        check.note(format!("{name}: {error}; whether {host} is reached through it is not checked"));
+        return true;
+    }
+    if !probe.add_to(&label, "", check) {
         return false;
     }
     if !is_direct {

@@ -1,4 +1,4 @@
-//! What doctor found: checks as they end, and what came of all.
+//! What doctor found: checks as they end, and the verdict.
 
 use std::io;
 
@@ -48,7 +48,7 @@ impl<'o> Report<'o> {
         }
     }
 
-    /// Writes what came of all, if it was written as it came.
+    /// Writes the verdict, if the checks were written as they ended.
     ///
     /// # Errors
     ///

@@ -1,10 +1,11 @@
-//! Whether the program was ever run here, and what came of it.
+//! Whether the program was ever run here, and with what result.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::cache::Cache;
+use crate::doctor::cache::Unseen;
 use crate::doctor::report::{Check, Name};
 use crate::program::PROGRAM;
 use crate::pull::identity::AUDIENCE;
@@ -27,12 +28,12 @@ pub struct WithTokens {
 /// The last runs that asked the cloud or failed, newest first.
 #[must_use]
 pub fn check(
-    place: Result<&Path, &str>,
+    place: Result<&Path, Unseen>,
     cache: Option<&Cache<'_>>,
     with_tokens: &WithTokens,
 ) -> Check {
     if let Err(why) = place {
-        return Check::skipped(NAME, why);
+        return Check::skipped(NAME, why.to_string());
     }
     let runs = cache.map(run_history::runs).unwrap_or_default();
     let never: Vec<&str> = with_tokens

@@ -8,6 +8,7 @@ use crate::config::variables::Proxies;
 use crate::doctor::mirrors;
 use crate::kubelet::process::variables_of;
 use crate::net::http::Routes;
+use crate::net::proxy;
 use crate::system::environment::Environment;
 
 const RUNTIMES: [&str; 3] = ["containerd", "crio", "dockerd"];
@@ -38,7 +39,9 @@ impl<'c> ContainerRuntime<'c> {
             return ("", kubelets.clone());
         };
         let trust = kubelets.trust.clone();
-        (name, Routes { https_proxy: https_proxy.clone(), no_proxy: no_proxy.clone(), trust })
+        let setting = |(variable, address)| proxy::Setting { variable, address };
+        let https_proxy = https_proxy.clone().map(setting);
+        (name, Routes { https_proxy, no_proxy: no_proxy.clone(), trust })
     }
 
     /// Whether it has rules for a host, by which images may come from elsewhere.

@@ -55,7 +55,7 @@ struct Rule {
 enum Kind {
     /// No pull works with it.
     Mistake,
-    /// Pulls work all the same.
+    /// Pulls work anyway.
     Warning,
 }
 
@@ -106,7 +106,7 @@ struct Region {
     start_column: usize,
 }
 
-/// One document. `result` is what came of reading the configuration.
+/// One document. `result` is that of reading the configuration.
 #[must_use]
 pub fn document(result: Result<&Config, &ConfigError>, environment: &Environment) -> String {
     let results = match result {

@@ -1,4 +1,4 @@
-//! A report for a person: lines for each check as it ends, and what came of all in the last.
+//! A report for a person: lines for each check as it ends, and the verdict in the last.
 
 use std::fmt::Write;
 use std::io;

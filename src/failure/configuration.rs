@@ -17,11 +17,14 @@ impl Failure {
                 }
                 failure.hint(mistakes.remedy())
             }
-            ConfigError::Unreadable { .. } => {
+            ConfigError::Unreadable { path, near: Some(near), .. } => {
+                failure.hint(format!("mv {} {}", near.display(), path.display()))
+            }
+            ConfigError::Unreadable { near: None, .. } => {
                 failure.hint("see that the path is right and that this user can read the file")
             }
             ConfigError::Closed { .. } => {
-                failure.hint("run it as the user who may read the file; the kubelet runs it as root")
+                failure.hint("run it as the user who may read the file (the kubelet runs it as root), or name a file of your own with ACR_CREDENTIAL_PROVIDER_CONFIG")
             }
             ConfigError::Distrusted { .. } => failure.hint(
                 "only root, or the user who runs this program, may be able to change the file: check owner and mode of the file and of its folder",

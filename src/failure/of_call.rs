@@ -264,8 +264,8 @@ fn setup_hint(error: &SetupError) -> String {
         SetupError::Trust(error) => {
             format!("set {} to a readable file of certificates in PEM form", error.setting)
         }
-        SetupError::Proxy(_) => {
-            "set HTTPS_PROXY to http://HOST:PORT, or add the host to NO_PROXY".to_owned()
+        SetupError::Proxy(error) => {
+            format!("set {} to http://HOST:PORT, or add the host to NO_PROXY", error.variable())
         }
         SetupError::Client(_) => "please report this".to_owned(),
     }
@@ -274,6 +274,8 @@ fn setup_hint(error: &SetupError) -> String {
 fn throttling_hint(hop: Hop) -> &'static str {
     if hop.is_metadata() {
         "the metadata service gets too many requests: see what on this node calls it so often"
+    } else if hop == Hop::CredentialsUri {
+        "the service of ALIBABA_CLOUD_CREDENTIALS_URI gets too many requests: see its own limit"
     } else {
         "the account's call limit is used up; if this lasts, ask the vendor for a higher quota"
     }

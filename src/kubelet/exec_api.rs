@@ -37,8 +37,17 @@ pub struct Request {
 pub struct Pod<'a> {
     pub token: Option<&'a Secret>,
     pub annotations: Option<&'a BTreeMap<String, String>>,
-    /// The protocol's version, where it is one without tokens.
-    pub version_without_tokens: Option<&'a str>,
+    /// The protocol, where it is one without tokens.
+    pub without_tokens: Option<WithoutTokens<'a>>,
+}
+
+/// A protocol in which no request has a token.
+#[derive(Debug, Clone, Copy)]
+pub enum WithoutTokens<'a> {
+    /// The kubelet's, in this version.
+    Version(&'a str),
+    /// That of docker's credential helpers.
+    Docker,
 }
 
 /// The login for a host, as the kubelet takes it.
@@ -56,9 +65,11 @@ impl Request {
         Pod {
             token: self.service_account_token.as_ref().filter(|token| !token.is_empty()),
             annotations: self.service_account_annotations.as_ref(),
-            version_without_tokens: Some(self.api_version.as_str()).filter(|version| {
-                ApiVersion::parse(version, PROTOCOL_GROUP) != Some(ApiVersion::V1)
-            }),
+            without_tokens: Some(self.api_version.as_str())
+                .filter(|version| {
+                    ApiVersion::parse(version, PROTOCOL_GROUP) != Some(ApiVersion::V1)
+                })
+                .map(WithoutTokens::Version),
         }
     }
 }
@@ -70,11 +81,9 @@ pub enum RequestError {
     Empty,
     #[error("the text on stdin is not a {KIND} in JSON: {0}")]
     Json(String),
-    #[error("the request on stdin has kind `{0}`; expected `{KIND}`")]
+    #[error("the request on stdin has {0}; expected kind `{KIND}`")]
     Kind(String),
-    #[error(
-        "the request on stdin has apiVersion `{0}`; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1"
-    )]
+    #[error("the request on stdin has {0}; expected {PROTOCOL_GROUP} with v1, v1beta1 or v1alpha1")]
     Version(String),
 }
 
@@ -102,10 +111,10 @@ pub fn read_request(text: &[u8]) -> Result<Request, RequestError> {
     let request: Request =
         serde_json::from_str(text).map_err(|error| RequestError::Json(place(&error)))?;
     if request.kind != KIND {
-        return Err(RequestError::Kind(shown(&request.kind)));
+        return Err(RequestError::Kind(field("kind", &request.kind)));
     }
     if ApiVersion::parse(&request.api_version, PROTOCOL_GROUP).is_none() {
-        return Err(RequestError::Version(shown(&request.api_version)));
+        return Err(RequestError::Version(field("apiVersion", &request.api_version)));
     }
     Ok(request)
 }
@@ -120,8 +129,13 @@ fn place(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+/// What a field has, for a message.
+fn field(name: &str, text: &str) -> String {
+    if text.is_empty() {
+        return format!("no {name}");
+    }
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    format!("{name} `{shown}`")
 }
 
 /// Fields in the kubelet's order; it decodes strictly, so there is no other.

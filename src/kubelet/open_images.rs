@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::kubelet::node_images::{Image, Runtime};
 use crate::kubelet::pull_records::{Policy, PullRecords};
+use crate::kubelet::service::Service;
 
 /// An image of pods' hosts that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub fn unrecorded(
 /// the images that it has.
 #[must_use]
 pub fn closing_commands(
-    unit: &str,
+    service: &Service,
     open: &[OpenImage],
     runtime: Option<&(Runtime, Vec<Image>)>,
 ) -> String {
@@ -85,12 +86,13 @@ pub fn closing_commands(
         }
         _ => format!("crictl rmi {}", refs.join(" ")),
     };
-    if unit == "kubelet" {
-        return format!("systemctl stop {unit}; {records}{removal}; systemctl start {unit}");
+    let (stop, start) = (service.command("stop"), service.command("start"));
+    if service.name == "kubelet" {
+        return format!("{stop}; {records}{removal}; {start}");
     }
     // The runtime ends with what starts the kubelet: nothing may pull while both run.
     format!(
-        "kubectl drain NODE --ignore-daemonsets; {removal}; systemctl stop {unit}; {records}systemctl start {unit}; kubectl uncordon NODE"
+        "kubectl drain NODE --ignore-daemonsets; {removal}; {stop}; {records}{start}; kubectl uncordon NODE"
     )
 }
 

@@ -70,15 +70,21 @@ impl From<std::io::Error> for Unread {
 /// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
 pub fn running(root: &Path) -> Option<Kubelet> {
     let process = processes(root).find(|path| is_named(path, KUBELET) && is_machines(path))?;
-    let flags = Flags::new(&fs::read(process.join("cmdline")).ok()?);
+    let flags = Flags::of(command_line(&process)?);
     Some(Kubelet::of_process(root, process, flags))
 }
 
 /// The command line of the first process of this machine with a name.
 #[must_use]
 pub fn arguments_of(root: &Path, name: &str) -> Option<Vec<String>> {
-    let line = fs::read(process_of(root, name)?.join("cmdline")).ok()?;
-    let words = line.split(|byte| *byte == 0);
+    command_line(&process_of(root, name)?)
+}
+
+/// What a process was started with, as far as it still shows that.
+#[must_use]
+pub fn command_line(process: &Path) -> Option<Vec<String>> {
+    let line = fs::read(process.join("cmdline")).ok()?;
+    let words = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
     Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }
 
@@ -102,19 +108,21 @@ fn variables(process: &Path) -> Option<Vec<(OsString, OsString)>> {
     Some(all.split(|b| *b == 0).filter_map(pair).collect())
 }
 
-/// The process that has the kubelet in it. Its own command line is not the kubelet's.
+/// The process that has the kubelet in it, and its name. Its own command line is not the kubelet's.
 #[must_use]
-pub fn running_within(root: &Path) -> Option<PathBuf> {
-    let is_host =
-        |path: &PathBuf| HOSTS.iter().any(|name| is_named(path, name)) && is_machines(path);
-    processes(root).find(is_host)
+pub fn running_within(root: &Path) -> Option<(PathBuf, &'static str)> {
+    let name = |path: &Path| HOSTS.into_iter().find(|name| is_named(path, name));
+    let mut machines = processes(root).filter(|path| is_machines(path));
+    machines.find_map(|path| name(&path).map(|name| (path, name)))
 }
 
 /// The first kubelet of a container with processes of its own, by its number here.
 #[must_use]
 pub fn contained(root: &Path) -> Option<u32> {
     let is_contained = |path: &PathBuf| {
-        is_named(path, KUBELET) && is_believed(path) && !is_pods(path) && !is_machines(path)
+        let mut names = HOSTS.iter().chain([&KUBELET]);
+        let is_one = names.any(|name| is_named(path, name));
+        is_one && is_believed(path) && !is_pods(path) && !is_machines(path)
     };
     processes(root).find(is_contained).as_deref().and_then(number)
 }
@@ -127,7 +135,9 @@ fn processes(root: &Path) -> impl Iterator<Item = PathBuf> {
     all.into_iter()
 }
 
-fn number(process: &Path) -> Option<u32> {
+/// A process's number, by its folder.
+#[must_use]
+pub fn number(process: &Path) -> Option<u32> {
     process.file_name()?.to_str()?.parse().ok()
 }
 

@@ -165,7 +165,7 @@ impl ProviderConfig {
     }
 }
 
-/// Mistakes of form are noted, and reading goes on.
+/// Mistakes of form are noted, and the rest is read.
 struct Reading<'r> {
     file: &'r str,
     findings: &'r mut Vec<Finding>,

@@ -97,7 +97,7 @@ impl Response {
 /// How requests leave the machine: what `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `caFile` say.
 #[derive(Debug, Default, Clone)]
 pub struct Routes {
-    pub https_proxy: Option<String>,
+    pub https_proxy: Option<proxy::Setting>,
     pub no_proxy: Option<String>,
     pub trust: Trust,
 }
@@ -110,7 +110,7 @@ impl Routes {
     /// When `HTTPS_PROXY` cannot be used, and the request would go through it.
     pub fn proxy_for(&self, origin: &Origin) -> Result<Option<Proxy>, ProxyError> {
         let no_proxy = self.no_proxy.as_deref().unwrap_or_default();
-        let address = self.https_proxy.as_deref().filter(|_| origin.is_https);
+        let address = self.https_proxy.as_ref().filter(|_| origin.is_https);
         let address = address.filter(|_| !proxy::is_excepted(origin, no_proxy));
         address.map(Proxy::parse).transpose()
     }
@@ -149,7 +149,7 @@ impl Http {
     }
 
     /// Begins to connect to a host that requests will soon go to, in a thread of its own. Nothing is
-    /// sent, and a failure has no consequence: whoever sends a request then connects by himself. Only
+    /// sent, and a failure has no consequence: the request that comes next then opens its own connection. Only
     /// the first host of a run is connected to in this way, and none through a proxy, to which
     /// connecting is a request.
     pub fn connect_ahead(&self, base_url: &str, route: Route) {

@@ -12,16 +12,33 @@ pub struct Proxy {
     url: String,
     /// `host:port`, for messages.
     pub shown: String,
+    /// The variable that it stands in.
+    pub variable: &'static str,
 }
 
-/// An `HTTPS_PROXY` that a request would go through and that cannot be used. The address may hold
-/// a password, so messages leave it out.
+/// A proxy's address as a variable of the environment has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub variable: &'static str,
+    pub address: String,
+}
+
+/// A proxy's address that cannot be used, where a request would go through it, by its variable. The
+/// address may hold a password, so messages leave it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    #[error("the proxy address in HTTPS_PROXY is not a URL")]
-    NotAUrl,
-    #[error("the proxy address in HTTPS_PROXY has a scheme other than http and https")]
-    Scheme,
+    #[error("the proxy address in {0} is not a URL")]
+    NotAUrl(&'static str),
+    #[error("the proxy address in {0} has a scheme other than http and https")]
+    Scheme(&'static str),
+}
+
+impl ProxyError {
+    #[must_use]
+    pub fn variable(&self) -> &'static str {
+        let (Self::NotAUrl(variable) | Self::Scheme(variable)) = self;
+        variable
+    }
 }
 
 impl Proxy {
@@ -30,7 +47,7 @@ impl Proxy {
     /// # Errors
     ///
     /// For what is not the URL of an HTTP proxy.
-    pub fn parse(address: &str) -> Result<Self, ProxyError> {
+    pub fn parse(Setting { variable, address }: &Setting) -> Result<Self, ProxyError> {
         let url = match address.split_once("://") {
             None => format!("http://{address}"),
             Some((scheme, _))
@@ -38,10 +55,10 @@ impl Proxy {
             {
                 address.to_owned()
             }
-            Some(_) => return Err(ProxyError::Scheme),
+            Some(_) => return Err(ProxyError::Scheme(variable)),
         };
-        let origin = Origin::of(&url).ok_or(ProxyError::NotAUrl)?;
-        Ok(Self { url, shown: format!("{}:{}", origin.host, origin.port) })
+        let origin = Origin::of(&url).ok_or(ProxyError::NotAUrl(variable))?;
+        Ok(Self { url, shown: format!("{}:{}", origin.host, origin.port), variable })
     }
 
     /// The whole address.
@@ -173,11 +190,15 @@ mod tests {
 
     #[test]
     fn addresses_of_proxies() {
-        let shown = |address| Proxy::parse(address).map(|proxy| proxy.shown);
+        let variable = "https_proxy";
+        let shown = |address: &str| {
+            let setting = Setting { variable, address: address.to_owned() };
+            Proxy::parse(&setting).map(|proxy| proxy.shown)
+        };
         assert_eq!(shown("p:3128").as_deref(), Ok("p:3128"));
         assert_eq!(shown("HTTP://user:word@p").as_deref(), Ok("p:80"));
         assert_eq!(shown("https://p").as_deref(), Ok("p:443"));
-        assert_eq!(shown("socks5://10.0.0.1:1080"), Err(ProxyError::Scheme));
-        assert_eq!(shown("http://user:word@:bad:port"), Err(ProxyError::NotAUrl));
+        assert_eq!(shown("socks5://10.0.0.1:1080"), Err(ProxyError::Scheme(variable)));
+        assert_eq!(shown("http://user:word@:bad:port"), Err(ProxyError::NotAUrl(variable)));
     }
 }

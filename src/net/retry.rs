@@ -6,7 +6,7 @@ use std::time::Duration;
 /// below that takes about two seconds: what fails for longer is reported.
 pub const MAX_TRIES: u32 = 5;
 
-/// With less than this left no try is begun: nothing can come of it.
+/// With less than this left no try is begun: it cannot end in time.
 pub const SHORTEST_TRY: Duration = Duration::from_millis(50);
 
 /// Why another try may help.
@@ -34,7 +34,7 @@ pub enum Next {
     Try(Duration),
     /// What may never pass has been tried often enough.
     GiveUp,
-    /// Nothing could come of another try within the time that is left.
+    /// Another try could not end within the time that is left.
     OutOfTime,
 }
 

@@ -130,7 +130,7 @@ impl<'a> CallLimit<'a> {
         }
     }
 
-    /// A run that has little time left asks once more all the same.
+    /// A run that has little time left asks once more anyway.
     fn refused(&self, name: &str, asked: Duration, left: Duration, refusal: &Refusal) {
         let gate = Gate { first: GATE.first.min(left / 2), ..GATE };
         let known = self.known(name).map(|known| known.congestion);

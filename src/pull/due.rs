@@ -18,7 +18,7 @@ pub fn due(cache: &Cache<'_>) -> Vec<String> {
     due.map(|login| login.value.host).collect()
 }
 
-/// What came of a renewal, in one line.
+/// The result of a renewal, in one line.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub renewed: Vec<String>,

@@ -14,8 +14,8 @@ use crate::system::environment::Environment;
 use crate::system::log::Journal;
 use crate::system::trusted_file;
 
-/// The form and the meaning of what is kept: every kind of value and every key. Whoever changes one
-/// of them writes another number, and an upgrade then fetches everything anew. With the same number
+/// The form and the meaning of what is kept: every kind of value and every key. A person who changes one
+/// of them writes another number, and an upgrade then fetches everything again. With the same number
 /// an upgrade keeps the logins.
 const FORM: &[u8] = b"1";
 

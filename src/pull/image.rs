@@ -34,7 +34,7 @@ pub fn registry_host(image: &str) -> Result<&str, ImageError> {
     if image.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(ImageError::NotPrintable);
     }
-    for scheme in ["https", "http"] {
+    for scheme in ["https", "http", "docker", "oci"] {
         if image.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")) {
             return Err(ImageError::Scheme(scheme));
         }
@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn what_is_no_image() {
         assert_eq!(registry_host(""), Err(ImageError::Empty));
-        assert_eq!(registry_host("https://r.example.com/a"), Err(ImageError::Scheme("https")));
+        for scheme in ["https", "http", "docker", "oci"] {
+            let image = format!("{scheme}://r.example.com/a");
+            assert_eq!(registry_host(&image), Err(ImageError::Scheme(scheme)));
+        }
         assert_eq!(registry_host("r.example.com/a b"), Err(ImageError::NotPrintable));
         assert_eq!(registry_host("r.example.com\u{0}/a"), Err(ImageError::NotPrintable));
     }

@@ -53,7 +53,7 @@ pub fn learnt(cache: &Cache<'_>) -> Learnt {
     cache.get_fresh(&node_key()).map(|kept| kept.value).unwrap_or_default()
 }
 
-/// Keeps what this run has found out. A failure that may pass could come of what earlier runs did.
+/// Keeps what this run has found out. A failure that may pass could be the result of what earlier runs did.
 pub fn keep_learnt<T>(result: &Result<T, Failure>, node: &Node<'_>, cache: &Cache<'_>) {
     match (result, node.learnt()) {
         (Ok(_), Some(value)) => {

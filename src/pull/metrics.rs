@@ -1,7 +1,7 @@
 //! What the runs of a node have come to, as a file for `node_exporter`'s textfile collector.
 //!
 //! The numbers count from the start of the machine and are kept beside the cache; the file is
-//! written anew from them. A run that was answered from the cache writes nothing: the kubelet's own
+//! written again from them. A run that was answered from the cache writes nothing: the kubelet's own
 //! metrics count it. What cannot be written is left out, for no pull may fail or wait for it.
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub struct Run<'r> {
     pub failure: Option<&'r Failure>,
     /// Each call, and what it took.
     pub calls: Vec<(&'static str, Duration)>,
-    /// Calls that a service refused for want of capacity.
+    /// Calls that a service throttled.
     pub throttled: u64,
     /// By how many seconds a service's clock is ahead of this machine's, if one was seen.
     pub clock_offset: Option<i64>,
@@ -178,11 +178,7 @@ fn text(counts: &Counts, logins: usize, shortest: Option<u64>) -> String {
         ("target", target.as_str()),
     ];
     page.value("build_info", &written(&build), 1);
-    page.metric(
-        "runs_total",
-        "counter",
-        "Runs that asked the cloud or failed, by what came of them.",
-    );
+    page.metric("runs_total", "counter", "Runs that asked the cloud or failed, by outcome.");
     for (labels, count) in &counts.runs.0 {
         page.value("runs_total", labels, count);
     }
@@ -201,7 +197,7 @@ fn text(counts: &Counts, logins: usize, shortest: Option<u64>) -> String {
     page.single(
         "throttled_calls_total",
         "counter",
-        "Calls that a service refused for want of capacity.",
+        "Calls that a service throttled.",
         Some(counts.throttled),
     );
     page.single(
@@ -326,7 +322,7 @@ mod tests {
         }
     }
 
-    /// Whoever chooses hosts cannot fill the file.
+    /// A person who chooses hosts cannot fill the file.
     #[test]
     fn series_are_bounded() {
         let mut counts = Counts::default();

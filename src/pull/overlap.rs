@@ -3,7 +3,7 @@
 //! Each pod has a token of its own. STS decides by issuer, subject and audience, so it would give all of
 //! them the same. Nobody checks the signature of a token that is not exchanged: it comes from the kubelet,
 //! which has it from the API server. The login reaches only processes of the user to whom the cache
-//! belongs, and whoever can run those can read it anyway.
+//! belongs, and anyone who can run those can read it anyway.
 
 use std::time::Duration;
 

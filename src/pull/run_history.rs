@@ -89,7 +89,7 @@ impl Run {
     }
 }
 
-/// Notes what came of a run that asked the cloud, or failed before it could. Of a pod's own identity
+/// Notes the result of a run that asked the cloud, or failed before it could. Of a pod's own identity
 /// nothing is written down, and what failed may speak of it: that is in the kubelet's log alone.
 pub fn note(
     host: &str,

@@ -47,7 +47,7 @@ pub fn render(config: &Config) -> Result<String, Failure> {
     let mut text = String::from(
         "# credential-provider and other keys of this program alone are left out.\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: acr-configuration\n  namespace: kube-system\ndata:\n",
     );
-    // They mean nothing here, but whoever goes back to the helper needs them as they were.
+    // They mean nothing here, but a person who goes back to the helper needs them as they were.
     for (name, _, value) in config.written.ignored.iter().filter(|(_, _, value)| !value.is_empty())
     {
         let _ = writeln!(text, "  {name}: {}", quoted(value));

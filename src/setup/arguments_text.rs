@@ -1,5 +1,5 @@
 //! Arguments as they stand in somebody's text, raw with its quotes: extended and shortened there,
-//! so that all else stays to the letter.
+//! so that everything else stays as it was.
 
 /// Arguments that are to be in a text, and others that are to go.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! `credHelpers` in the configuration of docker, podman and their like: put in and taken out by
-//! positions, so that what others wrote stays to the letter.
+//! `credHelpers` in the configuration of docker, podman and similar clients: put in and taken out by
+//! positions, so that what others wrote stays as it was.
 
 use std::ops::Range;
 
@@ -17,8 +17,10 @@ pub const HELPER: &str = "acr";
 /// Why a file is not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsure {
-    #[error("it is not a JSON object")]
-    NotJson,
+    #[error("it is not a JSON object (line {line}, column {column})")]
+    NotJson { line: usize, column: usize },
+    #[error("it has a key twice")]
+    Twice,
     #[error("`{KEY}` is not an object")]
     NotAnObject,
     #[error("`{KEY}` names the helper {helper} for {host}")]
@@ -121,11 +123,20 @@ pub fn has_all(text: &str, hosts: &[String]) -> bool {
 #[must_use]
 pub fn logins<'h>(text: &str, hosts: &'h [String]) -> Vec<&'h str> {
     let object = object(text).unwrap_or_default();
+    let auths = object.get("auths").and_then(Json::as_object);
     let is_kept = |host: &&String| {
-        let kept = object.get("auths").and_then(|auths| auths.get(host)).and_then(Json::as_object);
-        kept.is_some_and(|kept| !kept.is_empty())
+        let mut logins = auths.into_iter().flatten();
+        logins.any(|(address, login)| {
+            host_of(address) == *host && login.as_object().is_some_and(|login| !login.is_empty())
+        })
     };
     hosts.iter().filter(is_kept).map(String::as_str).collect()
+}
+
+/// As docker reads the address of a login.
+fn host_of(address: &str) -> &str {
+    let rest = ["https://", "http://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+    rest.unwrap_or(address).split('/').next().unwrap_or_default()
 }
 
 /// The lines of a file for a person: values other than names of helpers can be logins.
@@ -154,7 +165,9 @@ fn scalars(node: &Node, spans: &mut Vec<Range<usize>>) {
 }
 
 fn object(text: &str) -> Result<Map<String, Json>, Unsure> {
-    serde_json::from_str(text).map_err(|_| Unsure::NotJson)
+    // Its own words can quote a login.
+    serde_json::from_str(text)
+        .map_err(|error| Unsure::NotJson { line: error.line(), column: error.column() })
 }
 
 fn helpers(object: &Map<String, Json>) -> Result<Option<&Map<String, Json>>, Unsure> {
@@ -171,7 +184,7 @@ fn root(text: &str) -> Result<Node, Unsure> {
     let is_once = |node: &Node| {
         node.pairs().iter().all(|(key, _)| keys(node, key.text().unwrap_or_default()) == 1)
     };
-    if is_once(&root) && root.get(KEY).is_none_or(is_once) { Ok(root) } else { Err(Unsure::Form) }
+    if is_once(&root) && root.get(KEY).is_none_or(is_once) { Ok(root) } else { Err(Unsure::Twice) }
 }
 
 fn pair(host: &str) -> String {

@@ -31,14 +31,19 @@ struct Record {
     file: bool,
     /// Nor was its folder.
     folder: bool,
+    /// The file was there with this, which clients take for an empty object.
+    #[serde(default)]
+    empty: Option<String>,
     added: Added,
 }
 
 /// A client's file and the record of it.
 struct Client {
     path: PathBuf,
-    /// None where the file is not there.
+    /// None where the file is not there, or has nothing in it.
     text: Option<String>,
+    /// What the file has, if that is nothing.
+    empty: Option<String>,
     mode: u32,
     record: Option<Record>,
 }
@@ -62,7 +67,10 @@ pub fn install(file: &Path, hosts: &[String], dry_run: bool) -> Result<String, F
         .map_or_else(|| Ok(text.to_owned()), |record| client_file::without(text, &record.added));
     let (after, added) = base.and_then(|base| client_file::with(&base, hosts)).map_err(unsure)?;
     if !dry_run {
-        let file = client.text.is_none() || record.is_some_and(|record| record.file);
+        let was_empty = record.and_then(|record| record.empty.clone());
+        let empty = client.empty.clone().or(was_empty);
+        let is_new = client.text.is_none() && client.empty.is_none();
+        let file = is_new || record.is_some_and(|record| record.file);
         let is_there = client
             .path
             .parent()
@@ -73,7 +81,7 @@ pub fn install(file: &Path, hosts: &[String], dry_run: bool) -> Result<String, F
             made.map_err(|error| unwritable(folder, &error))?;
         }
         // First: what is in the file can be taken out at any moment.
-        client.keep(&Record { file, folder, added })?;
+        client.keep(&Record { file, folder, empty, added })?;
         client.write(&after)?;
     }
     Ok(client.shown(Some(&after), dry_run))
@@ -92,8 +100,13 @@ pub fn undo(file: &Path, dry_run: bool) -> Result<String, Failure> {
             .hint("setup docker has done nothing here, or it is undone"));
     };
     let after = client.text.as_deref().map(|text| client_file::without(text, &record.added));
-    let after = after.transpose().map_err(|error| client.unsure(&error))?;
+    let after = after.transpose().map_err(|error| {
+        refused(&client.path, &error)
+            .hint("repair the file first, or take the hosts out of `credHelpers` by hand")
+    })?;
     let after = after.filter(|after| !record.file || after != NEW);
+    let empty = record.empty.clone().filter(|_| after.as_deref() == Some(NEW));
+    let after = empty.or(after).or_else(|| client.empty.clone());
     if !dry_run {
         match &after {
             Some(after) => client.write(after)?,
@@ -121,11 +134,18 @@ impl Client {
         // A link stays one.
         let path = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let (text, mode) = found.map_or((None, 0o600), |(text, mode)| (Some(text), mode));
-        let mut client = Self { path, text, mode, record: None };
+        let (empty, text) = text.map_or((None, None), |text| {
+            if text.trim().is_empty() { (Some(text), None) } else { (None, Some(text)) }
+        });
+        let mut client = Self { path, text, empty, mode, record: None };
         let path = client.record_path();
         if let Some((text, _)) = read(&path)? {
             let record = serde_json::from_str(&text);
-            client.record = Some(record.map_err(|error| refused(&path, &error))?);
+            client.record = Some(record.map_err(|_| {
+                let message = format!("{} is not a record of `setup docker`", path.display());
+                Failure::new(Exit::Usage, message)
+                    .hint("remove it, and take this program out of `credHelpers` by hand")
+            })?);
         }
         Ok(client)
     }
@@ -153,6 +173,7 @@ impl Client {
     fn shown(&self, after: Option<&str>, dry_run: bool) -> String {
         let path = self.path.display().to_string();
         match (after, dry_run) {
+            (None, _) if self.text.is_none() => format!("{path} is not there any more\n"),
             (None, false) => format!("removed {path}\n"),
             (None, true) => format!("would remove {path}\n"),
             (Some(_), false) => format!("wrote {path}\n"),
@@ -170,6 +191,9 @@ impl Client {
         match error {
             Unsure::Another { .. } => {
                 failure.hint("remove that line first if this program is to answer for the host")
+            }
+            Unsure::NotJson { .. } | Unsure::Twice => {
+                failure.hint("repair the file first: clients need the same")
             }
             _ => failure.hint("name the helper by hand: see docs/docker.md"),
         }

@@ -87,7 +87,7 @@ pub fn changed(
             vec![new]
         }
         None if edit.add.is_empty() => return Ok(text.to_owned()),
-        // A comment that goes on would take the line with it, but for an empty one in between.
+        // A comment that continues would take the line with it, but for an empty one in between.
         None => ["", "\n"]
             .map(|gap| {
                 let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };

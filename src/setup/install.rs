@@ -137,7 +137,7 @@ impl Node<'_> {
             match removed {
                 0 => failure,
                 _ => failure
-                    .caused_by(format!("images removed before: {removed}; pods pull them anew")),
+                    .caused_by(format!("images removed before: {removed}; pods pull them again")),
             }
         })
     }

@@ -234,7 +234,7 @@ impl Launch {
                 let unsafe_form = || by_hand(format!("cannot read {name} in {file} safely"));
                 Ok(Placed { path: file.clone(), text: new.ok_or_else(unsafe_form)?, variable })
             }
-            // A file of a package, or one that the next boot makes anew: the value goes along.
+            // A file of a package, or one that the next boot makes again: the value goes along.
             Some((value, _)) if value.contains(['"', '\'', '\\', '%', '\n']) => {
                 Err(by_hand(format!("{name} has quotes or escapes in a file of a package")))
             }

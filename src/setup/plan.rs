@@ -59,7 +59,7 @@ impl Plan {
         self.changes.is_empty() && self.images.is_none()
     }
 
-    /// Whether the kubelet has to read something anew.
+    /// Whether the kubelet has to read something again.
     pub(super) fn is_kubelets(&self) -> bool {
         self.images.is_some()
             || self
@@ -321,7 +321,7 @@ impl<'n> Node<'n> {
         if let Some(lost) = lost {
             let message = format!("{} would not have {lost} afterwards", self.launch.service);
             return Err(Failure::new(Exit::Usage, message)
-                .caused_by("another file sets its arguments anew")
+                .caused_by("another file sets its arguments again")
                 .hint(format!("add to the kubelet's command line by hand: {}", wanted.join(" "))));
         }
         // What only the running kubelet shows is in none of the files.

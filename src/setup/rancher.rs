@@ -1,7 +1,7 @@
 //! k3s and RKE2, which start a kubelet themselves: its arguments stand in their own configuration.
 
 use crate::config::yaml::{self, Node};
-use crate::kubelet::flags::{BIN_DIR, CONFIG};
+use crate::kubelet::flags::{BIN_DIR, CONFIG, Flags};
 use crate::setup::tree::Tree;
 use crate::setup::undo::own_name;
 
@@ -33,13 +33,15 @@ pub fn text(wanted: &[String]) -> String {
 ///
 /// A file that is there and cannot be read, in words.
 pub fn arguments(tree: &Tree, product: &str, command: &[String]) -> Result<Vec<String>, String> {
-    let folder = format!("/etc/rancher/{product}");
-    let drop_ins = tree.names(&format!("{folder}/config.yaml.d"));
+    let named = Flags::of(command.to_vec());
+    let named = ["--config", "-c"].iter().find_map(|flag| named.value(flag));
+    let main = named.unwrap_or_else(|| format!("/etc/rancher/{product}/config.yaml"));
+    let drop_ins = tree.names(&format!("{main}.d"));
     let drop_ins = drop_ins
         .iter()
         .filter(|name| [".yaml", ".yml"].iter().any(|ending| name.strip_suffix(ending).is_some()));
-    let files = std::iter::once(format!("{folder}/config.yaml"))
-        .chain(drop_ins.map(|name| format!("{folder}/config.yaml.d/{name}")));
+    let files =
+        std::iter::once(main.clone()).chain(drop_ins.map(|name| format!("{main}.d/{name}")));
     let mut arguments: Vec<String> = Vec::new();
     let mut own: Vec<String> = Vec::new();
     for file in files {

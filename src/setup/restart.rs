@@ -36,7 +36,7 @@ pub fn put_back(
         Err(why) => {
             return failure
                 .caused_by(format!("and not everything could be put back: {}", why.message))
-                .hint("run this again: it goes on putting back");
+                .hint("run this again: it continues to put back");
         }
     };
     if !restarted {

@@ -1,4 +1,4 @@
-//! What is installed on a node, and what has become of it.
+//! What is installed on a node, and what has changed since.
 
 use std::fmt::Write;
 use std::path::Path;

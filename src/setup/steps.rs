@@ -287,7 +287,7 @@ fn from_other_disk(tree: &Tree, path: &str, state: &State, place: &Path) -> io::
     let copy = undo::copy(tree, &undo::meanwhile(path), state)?;
     let Some(Entry::File { bytes, mode, owner }) = copy else { return Ok(()) };
     match file(&bytes, mode, owner, place) {
-        // Killed here, the next run finds the copy and goes on.
+        // Killed here, the next run finds the copy and continues.
         Err(error) if error.kind() == ErrorKind::StorageFull => fs::write(place, bytes),
         done => done,
     }

@@ -42,7 +42,7 @@ impl Systemd {
         Self { watch, stop: stop.clone(), ..self }
     }
 
-    /// The same, whoever asks to stop.
+    /// The same, if another process asks to stop.
     #[must_use]
     pub fn to_the_end(self) -> Self {
         Self { stop: Stop::default(), ..self }

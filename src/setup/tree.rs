@@ -159,6 +159,13 @@ impl Tree {
         })
     }
 
+    /// Where this process finds what a path leads to, links followed; none where nothing is there.
+    #[must_use]
+    pub fn target(&self, path: &str) -> Option<PathBuf> {
+        let place = self.resolve(split(Path::new(path))).ok()?;
+        place.exists().then_some(place)
+    }
+
     #[must_use]
     pub fn is_folder(&self, path: &str) -> bool {
         self.resolve(split(Path::new(path))).is_ok_and(|place| {

@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// Whether the content is the same, whoever owns it.
+    /// Whether the content is the same. The owner may differ.
     #[must_use]
     pub fn has_content_of(&self, entry: Option<&Entry>) -> bool {
         match (self, Self::of(entry)) {

@@ -10,7 +10,10 @@ use std::io;
 use std::ops::Range;
 
 use crate::setup::env_file::{self, Comments};
-use crate::setup::tree::{Entry, Tree};
+use crate::setup::manager;
+use crate::setup::tree::Tree;
+use crate::setup::unit_files::{in_folders, is_mask, matching};
+use crate::setup::unit_text::{Line, lines, plain, words};
 
 /// Where units and drop-ins are, in the order of their weight.
 const FOLDERS: [&str; 13] = [
@@ -29,6 +32,9 @@ const FOLDERS: [&str; 13] = [
     "/run/systemd/generator.late",
 ];
 
+/// The section of what a service runs.
+pub const SERVICE: &str = "[Service]";
+
 /// A service as systemd would load it.
 #[derive(Debug, Clone)]
 pub struct Unit {
@@ -40,6 +46,17 @@ pub struct Unit {
     pub environment_files: Vec<String>,
     /// Names, or names with values, of `UnsetEnvironment=`. They count last.
     unset: Vec<String>,
+    /// In the order in which they are read.
+    assignments: Vec<Assignment>,
+}
+
+/// A line of a unit or drop-in as it stands there.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    section: String,
+    pub key: String,
+    pub value: String,
+    pub file: String,
 }
 
 /// The last `ExecStart=`.
@@ -67,6 +84,8 @@ pub enum Setting {
     File(String),
     /// In a unit or drop-in.
     Unit(String),
+    /// In what systemd gives each service.
+    Manager,
 }
 
 /// The unit file of a service, if there is one that is not masked.
@@ -114,6 +133,7 @@ impl Unit {
             variables: Vec::new(),
             environment_files: Vec::new(),
             unset: Vec::new(),
+            assignments: Vec::new(),
         };
         for file in unit.files.clone() {
             let text = tree.text(&file)?.unwrap_or_default();
@@ -123,9 +143,15 @@ impl Unit {
     }
 
     fn take(&mut self, file: &str, text: &str, tree: &Tree) {
-        for Line { key, value } in service_lines(text) {
+        for Line { section, key, value } in lines(text) {
             let plain = plain(&value);
-            match key.as_str() {
+            let (its_file, is_services) = (file.to_owned(), section == SERVICE);
+            let its = Assignment { section, key, value: plain.clone(), file: its_file };
+            self.assignments.push(its.clone());
+            if !is_services {
+                continue;
+            }
+            match its.key.as_str() {
                 "ExecStart" if plain.is_empty() => self.command = None,
                 "ExecStart" => {
                     let words = words(&value).into_iter().map(|word| word.text).collect();
@@ -148,14 +174,38 @@ impl Unit {
                 "EnvironmentFile" if plain.is_empty() => self.environment_files.clear(),
                 "EnvironmentFile" => {
                     let path = plain.strip_prefix('-').unwrap_or(&plain);
-                    self.environment_files.extend(found(tree, path));
+                    self.environment_files.extend(matching(tree, path));
                 }
                 _ => {}
             }
         }
     }
 
-    /// The variables that the service gets, and where each is set: files come after the unit's own.
+    /// What counts of a key's assignments in a section such as `[Unit]`: an empty one forgets those
+    /// before it.
+    #[must_use]
+    pub fn values(&self, section: &str, key: &str) -> Vec<&Assignment> {
+        let mut all = Vec::new();
+        let is_its = |line: &&Assignment| line.section == section && line.key == key;
+        for line in self.assignments.iter().filter(is_its) {
+            if line.value.is_empty() { all.clear() } else { all.push(line) }
+        }
+        all
+    }
+
+    /// The conditions that count: all keys that begin with `Condition` or `Assert`. An empty one
+    /// forgets those of all keys.
+    #[must_use]
+    pub fn conditions(&self, kind: &str) -> Vec<&Assignment> {
+        let mut all = Vec::new();
+        for line in self.assignments.iter().filter(|line| line.key.starts_with(kind)) {
+            if line.value.is_empty() { all.clear() } else { all.push(line) }
+        }
+        all
+    }
+
+    /// The variables that the service gets, and where each is set: those of systemd first, and files
+    /// after the unit's own.
     ///
     /// # Errors
     ///
@@ -165,7 +215,11 @@ impl Unit {
         tree: &Tree,
         comments: Comments,
     ) -> io::Result<HashMap<String, (String, Setting)>> {
-        let mut all = HashMap::new();
+        let names = self.values(SERVICE, "PassEnvironment");
+        let passed = manager::passed(tree, names.iter().flat_map(|line| line.value.split(' ')));
+        let given = manager::variables(tree)?.into_iter().chain(passed);
+        let mut all: HashMap<_, _> =
+            given.map(|(name, value)| (name, (value, Setting::Manager))).collect();
         for Variable { name, value, file, .. } in &self.variables {
             all.insert(name.clone(), (value.clone(), Setting::Unit(file.clone())));
         }
@@ -287,167 +341,13 @@ fn in_braces<'v>(word: &str, value: impl Fn(&str) -> &'v str) -> String {
 /// The drop-ins of a service, and those of all services.
 fn drop_ins(tree: &Tree, service: &str) -> Vec<String> {
     let of = |name: &str| FOLDERS.map(|folder| format!("{folder}/{name}.d"));
-    let mut found: Vec<(String, String)> = Vec::new();
-    for folder in of(service).into_iter().chain(of("service")) {
-        for name in tree.names(&folder) {
-            if name.strip_suffix(".conf").is_some()
-                && !found.iter().any(|(known, _)| *known == name)
-            {
-                let path = format!("{folder}/{name}");
-                found.push((name, path));
-            }
-        }
-    }
-    found.sort();
-    found.into_iter().map(|(_, path)| path).filter(|path| !is_mask(tree, path)).collect()
-}
-
-fn is_mask(tree: &Tree, path: &str) -> bool {
-    match tree.entry(path) {
-        Ok(Some(Entry::File { bytes, .. })) => bytes.is_empty(),
-        Ok(Some(Entry::Link(_))) => matches!(tree.text(path), Ok(None)),
-        _ => true,
-    }
-}
-
-/// The files that a path with `*`, `?` or `[…]` in its last part finds, or the path itself.
-fn found(tree: &Tree, path: &str) -> Vec<String> {
-    let Some((folder, pattern)) = path.rsplit_once('/') else { return Vec::new() };
-    if !pattern.contains(['*', '?', '[']) {
-        return vec![path.to_owned()];
-    }
-    let pattern: Vec<char> = pattern.chars().collect();
-    let fits = |name: &String| {
-        // A name that begins with a dot is found only by a pattern that does.
-        name.starts_with('.') == pattern.starts_with(&['.'])
-            && glob(&pattern, &name.chars().collect::<Vec<_>>())
-    };
-    tree.names(folder).into_iter().filter(fits).map(|name| format!("{folder}/{name}")).collect()
-}
-
-fn glob(pattern: &[char], name: &[char]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        (['*', rest @ ..], _) => {
-            glob(rest, name) || name.split_first().is_some_and(|(_, name)| glob(pattern, name))
-        }
-        (['?', rest @ ..], [_, name @ ..]) => glob(rest, name),
-        (['[', rest @ ..], [c, name @ ..]) => {
-            let Some(end) = rest.iter().skip(1).position(|c| *c == ']') else { return false };
-            let (class, rest) = rest.split_at(end + 1);
-            let (negated, class) = match class {
-                ['!' | '^', class @ ..] => (true, class),
-                class => (false, class),
-            };
-            let in_range = |range: &[char]| matches!(range, [a, '-', z] if a <= c && c <= z);
-            let hit = class.contains(c) || class.windows(3).any(in_range);
-            hit != negated && glob(rest.get(1..).unwrap_or_default(), name)
-        }
-        ([p, rest @ ..], [c, name @ ..]) => p == c && glob(rest, name),
-        _ => false,
-    }
-}
-
-/// Characters and where each begins in the file.
-type Placed = Vec<(usize, char)>;
-
-/// An assignment of `[Service]`, lines that go on in one.
-struct Line {
-    key: String,
-    value: Placed,
-}
-
-fn service_lines(text: &str) -> Vec<Line> {
-    let mut all = Vec::new();
-    let mut in_service = false;
-    let mut line: Placed = Vec::new();
-    let mut start = 0;
-    for raw in text.split_inclusive('\n') {
-        let content = raw.trim_end_matches(['\n', '\r']);
-        let indent = content.len() - content.trim_start().len();
-        let content = content.trim_start();
-        let from = start + indent;
-        start += raw.len();
-        if content.is_empty() || content.starts_with(['#', ';']) {
-            continue;
-        }
-        line.extend(content.char_indices().map(|(at, c)| (from + at, c)));
-        let backslashes = content.chars().rev().take_while(|c| *c == '\\').count();
-        if backslashes % 2 == 1 {
-            if let Some(last) = line.last_mut() {
-                last.1 = ' ';
-            }
-            continue;
-        }
-        let whole = std::mem::take(&mut line);
-        take_line(&whole, &mut in_service, &mut all);
-    }
-    take_line(&line, &mut in_service, &mut all);
-    all
-}
-
-fn take_line(line: &Placed, in_service: &mut bool, all: &mut Vec<Line>) {
-    let text = plain(line);
-    if text.starts_with('[') {
-        *in_service = text == "[Service]";
-        return;
-    }
-    let Some(equals) = line.iter().position(|(_, c)| *c == '=') else { return };
-    if !*in_service {
-        return;
-    }
-    let (key, value) = line.split_at(equals);
-    let value = value.iter().skip(1).copied().skip_while(|(_, c)| c.is_whitespace()).collect();
-    all.push(Line { key: plain(key), value });
-}
-
-/// A line's text without spaces at its ends.
-fn plain(line: &[(usize, char)]) -> String {
-    line.iter().map(|(_, c)| *c).collect::<String>().trim().to_owned()
-}
-
-struct Word {
-    text: String,
-    raw: Range<usize>,
-}
-
-/// Words with their quotes and escapes taken off, wherever in a word those stand.
-fn words(line: &[(usize, char)]) -> Vec<Word> {
-    let mut all: Vec<Word> = Vec::new();
-    let mut word: Option<Word> = None;
-    let mut quote = None;
-    let mut rest = line.iter().copied();
-    while let Some((at, c)) = rest.next() {
-        if quote.is_none() && c.is_whitespace() {
-            all.extend(word.take());
-            continue;
-        }
-        let word = word.get_or_insert_with(|| Word { text: String::new(), raw: at..at });
-        word.raw.end = at + c.len_utf8();
-        match c {
-            '"' | '\'' if quote.is_none() => quote = Some(c),
-            _ if quote == Some(c) => quote = None,
-            '\\' => {
-                let Some((at, escaped)) = rest.next() else { break };
-                word.raw.end = at + escaped.len_utf8();
-                match escaped {
-                    'n' => word.text.push('\n'),
-                    't' => word.text.push('\t'),
-                    's' => word.text.push(' '),
-                    '\\' | '"' | '\'' | ' ' => word.text.push(escaped),
-                    other => word.text.extend(['\\', other]),
-                }
-            }
-            c => word.text.push(c),
-        }
-    }
-    all.extend(word);
-    all
+    in_folders(tree, of(service).into_iter().chain(of("service")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::tree::Entry;
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let mut tree = Tree::new(std::path::Path::new("/proc/self/fdinfo")).unwrap();

@@ -56,7 +56,7 @@ pub struct Journal {
 pub struct Calls {
     /// The hop of each, and how long it took.
     pub made: Vec<(&'static str, Duration)>,
-    /// How many a service refused for want of capacity.
+    /// How many a service throttled.
     pub throttled: u64,
 }
 
@@ -88,7 +88,7 @@ impl Journal {
         self.calls.borrow_mut().made.push((hop, time));
     }
 
-    /// Notes that the last call was refused for want of capacity.
+    /// Notes that the last call was throttled.
     pub fn throttled(&self) {
         self.calls.borrow_mut().throttled += 1;
     }

@@ -40,8 +40,9 @@ pub enum Refused {
     Io(#[from] Error),
     #[error("not a regular file")]
     NotRegular,
-    #[error("it is a link that leads to `{}`, where no file is", .0.display())]
-    Nowhere(PathBuf),
+    /// The first step that is missing behind links, and where each of those leads.
+    #[error("it is a link that leads to {}, and `{}` does not exist", Chain(.links), .missing.display())]
+    Nowhere { links: Vec<PathBuf>, missing: PathBuf },
     #[error("larger than {}", Kibibytes(*.0))]
     TooLarge(u64),
     #[error(
@@ -81,6 +82,18 @@ impl std::fmt::Display for What {
 
 fn is_open_to_all(folder: &Path) -> bool {
     fs::stat(folder).is_ok_and(|stat| stat.st_mode & ALL_WRITE != 0 && stat.st_mode & STICKY == 0)
+}
+
+struct Chain<'p>(&'p [PathBuf]);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, path) in self.0.iter().enumerate() {
+            let before = if number == 0 { "" } else { ", then to " };
+            write!(f, "{before}`{}`", path.display())?;
+        }
+        Ok(())
+    }
 }
 
 struct Kibibytes(u64);
@@ -141,17 +154,14 @@ impl From<Errno> for Refused {
 ///
 /// See [`Refused`].
 pub fn read(path: &Path, most: u64) -> Result<Contents, Refused> {
-    let Place { folder, name, path: place, is_linked } = arrive(path)?;
-    let (file, its_folder) = if is_linked {
-        (What::Target(place.clone()), What::TargetFolder(place.clone()))
-    } else {
+    let Place { folder, name, path: place, links } = arrive(path)?;
+    let (file, its_folder) = if links.is_empty() {
         (What::File, What::Folder)
+    } else {
+        (What::Target(place.clone()), What::TargetFolder(place.clone()))
     };
     let stat = fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
-    let stat = stat.map_err(|error| match (is_linked, error) {
-        (true, Errno::NOENT) => Refused::Nowhere(place),
-        (_, error) => error.into(),
-    })?;
+    let stat = stat.map_err(|error| nowhere(links, place, error))?;
     regular(&stat)?;
     // Should it be replaced at this moment, opening does not wait for anybody either.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -176,7 +186,16 @@ struct Place {
     name: OsString,
     /// With the last link's target in the place of that link.
     path: PathBuf,
-    is_linked: bool,
+    /// Where each link on the way leads.
+    links: Vec<PathBuf>,
+}
+
+/// What is missing at a place.
+fn nowhere(links: Vec<PathBuf>, missing: PathBuf, error: Errno) -> Refused {
+    match error {
+        Errno::NOENT if !links.is_empty() => Refused::Nowhere { links, missing },
+        error => error.into(),
+    }
 }
 
 /// Goes a path step by step, and checks each link on it.
@@ -184,7 +203,7 @@ fn arrive(path: &Path) -> Result<Place, Refused> {
     let mut rest: Vec<OsString> = steps(path);
     let mut folder = start(path)?;
     let mut place = PathBuf::from(if path.is_absolute() { "/" } else { "" });
-    let mut links = 0;
+    let mut links = Vec::new();
     while let Some(name) = rest.pop() {
         if name == ".." {
             folder = above(folder.as_fd())?;
@@ -194,8 +213,7 @@ fn arrive(path: &Path) -> Result<Place, Refused> {
         let stat = fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
         let link = stat.ok().filter(|stat| kind(stat) == FileType::Symlink);
         if let Some(stat) = link {
-            links += 1;
-            if links > MOST_LINKS {
+            if links.len() >= MOST_LINKS {
                 return Err(Errno::LOOP.into());
             }
             let link = place.join(&name);
@@ -217,11 +235,15 @@ fn arrive(path: &Path) -> Result<Place, Refused> {
                 place = PathBuf::from("/");
             }
             rest.extend(steps(&target));
+            links.push(rest.iter().rev().fold(place.clone(), |path, name| path.join(name)));
         } else if rest.is_empty() {
-            return Ok(Place { folder, path: place.join(&name), name, is_linked: links > 0 });
+            return Ok(Place { folder, path: place.join(&name), name, links });
         } else {
-            folder = open_folder(folder.as_fd(), &name)?;
             place.push(&name);
+            folder = match open_folder(folder.as_fd(), &name) {
+                Ok(folder) => folder,
+                Err(error) => return Err(nowhere(links, place, error)),
+            };
         }
     }
     Err(Refused::NotRegular)

@@ -103,7 +103,7 @@ fn no_foreign_host_is_answered() {
     exec.config_env = vec![("HTTPS_PROXY".to_owned(), address.clone())];
     let ours = "acme-registry.cn-hangzhou.cr.aliyuncs.com/team/app";
     exec.run(&encode_request(V1, ours, None, &BTreeMap::new())).unwrap();
-    assert!(called(), "whoever calls is seen");
+    assert!(called(), "a call is seen");
     while called() {}
     let mut exits: BTreeMap<String, usize> = BTreeMap::new();
     // What has a slash in it cannot stand before the first slash of an image.

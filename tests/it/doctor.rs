@@ -434,7 +434,7 @@ fn an_authentication_service_that_is_none_is_told() {
             format!("{{registry: {{local-realm: true}}, faults: {{registry-auth: [{fault}]}}}}");
         let node = Node::new(&overlay);
         let (code, document) = doctor(&node, &[]);
-        assert_eq!(code, 0, "a login is to be had all the same");
+        assert_eq!(code, 0, "a login is to be had anyway");
         let registry = check(&document, "registry");
         assert_eq!(registry["status"], "warning", "{registry:#}");
         assert!(lines(registry, "details").contains(says), "{registry:#}");

@@ -1,11 +1,11 @@
-//! `tests/faults`: every fault at every hop, and what must come of it. The README there says how the
+//! `tests/faults`: every fault at every hop, and the result that it must have. The README there says how the
 //! table is read.
 //!
 //! - [`table`]: the table as written, and whether it is complete.
 //! - [`case`]: one run of it.
 //! - [`renewal`]: what it means for a node that has a login already.
 //! - [`run`]: one run of the program on a cloud with a fault.
-//! - [`check`]: whether what came of it is what the row says, and what no run may ever do.
+//! - [`check`]: whether the result is what the row says, and what no run may ever do.
 
 mod case;
 mod check;

@@ -52,7 +52,7 @@ struct Fleet {
     images: usize,
     /// On the average, from each registry on each node.
     pods_every: Duration,
-    /// Between two runs of `refresh`, and how much longer at most, by chance.
+    /// Between two runs of `refresh`, and how much longer at most, at random.
     timer: Duration,
     timer_delay: Duration,
     window: Window,
@@ -227,7 +227,7 @@ fn other_rules_of_freshness_make_another_table() {
         Report::of(&Fleet { rules, nodes: 3000, ..boot(3) })
     };
     let (own, longer) = (shared(Rules::DEFAULT.shared_failure), shared(Duration::from_secs(60)));
-    assert!(longer.all > own.all, "what the kubelet asks anew is not asked");
+    assert!(longer.all > own.all, "what the kubelet asks again is not asked");
 }
 
 /// The busiest minute stays far from the limit, and at most eight times what an even spread would

@@ -183,7 +183,7 @@ fn roles_named_by_annotations_need_the_annotation() {
 }
 
 /// By default an entry takes the token file for requests without a token; where it has none and the
-/// kubelet sends tokens, pods pull all the same.
+/// kubelet sends tokens, pods pull anyway.
 #[test]
 fn a_node_without_a_token_file_serves_pods() {
     for (with_tokens, exit, check) in [(true, 0, "warning"), (false, 3, "failed")] {

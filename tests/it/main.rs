@@ -6,12 +6,11 @@
 //! - [`cache`]: what a node keeps, many processes at once, outages, renewal ahead of time, kills.
 //! - [`command_line`]: completions and man page, written from the table of commands.
 //! - [`configuration`]: files that are refused or accepted, and what is said of them.
-//! - [`docker_helper`]: each answer of the program to docker, podman and their like.
+//! - [`docker_helper`]: each answer of the program to docker, podman and similar clients.
 //! - [`documents`]: README and docs: links, commands, samples, translations.
 //! - [`doctor`]: what it finds, and that what it says to do helps.
-//! - [`faults`]: every fault at every hop, and what must come of it.
+//! - [`faults`]: every fault at every hop, and the result that it must have.
 //! - [`fleet`]: 5,000 nodes against the call limit of one account, simulated; writes the table of docs/scale.md.
-//! - [`footprint`]: size and memory of the release build.
 //! - [`hosts_asked`]: endpoints, seen by a proxy that leads every name to the simulated cloud.
 //! - [`kubelet_modes`]: what doctor says of a kubelet that runs both modes.
 //! - [`metrics`]: the file for `node_exporter`, alert rules and dashboard.
@@ -26,7 +25,7 @@
 //! - [`schema`]: `docs/doctor.schema.json`, against which every report is held.
 //! - [`setup`]: nodes that are set up and put back, in every form of their files, killed at every step.
 //! - [`corpus`]: `tests/hosts/corpus.tsv` against the host parser and through the binary.
-//! - [`soak`]: pulls for as long as asked for, while everything fails by chance.
+//! - [`soak`]: pulls for as long as asked for, while everything fails at random.
 //! - [`stages`]: the stages of a pull are the same for the kubelet and for doctor.
 //! - [`supply_chain`]: crates counted and reasoned, lock file kept to, unsafe code forbidden.
 //! - [`tables`]: the tables of `docs/` that the program's own tables write.
@@ -59,7 +58,6 @@ mod doctor;
 mod documents;
 mod faults;
 mod fleet;
-mod footprint;
 mod hosts_asked;
 mod kubelet_modes;
 mod metrics;
@@ -97,7 +95,7 @@ fn with_warnings() -> Vec<(String, String)> {
     vec![("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), "warn".to_owned())]
 }
 
-/// A copy of a program to run. It is made by another process: whoever starts one here while a file is
+/// A copy of a program to run. It is made by another process: a thread that starts one here while a file is
 /// open for writing hands that on for a moment, and what is open for writing cannot be run.
 fn copied(program: impl AsRef<Path>, to: impl AsRef<Path>) {
     let made = Command::new("/bin/cp")

@@ -58,7 +58,7 @@ fn runs_that_asked_are_counted_and_the_form_is_that_of_prometheus() {
     let before = fs::metadata(&file).unwrap().modified().unwrap();
     node.pull(ACME);
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
-    // Another configuration asks anew and fails; the counters go on.
+    // Another configuration asks again and fails; the counters go on.
     node.cloud
         .change("{faults: {assume-role: [{instead: {error: {status: 403, code: NoPermission}}}]}}")
         .unwrap();

@@ -165,6 +165,23 @@ impl Node {
         exec
     }
 
+    /// The program as docker runs it on this node at its time. The configuration comes by its variable,
+    /// as a client hands on its own environment.
+    pub fn docker_helper(&self, verb: &str) -> Exec {
+        let link = self.folder.join("docker-credential-acr");
+        // Another thread may have made it.
+        let _ = symlink(PROGRAM, &link);
+        let link = link.display().to_string();
+        let later = self.later.to_string();
+        let mut exec = Exec::new(if self.later == 0 { &link } else { "/usr/bin/unshare" });
+        let clock = ["--time", "--boottime", &later, &link];
+        let clock = clock.into_iter().filter(|_| self.later != 0);
+        exec.args = clock.chain([verb]).map(str::to_owned).collect();
+        let config = self.config().display().to_string();
+        exec.config_env = vec![("ACR_CREDENTIAL_PROVIDER_CONFIG".to_owned(), config)];
+        exec
+    }
+
     pub fn ask(&self, host: &str) -> Outcome {
         self.exec(&[]).run(&request(host)).unwrap()
     }

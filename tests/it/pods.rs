@@ -265,7 +265,7 @@ fn they_share_a_refusal_too_unless_it_may_be_of_one_token_alone() {
     assert_eq!(refused, 1, "{outcomes:?}");
 }
 
-/// The bound of a pod's own token is kept to, whoever has fetched the login.
+/// The bound of a pod's own token holds, whichever process has fetched the login.
 #[test]
 fn a_shared_login_ends_with_the_token_of_each_pod() {
     let node = node(&format!("{{faults: {{{SLOW}}}}}"), &across_accounts(standard::TEAM_A_ROLE));

@@ -88,7 +88,7 @@ fn every_error_can_be_met() {
     }
 }
 
-/// Whoever copies one, in any language, has something that is read.
+/// A reader who copies one, in any language, has something that works.
 #[test]
 fn configurations_and_policies_are_read() {
     let configurations = filled_in("yaml");

@@ -1,8 +1,9 @@
 //! Runs the folders of `tests/scenarios`: each has a request, a configuration, a cloud and what must
 //! happen. `tests/scenarios/README.md` describes the files.
 //!
-//! In every run stdout must be empty or survive the kubelet's strict decoding, no secret may be given
-//! away, and the cloud may not see anything that a correct client never does.
+//! In every run stdout must be empty, or survive the kubelet's strict decoding, or be what docker and
+//! its like expect of a credential helper. No secret may be given away, and the cloud may not see
+//! anything that a correct client never does.
 
 mod configuration;
 mod description;
@@ -11,7 +12,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::panic::RefUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -151,7 +152,11 @@ impl Run {
         let outcome = exec.run(request.as_bytes()).unwrap();
         let mut wrong = Vec::new();
         self.check_exit(&outcome, &mut wrong);
-        self.check_answer(&request, &outcome, &mut wrong);
+        if self.scenario.program.is_some() {
+            self.check_helper(&outcome, &mut wrong);
+        } else {
+            self.check_answer(&request, &outcome, &mut wrong);
+        }
         self.check_secrets(&outcome, &mut wrong);
         self.compare("stderr.txt", &self.without_chance(&outcome.stderr_text()), &mut wrong);
         if !self.scenario.expect.any_calls {
@@ -177,20 +182,42 @@ impl Run {
             fs::write(self.dir.join("ca.pem"), pem).unwrap();
         }
         let mut exec = Exec::new(PROGRAM);
-        exec.kubelet_env = with_warnings();
         exec.args = self.arguments();
-        exec.config_env = self
-            .scenario
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), self.filled(value)))
-            .collect();
+        if let Some(name) = &self.scenario.program {
+            exec.program = self.dir.join(name);
+            symlink(PROGRAM, &exec.program).unwrap();
+            exec.kubelet_env = self.variable();
+        } else {
+            exec.kubelet_env = with_warnings();
+        }
+        if let Some(user) = self.scenario.user {
+            // One that exists in a namespace alone, and owns there what the test has made.
+            let user = [format!("--map-user={user}"), format!("--map-group={user}")];
+            let program = exec.program.display().to_string();
+            exec.program = "/usr/bin/unshare".into();
+            let before = ["--user".to_owned()].into_iter().chain(user).chain([program]);
+            exec.args = before.chain(exec.args).collect();
+        }
+        let given = self.scenario.env.iter();
+        exec.config_env = given.map(|(name, value)| (name.clone(), self.filled(value))).collect();
         (exec, self.request())
+    }
+
+    /// A client hands on its own environment, so a credential helper's configuration is named there.
+    fn variable(&self) -> Vec<(String, String)> {
+        if self.config.is_none() || self.scenario.config_at.is_some() {
+            return Vec::new();
+        }
+        let name = "ACR_CREDENTIAL_PROVIDER_CONFIG".to_owned();
+        vec![(name, self.config_path().display().to_string())]
     }
 
     /// As a kubelet of today writes it, unless the folder has another one.
     fn request(&self) -> String {
         let Scenario { image, annotations, pod_token, .. } = &self.scenario;
+        if let Some(stdin) = &self.scenario.stdin {
+            return stdin.clone();
+        }
         let token = pod_token.as_ref().map(|token| self.mint(token));
         let Ok(request) = fs::read_to_string(self.folder.join("request.json")) else {
             let version = "credentialprovider.kubelet.k8s.io/v1";
@@ -207,13 +234,21 @@ impl Run {
         let given = self.scenario.args.as_ref();
         let given = given.map(|args| args.iter().map(|arg| self.filled(arg)).collect());
         let Some(config) = &self.config else { return given.unwrap_or_default() };
-        let path = self.dir.join("config.yaml");
+        let path = self.config_path();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         let config = configuration::with_own_cache(config);
         fs::write(&path, self.filled(&config)).unwrap();
         let mode = self.scenario.config_mode.as_deref().unwrap_or("600");
         let mode = u32::from_str_radix(mode, 8).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        given.unwrap_or_else(|| vec!["--config".to_owned(), path.to_string_lossy().into_owned()])
+        let finds_it = self.scenario.program.is_some() || self.scenario.config_at.is_some();
+        let path = path.to_string_lossy().into_owned();
+        let named = if finds_it { Vec::new() } else { vec!["--config".to_owned(), path] };
+        given.unwrap_or(named)
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.join(self.scenario.config_at.as_deref().unwrap_or("config.yaml"))
     }
 
     fn mint(&self, token: &Token) -> String {

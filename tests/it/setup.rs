@@ -35,10 +35,10 @@ const PROVIDERS: &str = "/etc/kubernetes/credential-provider-config.yaml";
 
 const CONFIGURATION: &str = "acr-registry-info:\n  - instanceId: cri-acmeacmeacme0001\n    regionId: cn-hangzhou\n    domains: acme-registry.cn-hangzhou.cr.aliyuncs.com,registry.acme.example:5000\n";
 
-const KUBEADM: &str = "[Service]\nEnvironmentFile=-/etc/default/kubelet\nExecStart=/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf $KUBELET_EXTRA_ARGS\n";
+pub const KUBEADM: &str = "[Service]\nEnvironmentFile=-/etc/default/kubelet\nExecStart=/usr/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf $KUBELET_EXTRA_ARGS\n";
 
 /// A tree of files, and what else a run needs.
-struct Tree {
+pub struct Tree {
     root: PathBuf,
     beside: PathBuf,
 }
@@ -62,7 +62,7 @@ impl Tree {
         tree
     }
 
-    fn of(files: &[(&str, &str)]) -> Self {
+    pub fn of(files: &[(&str, &str)]) -> Self {
         let file = |(path, text): &(&str, &str)| ((*path).to_owned(), Some((*text).to_owned()));
         Self::new(&files.iter().map(file).collect())
     }
@@ -99,7 +99,7 @@ impl Tree {
     }
 
     /// Every file with its mode and content, links and folders.
-    fn snapshot(&self) -> BTreeMap<String, String> {
+    pub fn snapshot(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
@@ -132,13 +132,13 @@ impl Tree {
         paths.map(|path| (path.clone(), self.read(&path).unwrap())).collect()
     }
 
-    fn command(&self, action: &str) -> Command {
+    pub fn command(&self, action: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(["setup", action, "--root"]).arg(&self.root);
         command
     }
 
-    fn install(&self, options: &[&str]) -> Command {
+    pub fn install(&self, options: &[&str]) -> Command {
         let mut command = self.command("install");
         command.arg("--binary").arg(self.beside.join("program"));
         command.arg("--config").arg(self.beside.join("config.yaml"));

@@ -1,15 +1,17 @@
-//! Nodes that pull for as long as it is asked for, on clouds in which everything goes wrong by
-//! chance: every hop fails in every way of `tests/faults`, credentials are rotated, processes are
-//! killed, clocks step. What comes of it is judged by what a kubelet and a registry would do with it.
+//! Nodes that pull for as long as it is asked for, on clouds in which everything goes wrong
+//! at random: every hop fails in every way of `tests/faults`, credentials are rotated, processes are
+//! killed, clocks step. The result is judged by what a kubelet and a registry would do with it.
 //!
 //! `SOAK=3600 cargo test --test it soak -- --nocapture` runs for an hour, `SOAK_SEED` asks for
 //! another chance than 1, and `SOAK_NODE=489` for that node alone, which a run has named.
 //!
-//! - [`weather`]: what goes wrong, by chance.
+//! - [`weather`]: what goes wrong, at random.
+//! - [`files`]: `setup` on the node's files.
 //! - [`pulls`]: the registries, identities and requests.
 //! - [`stalls`]: when the machine itself stood still.
-//! - [`judge`]: whether what came of a pull is right.
+//! - [`judge`]: whether the result of a pull is right.
 
+mod files;
 mod judge;
 mod pulls;
 mod stalls;
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::files::Files;
 use self::judge::Table;
 use self::pulls::Place;
 use self::weather::Weather;
@@ -55,8 +58,8 @@ fn soak() {
             scope.spawn(|| {
                 while !is_over() {
                     let life = lives.fetch_add(1, Ordering::Relaxed);
-                    let came_of_it = live(chance(seed, life), &is_over);
-                    table.lock().unwrap().add(came_of_it, seed, life);
+                    let pulls = live(chance(seed, life), &is_over);
+                    table.lock().unwrap().add(pulls, seed, life);
                 }
             });
         }
@@ -81,6 +84,7 @@ fn finish(table: &Table, seconds: u64, seed: u64, nodes: u64) {
 fn live(mut chance: Chance, is_over: &impl Fn() -> bool) -> Table {
     let mut table = Table::default();
     let mut place = Place::new(&mut chance);
+    let mut files = Files::new();
     for _ in 0..STEPS {
         if is_over() {
             break;
@@ -94,8 +98,12 @@ fn live(mut chance: Chance, is_over: &impl Fn() -> bool) -> Table {
         }
         let pulled = place.pull_some(&mut chance);
         let trouble = place.trouble(&weather, before);
+        place.look_for_throttling(before);
         for pulled in &pulled {
             judge::pull(&place, pulled, &weather, &trouble, &mut table);
+        }
+        if chance.one_in(6) {
+            files.change(&mut chance, &mut table);
         }
         if chance.one_in(8) {
             let outcome = place.node.exec(&["refresh"]).run(&[]).unwrap();

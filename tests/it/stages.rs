@@ -108,7 +108,7 @@ fn both_make_the_same_calls() {
     assert_eq!(hops(&pulled), hops(&diagnosed));
 }
 
-/// Whoever wonders why there is no login finds the host in the log, with the one that was meant.
+/// A person who wonders why there is no login finds the host in the log, with the one that was meant.
 #[test]
 fn a_host_that_no_entry_covers_is_reported_with_the_nearest() {
     let mut node = Node::new("{}");

@@ -156,7 +156,7 @@ fn many_at_once_leave_it_whole() {
     assert_eq!(trace(&node).unwrap().1.len(), before + 1);
 }
 
-/// Whatever it was replaced by, the answer is the same, and what is unreadable is begun anew.
+/// Whatever it was replaced by, the answer is the same, and what is unreadable is begun again.
 #[test]
 fn garbage_is_replaced() {
     let node = Node::new("{}");

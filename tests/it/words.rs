@@ -45,6 +45,12 @@ const WORDS: &[Word] = &[
     Word { private: "passed over", instead: "ignored", but: &[] },
     Word { private: "has not both", instead: "is missing", but: &[] },
     Word { private: "let it name", instead: "add … to", but: &[] },
+    Word { private: "whoever", instead: "anyone who", but: &[] },
+    Word { private: "to the letter", instead: "exactly, unchanged", but: &[] },
+    Word { private: "for want of", instead: "without", but: &[] },
+    Word { private: "came of", instead: "the result of", but: &[] },
+    Word { private: "anew", instead: "again", but: &[] },
+    Word { private: "and its like", instead: "and similar clients", but: &[] },
 ];
 
 /// Lines that may hold a word, with the reason.

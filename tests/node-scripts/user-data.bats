@@ -233,7 +233,7 @@ run_made() {
     failed '`/opt/a  b$(c)`d`"e"\f` is not an absolute path'
 }
 
-@test "a configuration arrives to the letter, and what is too large is refused" {
+@test "a configuration arrives unchanged, and what is too large is refused" {
     node
     printf 'a: "$(b) `c` \\\\ $d"\r\n  # \t\n' >"$config"
     build --config "$config" --out "$made"

@@ -214,7 +214,7 @@ proptest! {
         }
     }
 
-    /// A name in `domains` is that host, to the letter and with its port.
+    /// A name in `domains` is exactly that host, with its port.
     #[test]
     fn a_named_host_is_itself_alone(one in "[ab]{1,2}\\.test(:[12])?", other in "[abA]{1,3}\\.test(:[12]{1,2})?\\.?") {
         let entries = entries(&format!("acr-registry-info:\n- instanceId: cri-a\n  domains: \"{one}\"\n"));

@@ -11,7 +11,7 @@ use proptest::sample::Index;
 
 const WITHHELD: &str = "[secret]";
 
-/// Secrets of few letters, so that texts have something in common with them by chance as well.
+/// Secrets of few letters, so that texts have something in common with them by accident as well.
 fn secret() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[aB+]{0,60}",

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # `run` sets `subject`.
 # The host's half of tests with real software: downloads it, makes room, and looks whether the host is
-# the same as before. Whoever reads this file sets `subject`, what is run.
+# the same as before. The script that reads this file sets `subject`, what is run.
 
 work=
 child=
@@ -37,7 +37,7 @@ enter() {
     rm -rf --one-file-system "$work/room"
 }
 
-# The last check, and what came of all. Fails if one has failed.
+# The last check, and the verdict. Fails if one has failed.
 conclude() {
     local passed failed
     look_at_host >"$work/after"

@@ -1,6 +1,6 @@
 //! What is wrong in a configuration: the first mistakes in words, the rest as a number.
 //!
-//! Whoever writes the file decides how many mistakes are in it and how long the texts are that a
+//! The person who writes the file decides how many mistakes are in it and how long the texts are that a
 //! message would quote. What is said of the file must not grow with either.
 
 use std::borrow::Cow;

@@ -67,7 +67,8 @@ pub(super) fn check(
         );
         return;
     }
-    let has_start = is_ours && metadata.uid() == 0 && kubelet.shares_mounts;
+    let is_startable = metadata.uid() == 0 && (kubelet.shares_mounts || may_start(mode, kubelet));
+    let has_start = is_ours && is_startable;
     let is_safe = !(is_open(&metadata) || is_ours && is_folder_open(&path));
     if is_ours
         && !(has_start && is_safe)
@@ -88,7 +89,7 @@ pub(super) fn check(
             format!("chown root:root {bin_dir}; chmod 0755 {bin_dir}"),
         );
     } else if is_ours && metadata.uid() == 0 {
-        if kubelet.shares_mounts {
+        if is_startable {
             started(&path, &shown, kubelet, check);
         } else if let Some(process) = kubelet.process().filter(|_| kubelet.has_own_mounts) {
             // Root starts nothing unasked that others may have mounted.
@@ -98,6 +99,12 @@ pub(super) fn check(
             );
         }
     }
+}
+
+/// Another user does not see which mounts the kubelet has, and may start what root has put there.
+fn may_start(mode: u32, kubelet: &Kubelet) -> bool {
+    let is_machines = kubelet.root() == Path::new("/") && !kubelet.has_own_mounts;
+    is_machines && !geteuid().is_root() && mode & 0o005 == 0o005
 }
 
 /// Whether others than root and who asks can change it.

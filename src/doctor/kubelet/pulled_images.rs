@@ -13,6 +13,7 @@ use crate::kubelet::open_images::{OpenImage, closing_commands, open_images, unre
 use crate::kubelet::process::Kubelet;
 use crate::kubelet::provider_config::Provider;
 use crate::kubelet::pull_records::{Policy, PullRecords};
+use crate::kubelet::service::Service;
 use crate::kubelet::versions::{PULL_RECORDS, Release};
 use crate::pull::image::registry_host;
 use crate::pull::selection;
@@ -23,11 +24,11 @@ const NAME: Name = Name("images on the node");
 const MOST: usize = 100;
 
 /// None where the kubelet sends no tokens of pods for this configuration. `ours` are the providers that
-/// are this program, `unit` is what starts the kubelet.
+/// are this program, `service` is what starts the kubelet.
 pub(super) fn check(
     kubelet: &Kubelet,
     ours: &[Provider],
-    unit: &str,
+    service: &Service,
     config: &Config,
 ) -> Option<Check> {
     let takes = |entry: &Entry| entry.identity.takes_pod_tokens();
@@ -68,7 +69,7 @@ pub(super) fn check(
         }
     };
     let policy = policy(kubelet, config, &mut check);
-    images(kubelet, records.as_ref(), policy.as_ref(), ours, unit, config, &mut check);
+    images(kubelet, records.as_ref(), policy.as_ref(), ours, service, config, &mut check);
     Some(check)
 }
 
@@ -156,7 +157,7 @@ fn images(
     records: Option<&PullRecords>,
     policy: Option<&Policy>,
     ours: &[Provider],
-    unit: &str,
+    service: &Service,
     config: &Config,
     check: &mut Check,
 ) {
@@ -191,14 +192,14 @@ fn images(
     if !pulled.is_empty() {
         check.warn(
             format!("images of pods' hosts that a login of the node pulled: {}. Every service account starts them from the node, under each policy", pulled.len()),
-            closing_commands(unit, &pulled, there.as_ref().ok()),
+            closing_commands(service, &pulled, there.as_ref().ok()),
         );
-        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled anew under its old record stays open".to_owned()]);
+        check.also(["remove both: an image whose record alone is removed counts as preloaded, and one that is pulled again under its old record stays open".to_owned()]);
     }
     if !preloaded.is_empty() {
         check.warn(
             format!("images of pods' hosts without a record, which count as preloaded: {}. Every service account starts them from the node", preloaded.len()),
-            closing_commands(unit, &preloaded, there.as_ref().ok()),
+            closing_commands(service, &preloaded, there.as_ref().ok()),
         );
     }
     if !pulled.is_empty() || !preloaded.is_empty() {
@@ -209,7 +210,7 @@ fn images(
     for image in shared {
         let others: Vec<&str> = image.others.iter().map(String::as_str).collect();
         check.detail(format!(
-            "{} is also {}: removed by its id, it has to be pulled anew by these names, too",
+            "{} is also {}: removed by its id, it has to be pulled again by these names, too",
             image.image_ref,
             others.join(", ")
         ));

@@ -1,16 +1,18 @@
 //! Which kubelet is looked at: the running one, one within another process, or else the one that a unit of this
 //! machine would start, and what its log has about credential providers.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::doctor::kubelet::log;
+use crate::doctor::kubelet::unit::{Obstacle, obstacles};
+use crate::doctor::kubelet::{log, unstartable};
 use crate::doctor::report::Check;
-use crate::kubelet::flags::Flags;
-use crate::kubelet::process::{Kubelet, contained, running, running_within};
+use crate::kubelet::flags::{BIN_DIR, CONFIG, Flags};
+use crate::kubelet::process::{self, Kubelet, command_line, contained, running, running_within};
+use crate::kubelet::service::{Manager, Service};
+use crate::kubelet::shell::{self, Hidden};
 use crate::program::PROGRAM;
 use crate::setup::kubelet_arguments::Launch;
+use crate::setup::rancher;
 use crate::setup::tree::Tree;
 use crate::setup::unit::{self, Unit};
 
@@ -34,8 +36,10 @@ const UNITS: [&str; 11] = [
 /// The kubelet, as far as there is one, and why it does not run.
 pub(super) struct Start {
     pub kubelet: Option<Kubelet>,
-    /// The unit that is restarted.
-    pub unit: &'static str,
+    /// What is restarted.
+    pub service: Service,
+    /// Arguments of its process may be hidden.
+    pub may_have_more: bool,
     idle: Option<Idle>,
 }
 
@@ -46,10 +50,8 @@ struct Idle {
     masked: Option<&'static str>,
     /// The unit and its drop-ins.
     files: Vec<String>,
-    /// Files without which systemd does not start the unit, and which are not there.
-    missing: Vec<String>,
-    /// The unit's program, if its mode keeps systemd from starting it.
-    unexecutable: Option<String>,
+    /// What keeps systemd from starting the unit.
+    obstacles: Vec<Obstacle>,
     /// Why the unit's command line is not known.
     unread: Option<String>,
     /// The process of a kubelet that runs in a container.
@@ -60,55 +62,73 @@ struct Idle {
 impl Start {
     pub(super) fn find(root: &Path) -> Self {
         let tree = Tree::new(root).ok();
-        let there = |tree: &Tree, name: &str| unit::fragment(tree, &service(name)).is_some();
+        let there = |tree: &Tree, name: &str| unit::fragment(tree, &unit_name(name)).is_some();
         let found = tree.as_ref().and_then(|tree| UNITS.into_iter().find(|name| there(tree, name)));
-        let unit = found.unwrap_or(KUBELET);
+        let open_rc = || {
+            let there = |name: &&str| root.join("etc/init.d").join(name).exists();
+            UNITS.into_iter().find(there)
+        };
+        let service = match (found, open_rc()) {
+            (None, Some(name)) => Service { name, manager: Manager::OpenRc },
+            (found, _) => Service { name: found.unwrap_or(KUBELET), manager: Manager::Systemd },
+        };
         if let Some(kubelet) = running(root) {
-            return Self { kubelet: Some(kubelet), unit, idle: None };
+            return Self { kubelet: Some(kubelet), service, may_have_more: false, idle: None };
         }
         let launch = tree.as_ref().and_then(|tree| Launch::find(tree, false).ok());
         let line = tree.as_ref().zip(launch.as_ref()).map(|(tree, launch)| launch.arguments(tree));
-        if let (Some(process), Some(Ok(line))) = (running_within(root), &line) {
-            let kubelet = Kubelet::of_process(root, process, Flags::of(line.clone()));
-            return Self { kubelet: Some(kubelet), unit, idle: None };
+        if let Some((process, name)) = running_within(root) {
+            if let Some(Ok(line)) = line {
+                let kubelet = Kubelet::of_process(root, process, Flags::of(line));
+                return Self { kubelet: Some(kubelet), service, may_have_more: false, idle: None };
+            }
+            if let (Some(tree), None, true) = (&tree, found, name.starts_with("k3s")) {
+                return Self::without_unit(tree, process, name, service);
+            }
         }
         let contained = contained(root);
-        let is_masked = |tree: &Tree, name: &str| unit::is_masked(tree, &service(name));
+        let is_masked = |tree: &Tree, name: &str| unit::is_masked(tree, &unit_name(name));
         let masked =
             tree.as_ref().and_then(|tree| UNITS.into_iter().find(|name| is_masked(tree, name)));
         let read = tree
             .as_ref()
             .zip(found)
-            .and_then(|(tree, unit)| Unit::read(tree, &service(unit), None, "").ok().flatten());
+            .and_then(|(tree, unit)| Unit::read(tree, &unit_name(unit), None, "").ok().flatten());
         let variables = tree.as_ref().zip(launch.as_ref());
         let variables = variables.map(|(tree, launch)| launch.environment(tree));
         let (kubelet, unread) = match (line, variables.transpose()) {
             (Some(Ok(line)), Ok(variables)) => {
-                (Some(Kubelet::of_unit(root, line, variables.unwrap_or_default())), None)
+                let variables = variables.unwrap_or_default();
+                match seen(root, line, &variables) {
+                    Ok(line) => (Some(Kubelet::of_unit(root, line, variables)), None),
+                    Err(hidden) => (None, Some(hidden.to_string())),
+                }
             }
             (Some(Err(error)), _) | (_, Err(error)) => (None, Some(error.to_string())),
             (None, Ok(_)) => (None, None),
         };
         let log = found.map(|unit| log::last_lines(root, unit)).unwrap_or_default();
+        let all = tree.as_ref().zip(found).zip(read.as_ref());
+        let all = all.map(|((tree, name), unit)| obstacles(tree, name, unit));
+        let obstacles = all.unwrap_or_default();
         let files = read.map(|read| read.files).unwrap_or_default();
-        let missing = tree.as_ref().map(|tree| missing(tree, &files, kubelet.as_ref()));
-        let missing = missing.unwrap_or_default();
-        let program = kubelet.as_ref().and_then(|kubelet| kubelet.flags.program());
-        let unexecutable = program.filter(|path| is_unexecutable(root, path)).map(str::to_owned);
-        Self {
-            kubelet,
-            unit,
-            idle: Some(Idle {
-                unit: found,
-                masked,
-                files,
-                missing,
-                unexecutable,
-                unread,
-                contained,
-                log,
-            }),
-        }
+        let idle = Idle { unit: found, masked, files, obstacles, unread, contained, log };
+        Self { kubelet, service, may_have_more: false, idle: Some(idle) }
+    }
+
+    /// One that runs within a process that no unit starts: k3s in a container, or under `OpenRC`.
+    fn without_unit(tree: &Tree, process: PathBuf, name: &'static str, service: Service) -> Self {
+        let command = command_line(&process).unwrap_or_default();
+        let number = process::number(&process).unwrap_or_default();
+        let service = match service.manager {
+            Manager::OpenRc => service,
+            _ => Service { name, manager: Manager::None(number) },
+        };
+        // k3s writes over its command line: where it still has arguments, those are all.
+        let may_have_more = !command.iter().any(|word| word.starts_with('-'));
+        let line = rancher::arguments(tree, "k3s", &command).unwrap_or(command);
+        let kubelet = Kubelet::of_process(tree.root(), process, Flags::of(line));
+        Self { kubelet: Some(kubelet), service, may_have_more, idle: None }
     }
 
     /// Whether it runs, and if not who should run it.
@@ -133,23 +153,15 @@ impl Start {
                 "run doctor on a node, as root",
             );
         };
+        // They come before the command that starts it, as somebody does one after the other.
+        for Obstacle { what, remedy } in &idle.obstacles {
+            check.refuse(what, remedy);
+        }
         let files = idle.files.join(", ");
         check.warn(
             format!("this user sees no kubelet process: {unit}.service should run it ({files})"),
             format!("systemctl start {unit}; systemctl status {unit}"),
         );
-        for file in &idle.missing {
-            check.refuse(
-                format!("{unit}.service needs {file}, which is not there: systemd does not start it"),
-                format!("put {file} there, or correct the line that names it: systemctl cat {unit} | grep -F {file}"),
-            );
-        }
-        if let Some(program) = &idle.unexecutable {
-            check.refuse(
-                format!("{unit}.service starts {program}, which is not executable"),
-                format!("chmod 0755 {program}"),
-            );
-        }
         if let Some(why) = &idle.unread {
             check.warn(
                 format!("the command line of {unit}.service is not known: {why}"),
@@ -166,33 +178,24 @@ impl Start {
     }
 }
 
-/// The program, and files of `EnvironmentFile=` without the `-` that makes them optional.
-fn missing(tree: &Tree, files: &[String], kubelet: Option<&Kubelet>) -> Vec<String> {
-    let mut needed: Vec<String> = Vec::new();
-    for text in files.iter().filter_map(|file| tree.text(file).ok().flatten()) {
-        let named = text.lines().filter_map(|line| line.trim().split_once('='));
-        for (_, path) in named.filter(|(key, _)| key.trim() == "EnvironmentFile") {
-            match path.trim() {
-                "" => needed.clear(),
-                path if path.starts_with('/') && !path.contains(['*', '?', '[', '%']) => {
-                    needed.push(path.to_owned());
-                }
-                _ => {}
-            }
-        }
+/// The kubelet's own arguments, without the shell that starts it.
+fn seen(
+    root: &Path,
+    line: Vec<String>,
+    variables: &[(String, String)],
+) -> Result<Vec<String>, Hidden> {
+    let value = |name: &str| {
+        variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    };
+    let line = shell::unwrapped(line, value)?;
+    let has_flag = line.iter().any(|word| word.starts_with(CONFIG) || word.starts_with(BIN_DIR));
+    let script = line.first().filter(|program| program.starts_with('/') && !has_flag);
+    match script.filter(|path| unstartable::is_script(&root.join(path.trim_start_matches('/')))) {
+        Some(script) => Err(Hidden::ByScript(script.clone())),
+        None => Ok(line),
     }
-    let program = kubelet.and_then(|kubelet| kubelet.flags.program());
-    needed.extend(program.filter(|path| path.starts_with('/')).map(str::to_owned));
-    needed.retain(|path| !tree.exists(path));
-    needed
 }
 
-fn is_unexecutable(root: &Path, program: &str) -> bool {
-    let path = root.join(program.trim_start_matches('/'));
-    let found = program.starts_with('/').then(|| fs::metadata(path).ok()).flatten();
-    found.is_some_and(|found| found.is_file() && found.mode() & 0o111 == 0)
-}
-
-fn service(name: &str) -> String {
+fn unit_name(name: &str) -> String {
     format!("{name}.service")
 }

@@ -15,6 +15,9 @@ use crate::doctor::report::Check;
 /// So much of a file says what it is.
 const HEAD: u64 = 4096;
 
+/// How a script begins.
+const SCRIPT: &[u8] = b"#!";
+
 /// Whether SELinux enforces.
 const SELINUX: &str = "/sys/fs/selinux/enforce";
 const LABEL: &str = "security.selinux";
@@ -26,12 +29,22 @@ const FOREIGN_TYPES: [&str; 5] =
 
 /// What is wrong with a file that was not started, and what to do.
 pub(super) fn why(root: &Path, path: &Path, shown: &str, error: &Error) -> (String, String) {
+    explained(root, path, shown, error, &head(path).unwrap_or_default())
+}
+
+fn explained(
+    root: &Path,
+    path: &Path,
+    shown: &str,
+    error: &Error,
+    head: &[u8],
+) -> (String, String) {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     let machine = std::env::consts::ARCH;
     let cannot = format!("{shown} cannot be started: {error}");
     match errno {
         Some(Errno::NOEXEC) => {
-            let what = match elf_machine(path) {
+            let what = match elf_machine(head) {
                 Some(Machine::Known(name)) => {
                     format!("; it is a program for {name}, and this machine is {machine}")
                 }
@@ -46,15 +59,20 @@ pub(super) fn why(root: &Path, path: &Path, shown: &str, error: &Error) -> (Stri
             )
         }
         Some(Errno::NOENT) => {
-            let loader = loader(path).map_or(String::new(), |loader| {
+            let loader = loader(head);
+            let has_return = loader.as_ref().is_some_and(|loader| loader.ends_with('\r'));
+            let loader = loader.map_or(String::new(), |loader| {
+                let loader = loader.escape_default();
                 format!("; its loader or interpreter {loader} is not on this machine")
             });
-            (
-                format!("{cannot}{loader}"),
+            let remedy = if has_return {
+                format!("sed -i 's/\\r$//' {shown}")
+            } else {
                 format!(
                     "install the static build at {shown}: it needs no loader or interpreter on this machine"
-                ),
-            )
+                )
+            };
+            (format!("{cannot}{loader}"), remedy)
         }
         Some(Errno::ACCESS | Errno::PERM) => {
             if is_noexec(path) {
@@ -83,19 +101,19 @@ pub(super) fn why(root: &Path, path: &Path, shown: &str, error: &Error) -> (Stri
 /// processor, it is not a program, or its file system runs none.
 pub(super) fn by_form(root: &Path, path: &Path, shown: &str) -> Option<(String, String)> {
     let head = head(path)?;
-    let is_script = head.starts_with(b"#!");
-    let is_ours = match elf_machine(path) {
+    let is_ours = match elf_machine(&head) {
         Some(Machine::Known(name)) => name == std::env::consts::ARCH,
         Some(Machine::Number(_)) => false,
-        None => is_script,
+        None => head.starts_with(SCRIPT),
     };
-    if !is_ours {
-        return Some(why(root, path, shown, &Errno::NOEXEC.into()));
-    }
-    if is_noexec(path) {
-        return Some(why(root, path, shown, &Errno::ACCESS.into()));
-    }
-    (loader(path).is_some()).then(|| why(root, path, shown, &Errno::NOENT.into()))
+    let errno = if !is_ours {
+        Errno::NOEXEC
+    } else if is_noexec(path) {
+        Errno::ACCESS
+    } else {
+        loader(&head).map(|_| Errno::NOENT)?
+    };
+    Some(explained(root, path, shown, &errno.into(), &head))
 }
 
 /// What keeps the kubelet, but not this process, from starting a file.
@@ -136,7 +154,11 @@ fn name(path: &Path) -> String {
 
 /// Whether a file is a program of some machine.
 pub(super) fn is_program(path: &Path) -> bool {
-    elf_machine(path).is_some()
+    head(path).is_some_and(|head| elf_machine(&head).is_some())
+}
+
+pub(super) fn is_script(path: &Path) -> bool {
+    head(path).is_some_and(|head| head.starts_with(SCRIPT))
 }
 
 enum Machine {
@@ -145,8 +167,7 @@ enum Machine {
 }
 
 /// The processor that an ELF file is for; none for other files.
-fn elf_machine(path: &Path) -> Option<Machine> {
-    let head = head(path)?;
+fn elf_machine(head: &[u8]) -> Option<Machine> {
     if !head.starts_with(b"\x7fELF") {
         return None;
     }
@@ -164,15 +185,16 @@ fn elf_machine(path: &Path) -> Option<Machine> {
     })
 }
 
-/// What the kernel starts for a file: the interpreter of a script, or an ELF file's loader.
-fn loader(path: &Path) -> Option<String> {
-    let head = head(path)?;
-    let text = match head.strip_prefix(b"#!") {
-        Some(line) => line.split(|b| *b == b'\n').next()?.trim_ascii(),
+/// What the kernel starts for a file, if it is not there: the interpreter of a script, or an ELF
+/// file's loader.
+fn loader(head: &[u8]) -> Option<String> {
+    let text = match head.strip_prefix(SCRIPT) {
+        // A carriage return belongs to the name, as the kernel has it.
+        Some(line) => line.split(|b| *b == b'\n').next()?.trim_ascii_start(),
         // The loader's path is the only one that stands between two zeros in the head.
         None => head.split(|b| *b == 0).find(|part| part.starts_with(b"/lib"))?,
     };
-    let text = String::from_utf8_lossy(text).split_whitespace().next()?.to_owned();
+    let text = String::from_utf8_lossy(text).split([' ', '\t']).next()?.to_owned();
     (!PathBuf::from(&text).exists()).then_some(text)
 }
 

@@ -55,7 +55,7 @@ pub(super) fn establish(
     let credentials = read(&body, &uri.path, now).map_err(|wrong| {
         let host = endpoint.current().host();
         Failure::new(Exit::Identity, format!("{hop}: {wrong}, at {host}"))
-            .hint("see what answers at ALIBABA_CLOUD_CREDENTIALS_URI: it must give AccessKeyId, AccessKeySecret, SecurityToken and Expiration as a JSON object")
+            .hint(wrong.remedy())
             .passing()
     })?;
     let owner = Owner::of_access_key(&credentials.access_key_id);
@@ -80,6 +80,20 @@ pub enum Wrong {
     NotATime,
     #[error("the credentials ended at {0}")]
     Ended(Timestamp),
+}
+
+impl Wrong {
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Ended(_) => {
+                "see that the service at ALIBABA_CLOUD_CREDENTIALS_URI renews what it gives, and that this machine's clock is right"
+            }
+            Self::Code(_) => "see why the service at ALIBABA_CLOUD_CREDENTIALS_URI refuses",
+            Self::NotAnObject | Self::Missing(_) | Self::NotATime => {
+                "see what answers at ALIBABA_CLOUD_CREDENTIALS_URI: it must give AccessKeyId, AccessKeySecret, SecurityToken and Expiration as texts of a JSON object"
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use crate::aliyun::ids::RoleArn;
 use crate::aliyun::sts::AUDIENCE;
 use crate::config::{Oidc, PodIdentity};
 use crate::failure::{Exit, Failure};
-use crate::kubelet::exec_api::Pod;
+use crate::kubelet::exec_api::{Pod, WithoutTokens};
 use crate::pull::identity::jwt::{self, Claims};
 use crate::secret::Secret;
 
@@ -54,14 +54,18 @@ fn without_token(pod: Pod<'_>) -> Failure {
         Exit::Identity,
         "the request has no service account token, and `podIdentity: required` allows nothing else",
     );
-    if let Some(version) = pod.version_without_tokens {
-        return failure
+    match pod.without_tokens {
+        Some(WithoutTokens::Version(version)) => return failure
             .caused_by(format!("the kubelet asks in {version}, and only v1 carries tokens"))
-            .hint("take the output of `render kubelet-config --service-accounts` for the kubelet's CredentialProviderConfig (Kubernetes 1.33 and later)");
+            .hint("take the output of `render kubelet-config --service-accounts` for the kubelet's CredentialProviderConfig (Kubernetes 1.33 and later)"),
+        Some(WithoutTokens::Docker) => return failure
+            .caused_by("only a kubelet sends such a token; docker and other clients of a credential helper do not")
+            .hint("use a configuration for these clients whose entry has another identity, or `podIdentity: auto` and a token file"),
+        None => {}
     }
     failure
         .caused_by("the kubelet runs this provider without tokenAttributes, so not in service account mode")
-        .caused_by("or the pod is a static pod, which has no service account")
+        .caused_by("or the pod is a static pod, or the caller is not a kubelet: neither has a token")
         .caused_by("or its service account lacks an annotation that tokenAttributes requires, and a provider without tokenAttributes has the image in its matchImages too")
         .hint("take the output of `render kubelet-config --service-accounts` for the kubelet's CredentialProviderConfig (Kubernetes 1.33 and later); a static pod's image needs an entry that requires no token")
 }

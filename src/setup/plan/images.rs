@@ -10,6 +10,7 @@ use crate::kubelet::open_images::{OpenImage, closing_commands, open_images};
 use crate::kubelet::process::{Kubelet, running};
 use crate::kubelet::provider_config::Provider;
 use crate::kubelet::pull_records::{Policy, PullRecords, Pulled};
+use crate::kubelet::service::{Manager, Service};
 use crate::kubelet::versions::PULL_RECORDS;
 use crate::program::{PROGRAM, PROGRAM_FOR_PODS};
 use crate::setup::kubelet::gates;
@@ -19,7 +20,7 @@ use crate::setup::steps::{Change, unreadable};
 use crate::setup::undo::What;
 
 const ALL_ARE_OPEN: &str =
-    "every service account starts an image that is on the node, also one that was pulled anew";
+    "every service account starts an image that is on the node, also one that was pulled again";
 
 /// Most images that are listed.
 const MOST: usize = 20;
@@ -128,11 +129,15 @@ impl Node<'_> {
         outcome.notes.extend(lines(&open));
         let service = self.launch.service;
         if !is_asked {
-            outcome.say("setup install --service-accounts --close-images removes them and their records with the kubelet stopped; pods pull them anew");
+            outcome.say("setup install --service-accounts --close-images removes them and their records with the kubelet stopped; pods pull them again");
             return Ok(None);
         }
         let by_hand = |why: &str| {
-            let commands = closing_commands(service, &open, runtime.as_ref().ok());
+            let commands = closing_commands(
+                &Service { name: service, manager: Manager::Systemd },
+                &open,
+                runtime.as_ref().ok(),
+            );
             Failure::new(Exit::Usage, format!("--close-images: {why}; nothing was changed"))
                 .hint(format!("by hand: {commands}"))
         };

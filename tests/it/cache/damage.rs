@@ -13,7 +13,7 @@ use crate::{PROGRAM, with_warnings};
 /// Somebody else on the machine.
 const NOBODY: Option<u32> = Some(65_534);
 
-/// Fills a cache, spoils the login, and sees that it is fetched anew with a warning.
+/// Fills a cache, spoils the login, and sees that it is fetched again with a warning.
 fn spoilt(spoil: impl Fn(&Path), says: &str) {
     let node = Node::new("{}");
     let first = node.pull(ACME);
@@ -198,7 +198,7 @@ fn a_directory_that_others_use_too_is_left_as_it_is() {
     node.exec(&["refresh"]).run(&[]).unwrap();
     assert_eq!(fs::metadata(node.cache()).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(fs::read_dir(node.cache()).unwrap().count(), 1, "and nothing is put there");
-    // What is the program's own alone is closed, whoever opened it.
+    // What is the program's own alone is closed, whichever part opened it.
     let node = Node::new("{}");
     let first = node.pull(ACME);
     fs::set_permissions(node.cache(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -221,7 +221,7 @@ fn which_instance_a_host_belongs_to_is_asked_once() {
     assert_eq!(node.assumed_and_fetched(), (2, 2));
 }
 
-/// What had been learnt of the host no longer holds: it is learnt anew in the same run.
+/// What had been learnt of the host no longer holds: it is learnt again in the same run.
 #[test]
 fn an_instance_that_has_been_made_anew_is_found() {
     let mut node = Node::new("{}");

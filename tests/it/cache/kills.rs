@@ -44,7 +44,7 @@ fn whenever_a_process_is_killed_the_next_pull_is_right() {
         }
     }
     println!("{kills} times two processes killed, {pulls} pulls in between");
-    // The lock is free: whoever finds it taken waits for half of the timeout, which is 25 seconds.
+    // The lock is free: a process that finds it taken waits for half of the timeout, which is 25 seconds.
     let began = Instant::now();
     node.pull(ACME);
     assert!(began.elapsed() < Duration::from_secs(20));

@@ -1,5 +1,5 @@
 //! Another version of the program finds what is kept: in its own form it goes on from there, and in
-//! another form it fetches everything anew. No pull fails.
+//! another form it fetches everything again. No pull fails.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(file, format!("{magic} {digits}\n{body}")).unwrap();
 }
 
-/// Whoever changes what is kept raises `FORM` in `src/pull/fast_path.rs`, and changes this.
+/// A developer who changes what is kept raises `FORM` in `src/pull/fast_path.rs`, and changes this.
 #[test]
 fn the_form_is_the_one_of_its_number() {
     let node = Node::new("{}");

@@ -91,7 +91,7 @@ struct Row {
     exit: i32,
     /// Words of the last line.
     verdict: String,
-    /// Words of the last line once the first remedy was run as a command, to the letter.
+    /// Words of the last line once the first remedy was run as a command, exactly as it is written.
     followed: Option<String>,
 }
 

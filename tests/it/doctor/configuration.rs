@@ -197,7 +197,7 @@ fn a_vpc_host_with_public_services_is_told() {
     );
 }
 
-/// It is not used, and all the same everything that is wrong with it is told.
+/// It is not used, and everything that is wrong with it is reported.
 #[test]
 fn mistakes_in_a_file_that_others_can_write() {
     let node = Node::new("{}");

@@ -1,4 +1,4 @@
-//! Remedies that name a change of the configuration, followed to the letter: afterwards the pull works,
+//! Remedies that name a change of the configuration, followed exactly: afterwards the pull works,
 //! or there is another remedy, and what worked before works.
 
 use simulation::cloud::standard;

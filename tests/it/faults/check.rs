@@ -1,4 +1,4 @@
-//! Whether what came of a run is what its row says, and what no run may ever do.
+//! Whether the result of a run is what its row says, and what no run may ever do.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ const SERVICE_ACCOUNT: (&str, &str) = ("kube-system", "aliyun-acr-credential-hel
 /// Time for a first try to be made and refused, and far too little for all of them.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// What came of a run.
+/// The result of a run.
 pub(super) struct Ran<'t> {
     pub(super) journey: &'t Journey,
     pub(super) timeout: Duration,

@@ -15,7 +15,7 @@ use crate::node::{ACME, Node, request};
 /// Address space in KiB: what has no bound does not fit.
 const SPACE: u64 = 256 * 1024;
 
-/// Serves the same head and then the same piece without end, to whoever comes.
+/// Serves the same head and then the same piece without end, to any client.
 fn endless(head: &'static str, piece: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -102,7 +102,7 @@ fn its_memory_is_not_its_users_to_read() {
     assert!(status.contains(&format!("Uid:\t{NOBODY}")), "{status}");
     assert_eq!((mem, environ), (0, 0));
     // The limit that it was started with is none; its own keeps a core back where it is dumpable
-    // all the same.
+    // anyway.
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
     let words: Vec<&str> = core.unwrap().split_whitespace().collect();
     assert_eq!(words, ["0", "0", "bytes"]);

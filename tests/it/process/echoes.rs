@@ -15,7 +15,7 @@ use crate::node::{ACME, Node, request};
 
 const PASSWORD: &str = "MadeUpPassword0123456789abcdef";
 
-/// Serves the same answer to whoever comes.
+/// Serves the same answer to any client.
 fn answering(status: u16, content_type: &str, body: &Json) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -165,7 +165,7 @@ fn a_configuration_that_is_a_link_to_nowhere() {
     let link = in_etc("mkdir FOLDER; ln -s /nowhere FOLDER/config.yaml");
     assert_eq!(link.exit, Exit::Code(2), "{}", link.stderr_text());
     assert!(
-        link.stderr_text().contains("leads to `/nowhere`, where no file is"),
+        link.stderr_text().contains("leads to `/nowhere`, and `/nowhere` does not exist"),
         "{}",
         link.stderr_text()
     );
@@ -393,7 +393,7 @@ fn what_is_no_file_is_not_opened() {
     assert!(opened(&token, || drop(rustix::fs::open(&token, flags, Mode::empty()).unwrap())));
 }
 
-/// Whoever can write a CA file can read what TLS protects.
+/// Anyone who can write a CA file can read what TLS protects.
 #[test]
 fn a_ca_file_of_the_environment_that_others_can_write() {
     let mut node = Node::new("{tls: true}");

@@ -12,7 +12,7 @@ use crate::node::{ACME, Node, request};
 /// what has no bound takes minutes.
 const LONGEST: u64 = 15;
 
-/// Within so many KiB of address space, the program's own and its libraries' included.
+/// Within this many KiB of address space, the program's own and its libraries' included.
 const SPACE: u64 = 96 * 1024;
 
 /// Most that is written of such a file, in bytes.
@@ -166,7 +166,7 @@ fn many_warnings() {
     assert!(stderr.contains(": 8990 more; see aliyun-acr-credential-provider doctor"), "{stderr}");
 }
 
-/// Places in a text of a ConfigMap are told as places in the file: not by counting anew each time.
+/// Places in a text of a ConfigMap are reported as places in the file: not by counting again each time.
 #[test]
 fn many_lines_in_a_text() {
     let lines = (0..9_900).fold(String::new(), |text, key| text + &format!("    - a{key}: v\n"));

@@ -27,7 +27,7 @@ pub fn read_config_map(name: &str, text: &str) {
     read_configuration(name, map["data"]["CredentialProviderPlugin.yaml"].as_str().unwrap());
 }
 
-/// Clients find a helper under the host alone, to the letter.
+/// Clients find a helper under the host alone, exactly as written.
 pub fn read_docker_configuration(name: &str, text: &str) {
     let config: Json = serde_json::from_str(text).unwrap();
     let helpers = config["credHelpers"].as_object().unwrap();

@@ -271,7 +271,7 @@ fn who_starts_an_image_that_is_on_the_node() {
         assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
         assert_eq!(start(&mut images, Always, &stranger), (Start::NotPulled, true));
 
-        // Pulled anew under the old record it is as open.
+        // Pulled again under the old record it is as open.
         images.remove_image(IMAGE);
         assert_eq!(start(&mut images, IfNotPresent, &ours), (Start::Pulled, true));
         assert_eq!(start(&mut images, IfNotPresent, &stranger), (Start::Present, false));
@@ -294,7 +294,7 @@ fn who_starts_an_image_that_is_on_the_node() {
         assert_eq!(start(&mut images, Never, &stranger), (Start::NeverPulled, true));
         assert_eq!(start(&mut images, Never, &ours), (Start::Present, true));
 
-        // Deleted and created anew it is another account, whose login has to pull once.
+        // Deleted and created again it is another account, whose login has to pull once.
         let again = ServiceAccount { uid: "another".to_owned(), ..ours.clone() };
         assert_eq!(start(&mut images, IfNotPresent, &again), (Start::Pulled, true));
         images.verification = NeverVerify;

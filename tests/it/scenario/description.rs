@@ -10,6 +10,16 @@ use serde_json::Value as Json;
 pub(super) struct Scenario {
     /// What is shown, in a sentence or two.
     pub(super) about: String,
+    /// The name that the program is run by, in place of its own: a link in `${dir}`. A name of one of
+    /// docker's credential helpers makes it one.
+    #[serde(default)]
+    pub(super) program: Option<String>,
+    /// What the program reads, to the letter, in place of a request.
+    #[serde(default)]
+    pub(super) stdin: Option<String>,
+    /// The number of the user that runs the program, in place of root.
+    #[serde(default)]
+    pub(super) user: Option<u32>,
     /// What the kubelet asks for, if it is not the standard image.
     #[serde(default)]
     pub(super) image: Option<String>,
@@ -33,6 +43,10 @@ pub(super) struct Scenario {
     pub(super) args: Option<Vec<String>>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
+    /// Where in `${dir}` the configuration file is, for a program that finds it by itself: without
+    /// `args` neither an argument nor a variable names it then.
+    #[serde(default)]
+    pub(super) config_at: Option<String>,
     /// Mode of the configuration file, octal; 600 if left out.
     #[serde(default)]
     pub(super) config_mode: Option<String>,
@@ -90,6 +104,12 @@ pub(super) struct Expect {
     pub(super) auth: Option<String>,
     #[serde(default)]
     pub(super) user: Option<String>,
+    /// What a credential helper writes to stdout, but for an error, which is on both streams.
+    #[serde(default)]
+    pub(super) stdout: Option<String>,
+    /// The `ServerURL` of a credential helper's login.
+    #[serde(default)]
+    pub(super) server: Option<String>,
     /// `<instance>/<repository>` that the login pulls.
     #[serde(default)]
     pub(super) pulls: Option<String>,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use serde::Deserialize;
 use simulation::cloud::SecretKind;
 use simulation::kubelet::{Credential, Exit, Outcome, urls_match};
 
@@ -10,6 +11,27 @@ use super::Run;
 
 /// What other work on the machine may add to a run.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// What makes docker and its like go on without a login, anywhere in a helper's output.
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
+/// A credential helper's answer to `get`, with nothing beside it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HelperLogin {
+    #[serde(rename = "ServerURL")]
+    server: String,
+    #[serde(rename = "Username")]
+    user_name: String,
+    #[serde(rename = "Secret")]
+    secret: String,
+}
+
+impl HelperLogin {
+    fn credential(self) -> Credential {
+        Credential { username: self.user_name, password: self.secret }
+    }
+}
 
 impl Run {
     pub(super) fn check_exit(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
@@ -75,6 +97,35 @@ impl Run {
                 wrong.push(format!("`{key}` does not match the image"));
             }
             self.check_login(&login, wrong);
+        }
+    }
+
+    /// A credential helper's stdout: a login, the text that is expected, or the error of stderr, because
+    /// docker shows stderr alone and the other clients quote stdout alone.
+    pub(super) fn check_helper(&self, outcome: &Outcome, wrong: &mut Vec<String>) {
+        let expect = &self.scenario.expect;
+        let (stdout, stderr) = (String::from_utf8_lossy(&outcome.stdout), outcome.stderr_text());
+        if stderr.contains(NOT_FOUND) {
+            wrong.push("stderr has the words that make clients go on without a login".to_owned());
+        }
+        if let Some(server) = &expect.server {
+            match serde_json::from_str::<HelperLogin>(&stdout) {
+                Ok(login) if login.server == *server => {
+                    self.check_login(&login.credential(), wrong);
+                }
+                Ok(login) => wrong.push(format!("ServerURL {}, expected {server}", login.server)),
+                Err(error) => wrong.push(format!("stdout is not a login: {error}")),
+            }
+        } else if let Some(expected) = &expect.stdout {
+            if *expected != stdout {
+                wrong.push(format!("stdout is {stdout:?}, expected {expected:?}"));
+            }
+        } else {
+            let is_error = |line: &&str| !line.starts_with("warning: ");
+            let error: Vec<&str> = stderr.lines().take_while(is_error).collect();
+            if stdout.lines().collect::<Vec<_>>() != error {
+                wrong.push(format!("stdout is {stdout:?}, expected the error of stderr"));
+            }
         }
     }
 

@@ -108,7 +108,7 @@ fn a_file_that_is_not_there_is_made_and_removed() {
     assert_eq!(home.0.snapshot(), before);
 }
 
-/// docker writes the whole file anew at each login.
+/// docker writes the whole file again at each login.
 #[test]
 fn what_the_client_wrote_since_stays() {
     let home = Home::new();
@@ -156,11 +156,45 @@ fn a_file_that_others_can_write_is_refused() {
 }
 
 #[test]
+fn what_is_undone_where_the_file_is_another_by_now() {
+    let undone = |text: Option<&str>| {
+        let home = Home::with("{}");
+        succeeds(home.setup(&[]));
+        match text {
+            Some(text) => fs::write(home.file(), text).unwrap(),
+            None => fs::remove_file(home.file()).unwrap(),
+        }
+        home
+    };
+    let home = undone(None);
+    assert!(succeeds(home.setup(&["--undo"])).contains("is not there any more"));
+    let home = undone(Some("\n"));
+    succeeds(home.setup(&["--undo"]));
+    assert_eq!(home.text().as_deref(), Some("\n"));
+    let home = undone(Some("{"));
+    let said = fails(home.setup(&["--undo"]), "exit Some(2)");
+    assert!(said.contains("hint: repair the file first"), "{said}");
+    let record = home.0.path(".docker/config.json.aliyun-acr-credential-provider");
+    fs::write(record, "nonsense").unwrap();
+    let said = fails(home.setup(&["--undo"]), "exit Some(2)");
+    assert!(said.contains("is not a record of `setup docker`"), "{said}");
+}
+
+#[test]
 fn a_person_reads_what_is_left_to_do() {
     let home = Home::with("{\"auths\":{\"mirror.example\":{\"auth\":\"eDp5\"}}}");
     let said = succeeds(home.setup(&[]));
     assert!(said.contains("note: the file has a login for mirror.example"), "{said}");
     assert!(said.contains("note: docker-credential-acr is not on PATH"), "{said}");
+    // docker finds it by these addresses as well.
+    for address in ["https://mirror.example", "http://mirror.example/v2/", "mirror.example/v1/"] {
+        let home = Home::with(&format!("{{\"auths\":{{\"{address}\":{{\"auth\":\"eDp5\"}}}}}}"));
+        let said = succeeds(home.setup(&[]));
+        assert!(
+            said.contains("note: the file has a login for mirror.example"),
+            "{address}: {said}"
+        );
+    }
     let text = CONFIGURATION.replace("    domains: acme.example:5000\n", "");
     let text = text.replace("    mirrors: mirror.example\n", "");
     home.0.beside("config.yaml", &text, 0o600);

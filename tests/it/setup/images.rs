@@ -189,7 +189,7 @@ fn a_kubelet_that_does_not_come_up_gets_its_records_back() {
     let before = machine.0.snapshot();
     machine.set("dislikes-flags", "");
     let said = fails(install(&machine, &["--close-images"]), "is not healthy after its restart");
-    assert!(said.contains("images removed before: 2; pods pull them anew"), "{said}");
+    assert!(said.contains("images removed before: 2; pods pull them again"), "{said}");
     assert_eq!(machine.0.snapshot(), before);
     assert!(machine.has("kubelet-up"));
 }

@@ -21,7 +21,7 @@ impl Machine {
         machine
     }
 
-    /// As whoever changes this node would run a command.
+    /// As a person on this node would run a command.
     pub(super) fn on(&self, mut command: Command) -> Command {
         let path = env::var("PATH").unwrap();
         command

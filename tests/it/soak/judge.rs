@@ -1,13 +1,14 @@
-//! Whether what came of a pull is right, by what a kubelet and a registry do with it.
+//! Whether the result of a pull is right, by what a kubelet and a registry do with it.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use simulation::cloud::{Hop, SecretKind};
 use simulation::kubelet::{Exit, Outcome};
 
-use super::pulls::{Opens, Place, Pull, Pulled, TIMEOUT};
+use super::pulls::{Client, Opens, Place, Pull, Pulled, TIMEOUT};
 use super::stalls;
 use super::weather::Weather;
 use crate::node::V1;
@@ -23,6 +24,7 @@ const REFUSED_SKEW: i64 = 890;
 enum Refusal {
     Right,
     OutOfTime,
+    Throttled,
 }
 
 #[derive(Default)]
@@ -41,11 +43,15 @@ pub struct Table {
     /// All of the time used up, and told so, though every fault passed: several at once, each with
     /// its pause, on a busy machine.
     pub out_of_time: u64,
+    /// Refused because the node waits for longer than the timeout after its call limit was used up.
+    pub throttled: u64,
     /// Otherwise wrong, and not judged, for the machine stood still meanwhile.
     pub stood_still: u64,
     pub slowest: Duration,
     pub secrets: u64,
     pub wrong: Vec<String>,
+    pub docker: u64,
+    pub set_up: u64,
     pub refreshed: u64,
     pub killed: u64,
     pub rotations: u64,
@@ -61,9 +67,12 @@ impl Table {
         self.late += other.late;
         self.refused_late += other.refused_late;
         self.out_of_time += other.out_of_time;
+        self.throttled += other.throttled;
         self.stood_still += other.stood_still;
         self.slowest = self.slowest.max(other.slowest);
         self.secrets += other.secrets;
+        self.docker += other.docker;
+        self.set_up += other.set_up;
         self.refreshed += other.refreshed;
         self.killed += other.killed;
         self.rotations += other.rotations;
@@ -94,7 +103,12 @@ impl fmt::Display for Table {
             self.refused_late
         )?;
         writeln!(f, "| out of time, though all that failed passed | {} |", self.out_of_time)?;
-        writeln!(f, "| not judged: the machine stood still | {} |", self.stood_still)?;
+        writeln!(
+            f,
+            "| refused: the call limit was used up, and the node waits longer than the timeout | {} |",
+            self.throttled
+        )?;
+        writeln!(f, "| not judged: the machine stopped for a while | {} |", self.stood_still)?;
         writeln!(f, "| wrong answers | {} |", self.wrong.len())?;
         writeln!(f, "| secrets seen in any output | {} |", self.secrets)?;
         writeln!(
@@ -102,6 +116,11 @@ impl fmt::Display for Table {
             "| longest pull (timeout {} s) | {:.1} s |",
             TIMEOUT.as_secs(),
             self.slowest.as_secs_f64()
+        )?;
+        writeln!(
+            f,
+            "| of the pulls, as docker helper; files set up or put back | {}, {} |",
+            self.docker, self.set_up
         )?;
         writeln!(
             f,
@@ -119,8 +138,9 @@ pub fn pull(
     trouble: &BTreeSet<Hop>,
     table: &mut Table,
 ) {
-    let Pulled { pull, began, outcome, answered } = pulled;
+    let Pulled { pull, client, began, outcome, answered } = pulled;
     table.pulls += 1;
+    table.docker += u64::from(matches!(client, Client::Docker));
     table.slowest = table.slowest.max(outcome.duration);
     count_secrets(place, outcome, table);
     let verdict = match (answered, outcome.exit) {
@@ -130,10 +150,15 @@ pub fn pull(
             _ => table.right += 1,
         }),
         (None, Exit::Code(code)) => {
-            refused(place, pull, code, outcome, weather, trouble).map(|refusal| match refusal {
-                Refusal::OutOfTime => table.out_of_time += 1,
-                Refusal::Right if outcome.duration > TIMEOUT + AROUND => table.refused_late += 1,
-                Refusal::Right => table.refused += 1,
+            refused(place, (pull, *client), code, outcome, weather, trouble).map(|refusal| {
+                match refusal {
+                    Refusal::OutOfTime => table.out_of_time += 1,
+                    Refusal::Throttled => table.throttled += 1,
+                    Refusal::Right if outcome.duration > TIMEOUT + AROUND => {
+                        table.refused_late += 1;
+                    }
+                    Refusal::Right => table.refused += 1,
+                }
             })
         }
         (None, other) => Err(format!("ended by {other}")),
@@ -191,7 +216,42 @@ pub fn answered(
         .get(pull.host)
         .filter(|_| auth.len() == 1)
         .ok_or("no login for the host, or more than one")?;
-    let (user, password) = (&login.username, &login.password);
+    // The kubelet hands it out until the duration is over, counted from now.
+    let kept = answer.cache_duration.ok_or("no cacheDuration")?.nanoseconds() / 1_000_000_000;
+    opens(place, pull, &login.username, &login.password, earlier, kept)
+}
+
+/// The same of an answer to docker, which uses it at once.
+pub fn answered_docker(
+    place: &Place,
+    pull: &Pull,
+    outcome: &Outcome,
+    earlier: usize,
+) -> Result<(), String> {
+    if let Opens::Nothing = pull.opens {
+        return match (outcome.exit, outcome.stdout.as_slice()) {
+            (Exit::Code(1), b"credentials not found in native keychain\n") => Ok(()),
+            _ => Err("docker would not pull a foreign host without a login".to_owned()),
+        };
+    }
+    let answer: Json = serde_json::from_slice(&outcome.stdout).map_err(|why| why.to_string())?;
+    let [host, user, password] =
+        ["ServerURL", "Username", "Secret"].map(|key| answer[key].as_str().unwrap_or_default());
+    if host != pull.host {
+        return Err(format!("the answer is for `{host}`"));
+    }
+    opens(place, pull, user, password, earlier, 0)
+}
+
+/// Whether a login pulls, `kept` seconds from now as well, and who has asked for it.
+fn opens(
+    place: &Place,
+    pull: &Pull,
+    user: &str,
+    password: &str,
+    earlier: usize,
+    kept: i64,
+) -> Result<(), String> {
     let cloud = &place.node.cloud;
     if let Opens::Instance(id) = pull.opens {
         cloud.login_allows_pull(user, password, id, "team/app")
@@ -208,29 +268,33 @@ pub fn answered(
     if pull.pod && number < earlier {
         return Err("the login was obtained with the token of an earlier pod".to_owned());
     }
-    // The kubelet hands it out until the duration is over, counted from now.
-    let kept = answer.cache_duration.ok_or("no cacheDuration")?.nanoseconds() / 1_000_000_000;
     let ends = cloud.login_ends(user, password);
     let left = ends.map_or(0, |ends| ends.as_second() - cloud.now().as_second());
     if kept < 0 || kept > left {
-        return Err(format!("the kubelet keeps it for {kept} s, and it lives for {left} s"));
+        return Err(format!("it is kept for {kept} s, and it lives for {left} s"));
     }
     Ok(())
 }
 
 fn refused(
     place: &Place,
-    pull: &Pull,
+    (pull, client): (&Pull, Client),
     code: i32,
     outcome: &Outcome,
     weather: &Weather,
     trouble: &BTreeSet<Hop>,
 ) -> Result<Refusal, String> {
-    if !outcome.stdout.is_empty() {
-        return Err("there is something on stdout, and no answer".to_owned());
-    }
     let stderr = outcome.stderr_text();
-    let lines = stderr.lines().take_while(|line| !line.starts_with("warning: ")).count();
+    let error = stderr.find("\nwarning: ").map_or(&*stderr, |at| &stderr[..=at]);
+    // Some clients of a docker helper show stdout alone.
+    let expected = match client {
+        Client::Kubelet => "",
+        Client::Docker => error,
+    };
+    if outcome.stdout != expected.as_bytes() {
+        return Err("stdout has another text than the error, or an error for a kubelet".to_owned());
+    }
+    let lines = error.lines().count();
     let first = stderr.lines().next().unwrap_or_default();
     let is_said = first.contains(&format!(": no login for {}: ", pull.host));
     if !first.starts_with("error: ") || !is_said || lines > 5 {
@@ -251,12 +315,16 @@ fn refused(
         Hop::RegistryChallenge,
     ];
     let time_is_up = outcome.duration + AROUND > TIMEOUT;
+    let asks_sts = [Hop::AssumeRole, Hop::AssumeRoleWithOidc];
+    let is_throttled = place.waits_for_call_limit()
+        && pull.hops.iter().any(|hop| asks_sts.contains(hop))
+        && stderr.contains("the account's call limit is used up");
     let fits = match code {
         3 => failed(&identity) || is_a_token_that_looks_ended(place, pull),
         4 => failed(&[Hop::AssumeRole]),
         5 => failed(&registry),
         // Whatever took it: on a busy machine a process may wait for the disk.
-        6 => failed(pull.hops) || time_is_up,
+        6 => failed(pull.hops) || time_is_up || is_throttled,
         _ => false,
     };
     if !fits {
@@ -275,6 +343,7 @@ fn refused(
         || !place.key_is_known;
     match (lasting || by_itself, code) {
         (true, _) => Ok(Refusal::Right),
+        (false, 6) if is_throttled => Ok(Refusal::Throttled),
         (false, 6) if time_is_up => Ok(Refusal::OutOfTime),
         _ => Err(format!("exit code {code}, though what failed passed at once")),
     }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use simulation::cloud::{Hop, standard};
+use simulation::cloud::{self, Hop, standard};
 use simulation::kubelet::{Exit, Outcome, encode_request};
 
 use super::judge::{self, Table};
@@ -125,9 +125,17 @@ const PULLS: [Pull; 8] = [
     Pull { host: FOREIGN, opens: Opens::Nothing, asker: "", pod: false, hops: &[] },
 ];
 
-/// What came of a pull.
+/// Who runs the program.
+#[derive(Clone, Copy)]
+pub enum Client {
+    Kubelet,
+    Docker,
+}
+
+/// The result of a pull.
 pub struct Pulled {
     pub pull: Pull,
+    pub client: Client,
     pub began: Instant,
     pub outcome: Outcome,
     /// Whether an answer was right when it came: what is good then may end while others still run.
@@ -143,7 +151,13 @@ pub struct Place {
     pub key_is_known: bool,
     token_ends: i64,
     time: i64,
+    /// When STS last said that the call limit is used up.
+    throttled: Option<i64>,
 }
+
+/// Seconds for which the node may keep to itself after that: the longest pause and the time until the
+/// congestion is forgotten, which a later refusal makes longer.
+const THROTTLED: i64 = 120;
 
 impl Place {
     pub fn new(chance: &mut Chance) -> Self {
@@ -162,7 +176,15 @@ impl Place {
             node.folder.display()
         )
         .unwrap();
-        let mut place = Self { node, skew, key: 0, key_is_known: false, token_ends: 0, time: 0 };
+        let mut place = Self {
+            node,
+            skew,
+            key: 0,
+            key_is_known: false,
+            token_ends: 0,
+            time: 0,
+            throttled: None,
+        };
         place.rotate_access_key();
         place.configure();
         place.renew_token();
@@ -216,21 +238,61 @@ impl Place {
     /// Up to four at a time, as a kubelet starts them.
     pub fn pull_some(&self, chance: &mut Chance) -> Vec<Pulled> {
         let number = 1 + chance.of(4);
-        let pulls: Vec<Pull> = (0..number).map(|_| PULLS[chance.of(PULLS.len())]).collect();
+        let mut one = |_| {
+            let pull = PULLS[chance.of(PULLS.len())];
+            // docker has no token of a pod.
+            let is_docker = chance.one_in(4) && !pull.pod;
+            (pull, if is_docker { Client::Docker } else { Client::Kubelet })
+        };
+        let pulls: Vec<(Pull, Client)> = (0..number).map(&mut one).collect();
         thread::scope(|scope| {
-            let run = |pull: Pull| {
+            let run = |pull: Pull, client: Client| {
                 let began = Instant::now();
-                let request = self.request(pull);
                 let earlier = self.node.cloud.logins();
-                let outcome = self.node.exec(&[]).run(&request).unwrap();
-                let is_answer = outcome.exit == Exit::Code(0);
-                let answered = is_answer.then(|| judge::answered(self, &pull, &outcome, earlier));
-                Pulled { pull, began, outcome, answered }
+                let (outcome, answered) = match client {
+                    Client::Kubelet => {
+                        let outcome = self.node.exec(&[]).run(&self.request(pull)).unwrap();
+                        let answered = (outcome.exit == Exit::Code(0))
+                            .then(|| judge::answered(self, &pull, &outcome, earlier));
+                        (outcome, answered)
+                    }
+                    Client::Docker => {
+                        let outcome =
+                            self.node.docker_helper("get").run(pull.host.as_bytes()).unwrap();
+                        let is_foreign = matches!(pull.opens, Opens::Nothing);
+                        let answered = (outcome.exit == Exit::Code(0) || is_foreign)
+                            .then(|| judge::answered_docker(self, &pull, &outcome, earlier));
+                        (outcome, answered)
+                    }
+                };
+                Pulled { pull, client, began, outcome, answered }
             };
-            let threads: Vec<_> =
-                pulls.iter().map(|pull| scope.spawn(move || run(*pull))).collect();
+            let threads: Vec<_> = pulls
+                .iter()
+                .map(|(pull, client)| scope.spawn(move || run(*pull, *client)))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         })
+    }
+
+    /// Looks for calls to STS since then that were refused because the call limit is used up.
+    pub fn look_for_throttling(&mut self, since: usize) {
+        let calls = self.node.cloud.calls();
+        let is_throttled = |outcome: &cloud::Outcome| match outcome {
+            cloud::Outcome::Answered { status, code, .. } => {
+                *status == 429 || code.as_ref().is_some_and(|code| code.starts_with("Throttling"))
+            }
+            cloud::Outcome::Unanswered(_) => false,
+        };
+        let of_sts = |hop: Hop| matches!(hop, Hop::AssumeRole | Hop::AssumeRoleWithOidc);
+        if calls[since..].iter().any(|call| of_sts(call.hop) && is_throttled(&call.outcome)) {
+            self.throttled = Some(self.time);
+        }
+    }
+
+    /// Whether a run may end without a call, because the node waits for longer than the run may take.
+    pub fn waits_for_call_limit(&self) -> bool {
+        self.throttled.is_some_and(|throttled| self.time - throttled <= THROTTLED)
     }
 
     /// The hops that failed since, or whose failure nobody could see.

@@ -125,7 +125,7 @@ impl Cloud {
     }
 
     /// Changes the world of the running cloud by an overlay, e.g. takes a role away or adds faults.
-    /// Sessions, logins and calls stay; calls are counted anew if the faults change. `tls`,
+    /// Sessions, logins and calls stay; calls are counted again if the faults change. `tls`,
     /// `certificate`, `cr-per-region` and the clock's past are settled at the start.
     pub fn change(&self, overlay: &str) -> Result<(), Impossible> {
         let present = self.backend.world().description.clone();

@@ -161,7 +161,7 @@ impl Certificate {
 
 impl Drop for Certificate {
     fn drop(&mut self) {
-        // Whoever removed it before has done the same.
+        // Another that removed it before has done the same.
         drop(fs::remove_file(&self.path));
     }
 }

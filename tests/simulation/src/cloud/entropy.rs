@@ -35,7 +35,7 @@ pub(super) fn access_key_secret() -> String {
     alphanumeric(44)
 }
 
-/// `CAIS...`: it always holds `+`, `/` and `=`, so that whoever forgets to encode one of them is
+/// `CAIS...`: it always holds `+`, `/` and `=`, so that a client that forgets to encode one of them is
 /// caught.
 pub(super) fn security_token() -> String {
     loop {

@@ -226,7 +226,7 @@ fn incomplete_signature() -> Failure {
 }
 
 /// The real one echoes all of what it signed, the SecurityToken included (seen in several projects'
-/// reports): whoever prints this message leaks it.
+/// reports): a client that prints this message leaks it.
 fn signature_mismatch(string_to_sign: &str) -> Failure {
     let message = format!(
         "Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"

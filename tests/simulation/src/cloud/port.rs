@@ -26,7 +26,7 @@ pub(super) struct Port {
 }
 
 enum State {
-    /// Bound and not listening: whoever connects is refused, and nobody else gets the port.
+    /// Bound and not listening: a client that connects is refused, and nobody else gets the port.
     Down(Socket),
     Up {
         closing: Arc<AtomicBool>,

@@ -85,7 +85,7 @@ fn service(named: &Named<'_>) -> String {
 }
 
 /// Changes a login for a bearer token: `GET <realm>?service=…&scope=repository:<ns>/<repo>:pull`.
-/// Whoever asks for more actions gets a token for `pull` alone. `docker login` and its like ask without
+/// A client that asks for more actions gets a token for `pull` alone. `docker login` and its like ask without
 /// a scope, and get a token for nothing if the login is right.
 fn realm(backend: &Backend, request: &Request, trace: &mut Trace) -> Response {
     trace.hop = Hop::RegistryAuth;

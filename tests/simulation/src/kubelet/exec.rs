@@ -73,7 +73,7 @@ impl Exec {
     }
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Clone, PartialEq)]
 pub struct Outcome {
     pub exit: Exit,

@@ -95,7 +95,7 @@ impl<'a> Authorization<'a> {
 }
 
 /// The real one echoes the canonical request, in which the SecurityToken stands in clear (seen in
-/// several projects' reports): whoever prints this message leaks it.
+/// several projects' reports): a client that prints this message leaks it.
 fn mismatch(string_to_sign: &str, canonical_request: &str) -> Failure {
     let message = format!(
         "Specified signature does not match our calculation. server StringToSign is [{string_to_sign}] server CanonicalRequest is [{canonical_request}]"
