@@ -49,7 +49,9 @@ fn words<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> Option<Vec<
             }
             _ if quote == Some(c) => quote = None,
             c if quote == Some('\'') => word.get_or_insert_default().push(c),
-            '\\' => word.get_or_insert_default().extend(rest.next().filter(|c| *c != '\n')),
+            // A line that goes on: there is nothing, not an empty word.
+            '\\' if rest.next_if_eq(&'\n').is_some() => {}
+            '\\' => word.get_or_insert_default().extend(rest.next()),
             '`' => return None,
             '$' => {
                 let is_braced = rest.next_if_eq(&'{').is_some();

@@ -83,7 +83,6 @@ impl<'a> CallLimit<'a> {
                     let before = known.map(|Known { status, code, .. }| Refusal {
                         status,
                         code,
-                        of_service: true,
                         ..Refusal::default()
                     });
                     let last = last.or(before).map(Last::Refused);

@@ -105,13 +105,36 @@ mod tests {
         assert!(!format!("{keys:?}").contains("hunter2"));
     }
 
-    fn key(entry: &str) -> String {
+    /// A role session that STS gives is one of its name, time and policy. An AccessKey is the same
+    /// for all of them.
+    #[test]
+    fn first_sessions_have_keys_of_their_own_where_sts_gives_them() {
+        let oidc = "rrsaRoleARN: \"acs:ram::1:role/r\"";
+        let access_key = "customAccessKey: LTAI1, customAccessKeySecret: hunter2";
+        let plain = SessionRequest { session_name: "a", duration: 900, policy: None };
+        let requests = [
+            plain,
+            SessionRequest { session_name: "b", ..plain },
+            SessionRequest { duration: 1800, ..plain },
+            SessionRequest { policy: Some("{}"), ..plain },
+        ];
+        for (identity, expected) in [(oidc, requests.len()), (access_key, 1)] {
+            let entry = entry(identity);
+            let keys = requests.map(|it| format!("{:?}", first_session(&entry.identity, &it)));
+            assert_eq!(BTreeSet::from(keys).len(), expected, "{identity}");
+        }
+    }
+
+    fn key(text: &str) -> String {
+        let entry = entry(text);
+        format!("{:?}", login(&entry, entry.instances.first(), entry.region.as_ref()))
+    }
+
+    fn entry(entry: &str) -> Entry {
         let text = format!(
             "rrsa: {{enable: true}}\ncredential-provider: {{clusterId: c1}}\nacr-registry-info: [{{{entry}}}]"
         );
         let home = Environment::new([("HOME".into(), "/root".into())]);
-        let config = Config::resolve(None, &text, false, &home).unwrap();
-        let entry = &config.entries[0];
-        format!("{:?}", login(entry, entry.instances.first(), entry.region.as_ref()))
+        Config::resolve(None, &text, false, &home).unwrap().entries.remove(0)
     }
 }

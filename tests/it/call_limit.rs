@@ -9,10 +9,14 @@ use crate::node::{ACME, FOO, Node, entry};
 
 /// These calls of `AssumeRole` are refused, and the service says for how long.
 fn limited(calls: &str, milliseconds: u32) -> Node {
-    let hint = format!("Limit:100,Remain:0,TimeLeft:{milliseconds},Reset:1");
     let body = r#"{"Code":"Throttling.User","RequestId":"0C8E7B2A-1D3F"}"#;
-    let answer =
-        format!("{{status: 400, headers: {{x-ratelimit-user: '{hint}'}}, body: '{body}'}}");
+    refused(calls, milliseconds, &format!("status: 400, body: '{body}'"))
+}
+
+/// The same, with this answer.
+fn refused(calls: &str, milliseconds: u32, answer: &str) -> Node {
+    let hint = format!("Limit:100,Remain:0,TimeLeft:{milliseconds},Reset:1");
+    let answer = format!("{{{answer}, headers: {{x-ratelimit-user: '{hint}'}}}}");
     let node = Node::new(&format!(
         "{{faults: {{assume-role: [{{calls: {calls}, instead: {{answer: {answer}}}}}]}}}}"
     ));
@@ -46,6 +50,17 @@ fn while_one_process_is_refused_no_other_asks() {
     assert!(second.contains("was not begun"), "{second}");
     assert_eq!(node.calls(Hop::AssumeRole), 1);
     assert_eq!(notes(&node).len(), 1);
+}
+
+/// What stands between the node and STS may limit calls, too, without a code.
+#[test]
+fn a_refusal_without_a_code_is_named_to_the_next_process() {
+    let node = refused("all", 60_000, "status: 429, body: ''");
+    node.refused(ACME);
+    let (exit, second) = node.refused(FOO);
+    assert_eq!(exit, 6, "{second}");
+    assert!(second.starts_with("error: HTTP 429 without an error code: "), "{second}");
+    assert_eq!(node.calls(Hop::AssumeRole), 1);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Look<'_> {
             for host in hosts.iter().filter(|host| rule.is_for(host) && rule.is_insecure(host)) {
                 self.check.warn(
                     format!(
-                        "CRI-O may send the login of {host} in clear, or to whoever answers: {file} names it as insecure"
+                        "CRI-O may send the login of {host} in clear, or to any server that answers: {file} names it as insecure"
                     ),
                     format!("remove `insecure` for {host} from {file}"),
                 );
