@@ -255,3 +255,21 @@ fn bracketed(url: &str) -> String {
 fn micro_time(clock: &Clock) -> String {
     clock.now().to_string().replace('Z', ".000000Z")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_ipv6_address_gets_brackets() {
+        for (url, expected) in [
+            ("https://fd00::1:443/apis/l", "https://[fd00::1]:443/apis/l"),
+            ("https://[fd00::1]:443/apis/l", "https://[fd00::1]:443/apis/l"),
+            ("https://10.0.0.1:443/apis/l", "https://10.0.0.1:443/apis/l"),
+            ("https://api.example:443/apis/l", "https://api.example:443/apis/l"),
+            ("https://api.example/apis/l", "https://api.example/apis/l"),
+        ] {
+            assert_eq!(bracketed(url), expected);
+        }
+    }
+}

@@ -263,14 +263,19 @@ fn a_lease_that_cannot_be_used_changes_nothing() {
     let server = ApiServer::start(&json!({}));
     let machine = Machine::new(&[]);
     let before = machine.0.snapshot();
-    let token = machine.0.beside("token", "another\n", 0o600);
-    let token = token.to_str().unwrap();
+    let file = machine.0.beside("token", "another\n", 0o600);
+    let token = file.to_str().unwrap();
     let mut keeper =
         Keeper::start(&machine, &["--lease", &server.url, "--holder", "n", "--token", token]);
-    keeper.says("the API server answered 401");
-    keeper.stop();
+    keeper.says("the API server does not accept the token (401)");
+    keeper.says("waits for the Lease; the kubelet is not restarted without it");
     assert_eq!(machine.0.snapshot(), before);
     assert!(!keeper.log().contains("another"), "{}", keeper.log());
+    // The kubelet renews it.
+    fs::write(&file, "the-token\n").unwrap();
+    keeper.is_ready();
+    assert_eq!((server.holders(), restarts(&machine)), (vec!["n".into(), "nobody".into()], 1));
+    keeper.stop();
     for (options, message) in [
         (&["--lease", "https://127.0.0.1/l"][..], "--lease needs --holder"),
         (&["--lease", "http://api.example/l", "--holder", "n"], "expected a URL with https"),
