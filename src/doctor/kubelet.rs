@@ -28,6 +28,9 @@ use start::Start;
 
 pub use invocation::{Invocation, ReadArguments};
 
+/// The flag of the kubelet's own configuration.
+const OWN_CONFIG: &str = "--config";
+
 /// The kubelet as far as it is seen.
 pub struct Look {
     start: Start,
@@ -123,6 +126,15 @@ impl Look {
                 "run doctor as root",
             );
         }
+        let is_kubelets = self.start.service.name == "kubelet";
+        let own_file = kubelet.flags.value(OWN_CONFIG).filter(|_| is_kubelets);
+        // k3s and k0s have a --config of another kind.
+        if let Some(own_file) = own_file.filter(|file| is_gone(&kubelet.path(file))) {
+            check.refuse(
+                format!("the kubelet's own configuration {own_file} does not exist: the kubelet does not start"),
+                format!("put {own_file} there (kubeadm join writes /var/lib/kubelet/config.yaml), or correct --config"),
+            );
+        }
         let (Some(file), Some(bin_dir)) = (&self.file, &self.bin_dir) else {
             let flags = [(CONFIG, &self.file), (BIN_DIR, &self.bin_dir)];
             let missing = flags.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
@@ -164,6 +176,9 @@ impl Look {
         for provider in others {
             binary::check(bin_dir, provider, false, kubelet, &mut check);
         }
+        if let Some(path) = config.and_then(|config| config.path.as_deref()) {
+            unstartable::unreadable(kubelet.root(), path, &mut check);
+        }
         for image in images.iter().filter(|_| !ours.is_empty()) {
             images::check(ours, image, config, &mut check);
             if let Some(config) = config {
@@ -197,6 +212,11 @@ impl Look {
             check.detail("The kubelet does not start again with this configuration.");
         }
     }
+}
+
+/// Not one that may not be seen.
+fn is_gone(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|is_there| !is_there)
 }
 
 /// Doctor itself starts the binary outside the profile of the kubelet.

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::kubelet::process::{is_roots, output_of};
+use crate::program::PROGRAM;
 
 /// Lines that are shown.
 const MOST: usize = 3;
@@ -12,6 +13,9 @@ const MOST: usize = 3;
 const WIDTH: usize = 300;
 /// The end of a log that is read, in bytes.
 const END: u64 = 256 * 1024;
+
+/// Of a program's name the kernel keeps so many characters.
+const COMM: usize = 15;
 
 const JOURNALCTL: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];
 
@@ -51,7 +55,9 @@ pub(super) enum Denier {
 
 impl Denial {
     fn of(line: &str) -> Option<Self> {
-        let by = if line.contains("avc:") && line.contains("denied") {
+        // In permissive mode SELinux only notes what it would deny.
+        let is_only_noted = line.contains("permissive=1");
+        let by = if line.contains("avc:") && line.contains("denied") && !is_only_noted {
             Denier::SeLinux
         } else if line.contains("apparmor=\"DENIED\"") {
             let profile = line.split_once(" profile=\"").and_then(|(_, rest)| rest.split_once('"'));
@@ -66,9 +72,23 @@ impl Denial {
 
 /// The last denial about a program since this start of the machine.
 pub(super) fn denial(root: &Path, program: &str) -> Option<Denial> {
+    last_denial(root, |line| line.contains(program))
+}
+
+/// The last denial of a file to this program since this start of the machine. SELinux names the file
+/// without its folder.
+pub(super) fn denial_to_us(root: &Path, file: &Path) -> Option<Denial> {
+    let us = format!("comm=\"{}\"", PROGRAM.get(..COMM).unwrap_or(PROGRAM));
+    let name = file.file_name().unwrap_or_default().display();
+    let names = [format!(" name=\"{name}\""), format!(" name=\"{}\"", file.display())];
+    let is_meant = |line: &str| line.contains(&us) && names.iter().any(|name| line.contains(name));
+    last_denial(root, is_meant)
+}
+
+fn last_denial(root: &Path, is_meant: impl Fn(&str) -> bool) -> Option<Denial> {
     let kernel = journalctl(root, &["-k", "-b"]).unwrap_or_default();
     let audit = end_of(&root.join(AUDIT)).unwrap_or_default();
-    let lines = audit.lines().chain(kernel.lines()).filter(|line| line.contains(program));
+    let lines = audit.lines().chain(kernel.lines()).filter(|line| is_meant(line));
     lines.filter_map(Denial::of).max_by_key(|denial| denial.at)
 }
 

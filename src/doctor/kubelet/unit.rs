@@ -27,7 +27,7 @@ pub(super) struct Obstacle {
 pub(super) fn obstacles(tree: &Tree, name: &str, unit: &Unit) -> Vec<Obstacle> {
     let looked = Looked { tree, name, unit };
     let all = looked.commands().into_iter().chain(looked.programs()).chain(looked.files());
-    all.chain(looked.folder()).chain(looked.conditions()).chain(looked.units()).collect()
+    all.chain(looked.folders()).chain(looked.conditions()).chain(looked.units()).collect()
 }
 
 struct Looked<'u> {
@@ -41,11 +41,20 @@ impl Looked<'_> {
     fn commands(&self) -> Option<Obstacle> {
         let kind = self.last("Type").map_or("simple", |line| line.value.as_str());
         let starts = self.unit.values(SERVICE, "ExecStart");
-        let [.., before, last] = starts.as_slice() else { return None };
-        if kind == "oneshot" {
-            return None;
-        }
-        let (name, file) = (self.name, &last.file);
+        let name = self.name;
+        let (before, last) = match starts.as_slice() {
+            [] => {
+                return Some(Obstacle {
+                    what: format!("{name}.service has no ExecStart=: systemd does not start it"),
+                    remedy: format!(
+                        "remove the empty `ExecStart=`, or put the kubelet's command behind it: systemctl cat {name} | grep -F ExecStart"
+                    ),
+                });
+            }
+            [.., before, last] if kind != "oneshot" => (before, last),
+            _ => return None,
+        };
+        let file = &last.file;
         let remedy = if before.file == *file {
             format!("delete all ExecStart= but one in {file}; systemctl daemon-reload")
         } else {
@@ -149,10 +158,24 @@ impl Looked<'_> {
         found
     }
 
-    fn folder(&self) -> Option<Obstacle> {
-        let line = self.last("WorkingDirectory")?;
-        let folder = line.value.as_str();
-        (is_plain(folder) && !self.is_folder(folder)).then(|| self.no_folder(&line.key, folder))
+    /// Folders without the mark that makes them optional.
+    fn folders(&self) -> Vec<Obstacle> {
+        let mut found = Vec::new();
+        if let Some(line) = self.last("WorkingDirectory")
+            && is_plain(&line.value)
+            && !self.is_folder(&line.value)
+        {
+            found.push(self.no_folder(&line.key, &line.value));
+        }
+        for line in ["ReadWritePaths", "ReadOnlyPaths"]
+            .into_iter()
+            .flat_map(|key| self.unit.values(SERVICE, key))
+        {
+            let paths = line.value.split_whitespace();
+            let missing = paths.filter(|path| is_plain(path) && self.tree.target(path).is_none());
+            found.extend(missing.map(|path| self.missing(path)));
+        }
+        found
     }
 
     fn is_folder(&self, path: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Why the kernel does not start a file: by what is in the file, the mount it is on, and what SELinux
-//! and AppArmor say.
+//! Why the kernel does not start a file, or not let it be read: by what is in the file, the mount it is
+//! on, and what SELinux and AppArmor say.
 
 use std::fs::{self, File};
 use std::io::{Error, Read};
@@ -118,11 +118,7 @@ pub(super) fn by_form(root: &Path, path: &Path, shown: &str) -> Option<(String, 
 
 /// What keeps the kubelet, but not this process, from starting a file.
 pub(super) fn denied(root: &Path, path: &Path, shown: &str, check: &mut Check) {
-    let changed = fs::metadata(path).map(|found| found.ctime()).unwrap_or_default();
-    // A new label is a change of the file.
-    let denial =
-        log::denial(root, &name(path)).filter(|denial| denial.at.is_none_or(|at| at >= changed));
-    if let Some(denial) = denial {
+    if let Some(denial) = log::denial(root, &name(path)).filter(|denial| counts(denial, path)) {
         return check.refuse(
             format!("the kubelet was denied {shown}: {}", denial.line),
             remedy(&denial, shown),
@@ -137,6 +133,23 @@ pub(super) fn denied(root: &Path, path: &Path, shown: &str, check: &mut Check) {
             format!("restorecon -v {shown}"),
         );
     }
+}
+
+/// What keeps this program from reading its configuration when the kubelet runs it, though root may.
+pub(super) fn unreadable(root: &Path, path: &Path, check: &mut Check) {
+    if let Some(denial) = log::denial_to_us(root, path).filter(|denial| counts(denial, path)) {
+        let shown = path.display().to_string();
+        check.refuse(
+            format!("the program was denied {shown} when the kubelet ran it: {}", denial.line),
+            remedy(&denial, &shown),
+        );
+    }
+}
+
+/// A new label is a change of the file, and ends what was denied before.
+fn counts(denial: &Denial, path: &Path) -> bool {
+    let changed = fs::metadata(path).map(|found| found.ctime()).unwrap_or_default();
+    denial.at.is_none_or(|at| at >= changed)
 }
 
 fn remedy(denial: &Denial, shown: &str) -> String {
