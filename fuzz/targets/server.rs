@@ -16,7 +16,9 @@ fuzz_target!(|text: &[u8]| {
             assert_eq!(server.written, written);
             assert!(!server.host.is_empty());
             assert!(
-                !server.host.contains(|c: char| "/@".contains(c) || c.is_whitespace() || c.is_control())
+                !server
+                    .host
+                    .contains(|c: char| "/@".contains(c) || c.is_whitespace() || c.is_control())
             );
             // The same in another way: the first part that is not a scheme, without a user.
             let mut parts = written.splitn(2, "://");
