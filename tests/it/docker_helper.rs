@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value as Json, json};
@@ -13,20 +12,8 @@ use simulation::kubelet::{Exec, Exit, Outcome};
 use crate::PROGRAM;
 use crate::node::{ACME, Node, request};
 
-/// The helper on a node: a link to the program, and the configuration by its variable, as a client
-/// hands on its own environment.
-fn helper(node: &Node, verb: &str) -> Exec {
-    let link = node.folder.join("docker-credential-acr");
-    let _ = symlink(PROGRAM, &link);
-    let mut exec = Exec::new(link);
-    exec.args = vec![verb.to_owned()];
-    let config = node.config().display().to_string();
-    exec.config_env = vec![("ACR_CREDENTIAL_PROVIDER_CONFIG".to_owned(), config)];
-    exec
-}
-
 fn asked(node: &Node, verb: &str, stdin: &str) -> Outcome {
-    helper(node, verb).run(stdin.as_bytes()).unwrap()
+    node.docker_helper(verb).run(stdin.as_bytes()).unwrap()
 }
 
 fn stdout(outcome: &Outcome) -> String {
@@ -58,7 +45,7 @@ fn what_is_stored_changes_no_answer() {
 #[test]
 fn bytes_that_are_not_text_are_not_a_host() {
     let node = Node::new("{}");
-    let outcome = helper(&node, "get").run(b"\xff\xfeacme").unwrap();
+    let outcome = node.docker_helper("get").run(b"\xff\xfeacme").unwrap();
     assert_eq!(outcome.exit, Exit::Code(2));
     assert_eq!(stdout(&outcome), outcome.stderr_text());
     assert!(stdout(&outcome).contains("not UTF-8 text"), "{}", stdout(&outcome));
@@ -99,7 +86,7 @@ fn warnings_beside_an_answer_are_printed_on_request_alone() {
     let node = Node::new("{}");
     let text = fs::read_to_string(node.config()).unwrap();
     fs::write(node.config(), format!("private-link-mode: strict\n{text}")).unwrap();
-    let (mut kubelet, mut docker) = (node.exec(&[]), helper(&node, "get"));
+    let (mut kubelet, mut docker) = (node.exec(&[]), node.docker_helper("get"));
     for (level, warns) in [(None, false), (Some("error"), false), (Some("warn"), true)] {
         let level = level.map(|it: &str| ("ACR_CREDENTIAL_PROVIDER_LOG".to_owned(), it.to_owned()));
         kubelet.kubelet_env = level.into_iter().collect();
@@ -137,8 +124,8 @@ fn a_stdin_that_nobody_closes_ends() {
         child
     };
     let children = [
-        start(&helper(&node, "get"), ACME.as_bytes()),
-        start(&helper(&node, "get"), b""),
+        start(&node.docker_helper("get"), ACME.as_bytes()),
+        start(&node.docker_helper("get"), b""),
         start(&node.exec(&[]), &request(ACME)),
     ];
     for mut child in children {
