@@ -126,9 +126,9 @@ impl Look {
                 "run doctor as root",
             );
         }
+        // k3s and k0s have a --config of another kind.
         let is_kubelets = self.start.service.name == "kubelet";
         let own_file = kubelet.flags.value(OWN_CONFIG).filter(|_| is_kubelets);
-        // k3s and k0s have a --config of another kind.
         if let Some(own_file) = own_file.filter(|file| is_gone(&kubelet.path(file))) {
             check.refuse(
                 format!("the kubelet's own configuration {own_file} does not exist: the kubelet does not start"),

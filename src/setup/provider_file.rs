@@ -1,5 +1,5 @@
-//! Our providers in a `CredentialProviderConfig` that is there already: put in, extended and taken
-//! out by positions, so that what others wrote stays as it was.
+//! Our providers in an existing `CredentialProviderConfig`: put in, extended and taken out by positions.
+//! What others wrote stays as it was.
 
 use std::fmt::Write;
 use std::ops::Range;

@@ -72,7 +72,7 @@ struct HostTable {
 #[derive(Default)]
 struct Rules {
     folders: Vec<String>,
-    /// By their hosts, with the file: they count where there is no folder.
+    /// Endpoints by registry host, with the file that names them. They count only if `folders` is empty.
     mirrors: BTreeMap<String, (String, Vec<String>)>,
 }
 
