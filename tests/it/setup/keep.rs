@@ -40,10 +40,10 @@ impl<'m> Keeper<'m> {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Waits for what must come.
+    /// Waits for what must come: three minutes, as a machine may be busy with other things.
     #[track_caller]
     fn waits_for(&mut self, what: &str, has_come: impl Fn(&Self) -> bool) {
-        for _ in 0..600 {
+        for _ in 0..3600 {
             if has_come(self) {
                 return;
             }
