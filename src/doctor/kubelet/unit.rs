@@ -1,5 +1,5 @@
-//! What keeps systemd from starting a unit: programs, files and folders that it names and that are
-//! not there, conditions that do not hold, and lines that systemd refuses.
+//! What keeps systemd from starting a unit: programs, files, folders and accounts that it names and that
+//! are not there, conditions that do not hold, and lines that systemd refuses.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +27,8 @@ pub(super) struct Obstacle {
 pub(super) fn obstacles(tree: &Tree, name: &str, unit: &Unit) -> Vec<Obstacle> {
     let looked = Looked { tree, name, unit };
     let all = looked.commands().into_iter().chain(looked.programs()).chain(looked.files());
-    all.chain(looked.folders()).chain(looked.conditions()).chain(looked.units()).collect()
+    let all = all.chain(looked.folders()).chain(looked.accounts());
+    all.chain(looked.conditions()).chain(looked.units()).collect()
 }
 
 struct Looked<'u> {
@@ -172,6 +173,8 @@ impl Looked<'_> {
             .flat_map(|key| self.unit.values(SERVICE, key))
         {
             let paths = line.value.split_whitespace();
+            // `+` counts from the service's own root, which is the machine's.
+            let paths = paths.map(|path| path.strip_prefix('+').unwrap_or(path));
             let missing = paths.filter(|path| is_plain(path) && self.tree.target(path).is_none());
             found.extend(missing.map(|path| self.missing(path)));
         }
@@ -188,6 +191,44 @@ impl Looked<'_> {
             self.name
         );
         Obstacle { what, remedy: format!("mkdir -p {folder}") }
+    }
+
+    /// The user and the group that the service runs as.
+    fn accounts(&self) -> Vec<Obstacle> {
+        if self.last("DynamicUser").is_some_and(|line| is_yes(&line.value)) {
+            return Vec::new();
+        }
+        let named =
+            [("User", "passwd", "useradd --system"), ("Group", "group", "groupadd --system")];
+        let missing = |(key, table, adds): (&str, &str, &str)| {
+            let account = self.last(key)?.value.as_str();
+            let is_name = !account.contains('%') && account.parse::<u32>().is_err();
+            if account.is_empty() || !is_name || self.may_have(table, account) {
+                return None;
+            }
+            let name = self.name;
+            let what = format!(
+                "{name}.service: {key}={account}, which /etc/{table} does not have: systemd does not start it"
+            );
+            let remedy = format!(
+                "{adds} {account}, or remove the line, so that root runs it: systemctl cat {name} | grep -F {key}="
+            );
+            Some(Obstacle { what, remedy })
+        };
+        named.into_iter().filter_map(missing).collect()
+    }
+
+    /// Whether a table of accounts has a name, or may have it from elsewhere than its file.
+    fn may_have(&self, table: &str, account: &str) -> bool {
+        let text = |path: &str| self.tree.text(path).ok().flatten().unwrap_or_default();
+        let sources = text("/etc/nsswitch.conf");
+        let of_table =
+            |line: &str| line.trim().strip_prefix(table)?.strip_prefix(':').map(str::to_owned);
+        let sources = sources.lines().find_map(of_table).unwrap_or_default();
+        let is_seen = |source: &str| ["files", "compat", "systemd"].contains(&source);
+        let is_there = |line: &str| line.split(':').next() == Some(account);
+        !sources.split_whitespace().all(is_seen)
+            || text(&format!("/etc/{table}")).lines().any(is_there)
     }
 
     /// Those about files. Of conditions with `|`, one that holds is enough.
@@ -290,6 +331,11 @@ impl Looked<'_> {
             ),
         }
     }
+}
+
+/// What systemd takes for yes.
+fn is_yes(value: &str) -> bool {
+    ["1", "yes", "y", "true", "t", "on"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// A whole path that systemd takes as it stands, and without the `-` that makes it optional.
