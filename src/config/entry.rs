@@ -126,13 +126,13 @@ pub(super) fn read(
     let before = notes.problems.count();
     let instances = section.values("instanceId", notes, InstanceId::parse);
     let is_personal = instances.is_empty() && notes.problems.count() == before;
-    let domains = hosts::read(section, is_personal, notes);
+    let region = hosts::region(section, "regionId", notes);
+    let domains = hosts::read(section, is_personal, region.as_ref(), notes);
     let mirrors = hosts::mirrors(section, is_personal, notes);
     if let (Some(at), 2..) = (section.given("mirrors"), instances.len()) {
         notes.problem(at, "`mirrors` in an entry with several instances leaves open whose login a mirror gets: give each instance an entry of its own");
     }
     let identity = identity::read(section, context, notes);
-    let region = hosts::region(section, "regionId", notes);
     let entry = Entry {
         number,
         name: format!("entry {number} (line {})", section.at.line),

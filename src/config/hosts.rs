@@ -13,10 +13,15 @@ const DOMAIN: &str = "aliyuncs.com";
 const MOST_EDITS: usize = 2;
 
 /// Reads the hosts of an entry, which has an `instanceId` unless it is for Personal Edition.
-pub(super) fn read(section: &Section, is_personal: bool, notes: &mut Notes) -> Vec<String> {
+pub(super) fn read(
+    section: &Section,
+    is_personal: bool,
+    region: Option<&Region>,
+    notes: &mut Notes,
+) -> Vec<String> {
     let hosts = listed("domains", section, notes, |host| wrong(host, is_personal));
     for (host, written) in &hosts {
-        warn_of_slip(host, written, notes);
+        warn_of_slip(host, region, written, notes);
     }
     hosts.into_iter().map(|(host, _)| host).collect()
 }
@@ -76,11 +81,11 @@ fn wrong(host: &str, is_personal: bool) -> Option<String> {
 }
 
 /// A host that is nearly of the vendor's form answers nothing as it is written.
-fn warn_of_slip(host: &str, written: &Written, notes: &mut Notes) {
+fn warn_of_slip(host: &str, own_region: Option<&Region>, written: &Written, notes: &mut Notes) {
     if let Some(form) = RegistryHost::parse(without_port(host)) {
         warn_of_region("domains", form.region(), written.at, notes);
     }
-    if let Some(nearest) = nearest(without_port(host)) {
+    if let Some(nearest) = nearest(without_port(host), own_region) {
         let message = format!(
             "`domains` has `{}`, which is not a host of Container Registry; did you mean `{nearest}`?",
             quotable(host)
@@ -109,8 +114,9 @@ fn warn_of_region(key: &str, region: &Region, at: Position, notes: &mut Notes) {
     }
 }
 
-/// The host of a known form that was most likely meant, if this one has none and resembles one.
-fn nearest(host: &str) -> Option<String> {
+/// The host of a known form that was most likely meant, if this one has none and resembles one. Where
+/// it has no region, the entry's own is taken.
+fn nearest(host: &str, own_region: Option<&Region>) -> Option<String> {
     if RegistryHost::parse(host).is_some() || host == "registry.aliyuncs.com" {
         return None;
     }
@@ -123,7 +129,8 @@ fn nearest(host: &str) -> Option<String> {
     let region = labels.iter().find_map(|label| Region::parse(label));
     // The country is left out: it is looked for between the name and the domain.
     let short = || labels.iter().skip(1).find_map(|label| endpoint::region_of_place(label));
-    let region = region.map(|region| region.to_string()).or_else(|| short().map(str::to_owned))?;
+    let region = region.map(|region| region.to_string()).or_else(|| short().map(str::to_owned));
+    let region = region.or_else(|| own_region.map(Region::to_string))?;
     let is_slip = |word: &str| strsim::osa_distance(word, "registry") <= MOST_EDITS;
     let is_vpc = |word: &str| strsim::osa_distance(word, "vpc") == 1;
     let mut is_behind = false;
@@ -147,6 +154,7 @@ fn nearest(host: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::nearest;
+    use crate::aliyun::ids::Region;
 
     #[test]
     fn mistyped_hosts_have_a_nearest_form() {
@@ -161,12 +169,18 @@ mod tests {
             "acme-registry.hangzhou.cr.aliyuncs.com",
             "acme-registry.hangzhou.aliyuncs.com",
         ] {
-            assert_eq!(nearest(mistyped).as_deref(), Some(host), "{mistyped}");
+            assert_eq!(nearest(mistyped, None).as_deref(), Some(host), "{mistyped}");
         }
-        let personal = nearest("registry-vpc.cn-hangzhou.cr.aliyuncs.com");
+        let personal = nearest("registry-vpc.cn-hangzhou.cr.aliyuncs.com", None);
         assert_eq!(personal.as_deref(), Some("registry-vpc.cn-hangzhou.aliyuncs.com"));
         for host in [host, "registry.aliyuncs.com", "img.example.com", "img.cn-hangzhou.example"] {
-            assert_eq!(nearest(host), None, "{host}");
+            assert_eq!(nearest(host, None), None, "{host}");
         }
+        let region = Region::parse("cn-hangzhou").unwrap();
+        for mistyped in ["acme-registry.cr.aliyuncs.com", "acme-registry.aliyuncs.com"] {
+            assert_eq!(nearest(mistyped, Some(&region)).as_deref(), Some(host), "{mistyped}");
+            assert_eq!(nearest(mistyped, None), None, "{mistyped}");
+        }
+        assert_eq!(nearest("img.example.com", Some(&region)), None);
     }
 }
