@@ -56,9 +56,16 @@ pub fn run(
     if let Some(look) = &look {
         report.add(look.check(&[asked.as_slice(), &hosts].concat(), config.ok()));
     }
-    report.has_no_pull = config.is_err();
-    report.add(configuration::check(config, environment));
-    if let (Some(look), Ok(session)) = (&look, &session) {
+    let is_hidden = !is_chosen
+        && look.as_ref().is_some_and(Look::hides_arguments)
+        && config.is_ok_and(|config| config.path.is_none());
+    report.has_no_pull = config.is_err() || is_hidden;
+    report.add(if is_hidden {
+        configuration::hidden()
+    } else {
+        configuration::check(config, environment)
+    });
+    if let (Some(look), Ok(session), false) = (&look, &session, is_hidden) {
         report.images = if asked.is_empty() { hosts } else { asked };
         if is_chosen || look.is_answered(options.image.as_deref()) {
             follow(look, session, journal, options, &mut report);

@@ -9,9 +9,9 @@ use crate::config::variables::VariableError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// `near` is a file beside it that was probably meant, where it is not there itself.
+    /// `remedy` is what mends it, where that is known.
     #[error("configuration `{}` cannot be read: {detail}", path.display())]
-    Unreadable { path: PathBuf, detail: String, near: Option<PathBuf> },
+    Unreadable { path: PathBuf, detail: String, remedy: Option<String> },
     #[error("configuration `{}` cannot be read by this user", path.display())]
     Closed { path: PathBuf },
     /// Others could have written it.

@@ -1,5 +1,6 @@
 //! Where the configuration file is found, and whether it may be believed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::error::{ConfigError, Warning};
 use crate::config::variables::CONFIG_FILE;
 use crate::system::environment::Environment;
-use crate::system::trusted_file;
+use crate::system::trusted_file::{self, Refused};
 
 /// Where the file is on a node.
 pub const SYSTEM_PATH: &str = "/etc/aliyun-acr-credential-provider/config.yaml";
@@ -49,7 +50,7 @@ impl Source {
         let Some(path) = found else { return Ok(None) };
         if asked.is_none() && !environment.is_text(CONFIG_FILE) {
             let detail = format!("{CONFIG_FILE} is not UTF-8 text");
-            return Err(ConfigError::Unreadable { path, detail, near: None });
+            return Err(ConfigError::Unreadable { path, detail, remedy: None });
         }
         let contents = match trusted_file::read(&path, MAX_FILE) {
             Ok(contents) => contents,
@@ -61,15 +62,61 @@ impl Source {
                 let near = near_name(&path).filter(|_| !there(&path));
                 let is_there = |near: &PathBuf| format!("; {} is there", near.display());
                 let detail = format!("{why}{}", near.as_ref().map(is_there).unwrap_or_default());
-                return Err(ConfigError::Unreadable { path, detail, near });
+                let rename = |near: PathBuf| format!("mv {} {}", near.display(), path.display());
+                let remedy = near.map(rename).or_else(|| remedy(&why, &path));
+                return Err(ConfigError::Unreadable { path, detail, remedy });
             }
         };
         let open_to_others = contents.mode & 0o066 != 0;
-        let Ok(text) = String::from_utf8(contents.bytes) else {
-            let detail = "not UTF-8 text".to_owned();
-            return Err(ConfigError::Unreadable { path, detail, near: None });
+        let text = match String::from_utf8(contents.bytes) {
+            Ok(text) => text,
+            Err(not_text) => {
+                let detail = "not UTF-8 text".to_owned();
+                let remedy = Some(in_utf_8(not_text.as_bytes(), &path));
+                return Err(ConfigError::Unreadable { path, detail, remedy });
+            }
         };
         Ok(Some(Self { path, text, open_to_others }))
+    }
+}
+
+/// What mends a path that leads to something other than a configuration.
+fn remedy(why: &Refused, path: &Path) -> Option<String> {
+    match why {
+        Refused::TooLarge(_) => Some(format!(
+            "see that the path is right: `{}` is larger than a configuration can be",
+            path.display()
+        )),
+        Refused::NotRegular => Some(match file_within(path) {
+            Some(file) => format!("give the file, not its folder: {}", file.display()),
+            None => format!(
+                "put the configuration into a file, and give that: ls -l {}",
+                path.display()
+            ),
+        }),
+        _ => None,
+    }
+}
+
+/// The first file of a folder whose name is one of a configuration.
+fn file_within(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    files.filter(|path| path.is_file() && path.file_name().is_some_and(is_of_yaml)).min()
+}
+
+fn is_of_yaml(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| stem(name) != name)
+}
+
+/// Windows' editors write UTF-16, with its byte order mark.
+fn in_utf_8(bytes: &[u8], path: &Path) -> String {
+    let path = path.display();
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        format!(
+            "iconv -f UTF-16 -t UTF-8 -o {path}.utf8 {path} && cat {path}.utf8 > {path} && rm {path}.utf8"
+        )
+    } else {
+        format!("save the file as UTF-8 ({path} is in another encoding, or no text)")
     }
 }
 

@@ -31,18 +31,22 @@ pub fn check(result: Result<&Config, &ConfigError>, environment: &Environment) -
     }
 }
 
+/// The kubelet's file names a configuration, and that file could not be read.
+#[must_use]
+pub fn hidden() -> Check {
+    let why = format!(
+        "not known: the kubelet's file says where it is, and none is at {SYSTEM_PATH}. To check a configuration all the same, give --config FILE"
+    );
+    Check { exit: Exit::Usage as u8, ..Check::skipped(Name::CONFIGURATION, why) }
+}
+
 fn unusable(error: &ConfigError, environment: &Environment) -> Check {
     let mut check = Check::new(Name::CONFIGURATION);
     match error {
         ConfigError::Wrong(wrong) => mistakes(wrong, &mut check),
-        ConfigError::Unreadable { path, near: Some(near), .. } => {
-            check.warn(error.to_string(), format!("mv {} {}", near.display(), path.display()));
-        }
-        ConfigError::Unreadable { path, near: None, .. } => {
-            check.warn(
-                error.to_string(),
-                format!("see where the path leads: namei -l {}", path.display()),
-            );
+        ConfigError::Unreadable { path, remedy, .. } => {
+            let look = || format!("see where the path leads: namei -l {}", path.display());
+            check.warn(error.to_string(), remedy.clone().unwrap_or_else(look));
         }
         // The kubelet runs the program as root, who may: pulls need not fail.
         ConfigError::Closed { .. } => {

@@ -83,6 +83,12 @@ impl Look {
         provider.is_none_or(|provider| (self.read_arguments)(&provider.arguments).is_ok())
     }
 
+    /// Whether the kubelet's file is one that could not be read: it says which configuration counts.
+    #[must_use]
+    pub fn hides_arguments(&self) -> bool {
+        self.ours.is_empty() && self.others.is_empty() && !self.findings.is_empty()
+    }
+
     /// When the kubelet started, in seconds since 1970, if it runs.
     #[must_use]
     pub fn since(&self) -> Option<i64> {
@@ -126,6 +132,7 @@ impl Look {
                 "run doctor as root",
             );
         }
+        more_than_one(kubelet, &mut check);
         // k3s and k0s have a --config of another kind.
         let is_kubelets = self.start.service.name == "kubelet";
         let own_file = kubelet.flags.value(OWN_CONFIG).filter(|_| is_kubelets);
@@ -212,6 +219,17 @@ impl Look {
             check.detail("The kubelet does not start again with this configuration.");
         }
     }
+}
+
+/// A kubelet that was left running answers for pods beside the one that is looked at.
+fn more_than_one(kubelet: &Kubelet, check: &mut Check) {
+    let others = kubelet.others();
+    let (Some(number), false) = (kubelet.process(), others.is_empty()) else { return };
+    let others: Vec<String> = others.iter().map(u32::to_string).collect();
+    check.warn(
+        format!("the kubelet runs more than once: this report is of process {number}, and there is {} too", others.join(", ")),
+        format!("see who started them, and stop the one that is left over: ps -o pid,ppid,lstart,args -p {number},{}", others.join(",")),
+    );
 }
 
 /// Not one that may not be seen.

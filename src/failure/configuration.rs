@@ -17,10 +17,8 @@ impl Failure {
                 }
                 failure.hint(mistakes.remedy())
             }
-            ConfigError::Unreadable { path, near: Some(near), .. } => {
-                failure.hint(format!("mv {} {}", near.display(), path.display()))
-            }
-            ConfigError::Unreadable { near: None, .. } => {
+            ConfigError::Unreadable { remedy: Some(remedy), .. } => failure.hint(remedy.clone()),
+            ConfigError::Unreadable { remedy: None, .. } => {
                 failure.hint("see that the path is right and that this user can read the file")
             }
             ConfigError::Closed { .. } => {

@@ -157,6 +157,11 @@ fn is_pods(process: &Path) -> bool {
     fs::read_to_string(process.join("cgroup")).is_ok_and(|groups| groups.contains("kubepods"))
 }
 
+fn parent(process: &Path) -> Option<u32> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
 /// Anybody can call a process so: only what root runs counts, and what who asks runs.
 fn is_believed(process: &Path) -> bool {
     let owner = fs::metadata(process).map(|metadata| metadata.uid());
@@ -205,6 +210,18 @@ impl Kubelet {
     pub fn process(&self) -> Option<u32> {
         let Seen::Process(process) = &self.seen else { return None };
         number(process)
+    }
+
+    /// Further kubelets of this machine, by their numbers. A child of this one has its name until it
+    /// has started another program.
+    #[must_use]
+    pub fn others(&self) -> Vec<u32> {
+        let Some(own) = self.process() else { return Vec::new() };
+        let is_other = |path: &PathBuf| {
+            is_named(path, KUBELET) && is_machines(path) && parent(path) != Some(own)
+        };
+        let all = processes(&self.root).filter(is_other).filter_map(|path| number(&path));
+        all.filter(|number| *number != own).collect()
     }
 
     /// Below which its files are.
