@@ -3,6 +3,8 @@
 //! The kubelet sends the repository name alone: no tag, no digest, always a host
 //! (`image_manager.go`). People who debug by hand type tags, digests and bare hosts.
 
+use std::borrow::Cow;
+
 /// Where images without a host come from.
 pub const DOCKER_HUB: &str = "docker.io";
 
@@ -58,6 +60,25 @@ pub fn registry_host(image: &str) -> Result<&str, ImageError> {
     }
 }
 
+/// The image as the kubelet names it: with its host, without tag and digest.
+#[must_use]
+pub fn repository(image: &str) -> Cow<'_, str> {
+    let image = image.split('@').next().unwrap_or(image);
+    let tag = image.rfind(':').filter(|at| {
+        let behind = image.get(at + 1..).unwrap_or_default();
+        // Behind a host alone stands a port.
+        !behind.contains('/')
+            && (image.contains('/') || !behind.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let name = tag.and_then(|at| image.get(..at)).unwrap_or(image);
+    let host = registry_host(name).unwrap_or(name);
+    match name.strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        Some(_) => name.into(),
+        None if name.contains('/') => format!("{DOCKER_HUB}/{name}").into(),
+        None => format!("{DOCKER_HUB}/library/{name}").into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +114,20 @@ mod tests {
         }
         assert_eq!(registry_host("r.example.com/a b"), Err(ImageError::NotPrintable));
         assert_eq!(registry_host("r.example.com\u{0}/a"), Err(ImageError::NotPrintable));
+    }
+
+    #[test]
+    fn repositories() {
+        for (image, expected) in [
+            ("r.x.com/a/b:v1@sha256:00", "r.x.com/a/b"),
+            ("r.x.com:5000/a", "r.x.com:5000/a"),
+            ("r.x.com:5000", "r.x.com:5000"),
+            ("r.x.com", "r.x.com"),
+            ("localhost/a", "localhost/a"),
+            ("nginx:1.29", "docker.io/library/nginx"),
+            ("team/nginx", "docker.io/team/nginx"),
+        ] {
+            assert_eq!(repository(image), expected, "{image}");
+        }
     }
 }

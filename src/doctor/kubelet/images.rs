@@ -1,14 +1,12 @@
 //! Whether the kubelet asks the program for an image.
 
-use std::borrow::Cow;
-
 use crate::aliyun::registry_host::{RegistryHost, without_port};
 use crate::config::Config;
 use crate::doctor::report::Check;
 use crate::failure::{Exit, Failure};
 use crate::kubelet::match_images::matches;
 use crate::kubelet::provider_config::Provider;
-use crate::pull::image::{DOCKER_HUB, registry_host};
+use crate::pull::image::repository;
 use crate::pull::selection::{self, Claim};
 
 /// The providers that the kubelet runs for an image.
@@ -50,42 +48,4 @@ pub(super) fn claim<'c>(host: &str, config: &'c Config) -> Option<Claim<'c>> {
     let form = RegistryHost::parse(host);
     let unknown = || Err(Failure::new(Exit::Usage, "the region is not known"));
     selection::claim(&config.entries, host, form.as_ref(), unknown).ok()
-}
-
-/// The image as the kubelet names it: with its host, without tag and digest.
-fn repository(image: &str) -> Cow<'_, str> {
-    let image = image.split('@').next().unwrap_or(image);
-    let tag = image.rfind(':').filter(|at| {
-        let behind = image.get(at + 1..).unwrap_or_default();
-        // Behind a host alone stands a port.
-        !behind.contains('/')
-            && (image.contains('/') || !behind.bytes().all(|b| b.is_ascii_digit()))
-    });
-    let name = tag.and_then(|at| image.get(..at)).unwrap_or(image);
-    let host = registry_host(name).unwrap_or(name);
-    match name.strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-        Some(_) => name.into(),
-        None if name.contains('/') => format!("{DOCKER_HUB}/{name}").into(),
-        None => format!("{DOCKER_HUB}/library/{name}").into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::repository;
-
-    #[test]
-    fn repositories() {
-        for (image, expected) in [
-            ("r.x.com/a/b:v1@sha256:00", "r.x.com/a/b"),
-            ("r.x.com:5000/a", "r.x.com:5000/a"),
-            ("r.x.com:5000", "r.x.com:5000"),
-            ("r.x.com", "r.x.com"),
-            ("localhost/a", "localhost/a"),
-            ("nginx:1.29", "docker.io/library/nginx"),
-            ("team/nginx", "docker.io/team/nginx"),
-        ] {
-            assert_eq!(repository(image), expected, "{image}");
-        }
-    }
 }
