@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod ids;
 pub mod metadata;
 pub mod owner;
+pub mod pull_token;
 pub mod ram_policy;
 pub mod redact;
 pub mod refusal;

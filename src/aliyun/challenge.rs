@@ -16,6 +16,8 @@ pub struct Challenge {
     pub status: u16,
     /// Where logins are exchanged for pull tokens.
     pub realm: Option<String>,
+    /// What the realm is asked for by: the registry's own name for itself.
+    pub service: Option<String>,
     pub instance: Option<InstanceId>,
 }
 
@@ -27,6 +29,7 @@ impl Challenge {
         Self {
             status: response.status,
             realm: said.and_then(realm_in),
+            service: said.and_then(|said| in_bearer(said, "service")),
             instance: said.and_then(instance_in),
         }
     }
@@ -87,7 +90,11 @@ fn bearer(challenge: &str) -> Option<&str> {
 }
 
 fn realm_in(challenge: &str) -> Option<String> {
-    parameter(bearer(challenge)?, "realm").map(str::to_owned)
+    in_bearer(challenge, "realm")
+}
+
+fn in_bearer(challenge: &str, name: &str) -> Option<String> {
+    parameter(bearer(challenge)?, name).map(str::to_owned)
 }
 
 /// The instance id in a challenge: the fourth field of its `service`.

@@ -6,6 +6,7 @@ use crate::aliyun::registry_host::RegistryHost;
 use crate::aliyun::sts::About;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::doctor::registry::Fetched;
 use crate::doctor::report::{Check, Name, Report};
 use crate::doctor::runtime::ContainerRuntime;
 use crate::doctor::{endpoints, entry, oss, pods, registry, remedy};
@@ -44,7 +45,7 @@ pub fn image(
     match image::registry_host(image) {
         Ok(host) => {
             report.host = Some(host.to_owned());
-            walk(host, around, config, node, report);
+            walk(image, host, around, config, node, report);
             report.host = None;
         }
         Err(error) => {
@@ -58,6 +59,7 @@ pub fn image(
 
 /// Adds the checks of a pull from a host. Nothing is kept, and nothing kept is believed.
 fn walk(
+    image: &str,
     host: &str,
     around: &Surroundings<'_>,
     config: &Config,
@@ -102,7 +104,16 @@ fn walk(
     report.begin(&format!("the services for {host}"));
     report.add(endpoints::check(target.entry, &lookup));
     // Without a login nobody but the registry has said what time it is.
-    let registry = || registry::check(host, &target, around.runtime, node);
+    let name = image::repository(image);
+    let repository = name.split_once('/').map(|(_, repository)| repository);
+    let fetched = match (&trail.outcome, &trail.sessions.session) {
+        (Ok(Some(served)), Some(caller)) if for_pods.is_none() => {
+            Some(Fetched { login: &served.login, repository, caller })
+        }
+        _ => None,
+    };
+    let registry =
+        || registry::check(host, &target, fetched.as_ref(), config, around.runtime, node);
     let early = for_pods.map(|_| registry());
     report.add(clock(node));
     report.add(next(Name::ROLE));

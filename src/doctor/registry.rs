@@ -4,24 +4,54 @@
 //! elsewhere; then what is wrong there is a warning.
 
 use crate::aliyun::call::Network;
-use crate::aliyun::challenge;
+use crate::aliyun::challenge::{self, Challenge};
+use crate::aliyun::pull_token::{self, TokenRequest, Trial};
+use crate::config::Config;
 use crate::doctor::network::{AUTHENTICATION_TAKEOVER, LOOK_AT_THE_NAME, Outcome, Probe, question};
+use crate::doctor::remedy;
 use crate::doctor::report::{Check, Name};
 use crate::doctor::runtime::ContainerRuntime;
 use crate::failure::Exit;
+use crate::kubelet::exec_api::Login;
 use crate::net::http::Routes;
+use crate::pull::identity::Identity;
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
 
+/// What a container runtime would pull with.
+pub struct Fetched<'f> {
+    pub login: &'f Login,
+    /// None where the image is a host alone.
+    pub repository: Option<&'f str>,
+    /// Who got the login.
+    pub caller: &'f Identity,
+}
+
+/// `fetched` is none where nobody has a login yet.
 #[must_use]
 pub fn check(
     host: &str,
     target: &Target<'_>,
+    fetched: Option<&Fetched<'_>>,
+    config: &Config,
     runtime: &ContainerRuntime<'_>,
     node: &Node<'_>,
 ) -> Check {
     let mut check = Check::new(Name::REGISTRY);
-    let is_served = ask(host, target, runtime, node, &mut check);
+    let mut is_taken = true;
+    let is_served = match ask(host, target, runtime, node, &mut check) {
+        Asked::Realm(challenge) => {
+            if let Some(fetched) = fetched {
+                is_taken = trial(&challenge, fetched, target, config, node, &mut check);
+            }
+            true
+        }
+        Asked::Unknown => true,
+        Asked::Unserved => false,
+    };
+    if !is_taken && !runtime.has_rule(host) {
+        check.fails(Exit::RegistryToken);
+    }
     // Where the registry's address is overridden, what is asked is not what a runtime pulls from.
     let is_real = node.settings.endpoints.registry.is_none();
     if !is_served && is_real && !runtime.has_rule(host) {
@@ -31,13 +61,20 @@ pub fn check(
 }
 
 /// Whether a pull gets through, as far as that is seen.
+enum Asked {
+    /// To the service that takes logins.
+    Realm(Challenge),
+    Unknown,
+    Unserved,
+}
+
 fn ask(
     host: &str,
     target: &Target<'_>,
     runtime: &ContainerRuntime<'_>,
     node: &Node<'_>,
     check: &mut Check,
-) -> bool {
+) -> Asked {
     let base_url = node.settings.endpoints.registry.as_deref();
     let url = base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
     let kubelets = node.network.http.routes();
@@ -50,14 +87,14 @@ fn ask(
         // The runtime may speak what this program does not.
         check.is_unfollowed = true;
         check.note(format!("{name}: {error}; whether {host} is reached through it is not checked"));
-        return true;
+        return Asked::Unknown;
     }
     if !probe.add_to(&label, "", check) {
-        return false;
+        return Asked::Unserved;
     }
     if !is_direct {
         // Of this process's requests none goes through the proxy of another.
-        return true;
+        return Asked::Unknown;
     }
     let network = Network { deadline: &question(), ..node.network };
     match challenge::ask(&network, host, base_url) {
@@ -66,7 +103,7 @@ fn ask(
                 format!("{host}: {error}"),
                 "see what answers at this name: the container runtime fails here, too",
             );
-            false
+            Asked::Unserved
         }
         Ok(challenge) => {
             if let (Some(real), Some(configured)) = (&challenge.instance, &target.instance)
@@ -80,9 +117,11 @@ fn ask(
                     ),
                     "correct instanceId or domains: a login of another instance does not pull",
                 );
+                return Asked::Unknown;
             }
             if let Some(realm) = &challenge.realm {
-                return authentication(realm, node, check);
+                let is_itself = authentication(realm, node, check);
+                return if is_itself { Asked::Realm(challenge) } else { Asked::Unserved };
             }
             check.warn(
                 format!(
@@ -91,7 +130,65 @@ fn ask(
                 ),
                 LOOK_AT_THE_NAME,
             );
+            Asked::Unserved
+        }
+    }
+}
+
+/// Whether the login is taken, as far as that is seen. It is shown to nobody but the vendor.
+fn trial(
+    challenge: &Challenge,
+    fetched: &Fetched<'_>,
+    target: &Target<'_>,
+    config: &Config,
+    node: &Node<'_>,
+    check: &mut Check,
+) -> bool {
+    let (Some(realm), Some(service)) = (&challenge.realm, &challenge.service) else { return true };
+    if !pull_token::is_vendors(realm, node.settings.endpoints.registry.as_deref()) {
+        check.detail(
+            "the login was not tried: the authentication service is not one of the vendor's",
+        );
+        return true;
+    }
+    let Fetched { login, repository, caller } = fetched;
+    let network = Network { deadline: &question(), ..node.network };
+    let request = TokenRequest { realm, service, repository: *repository };
+    let name = repository.unwrap_or_default();
+    match pull_token::try_login(&network, &request, &login.user_name, &login.password) {
+        Ok(Trial::Pulls) => {
+            let what = repository.map_or(String::new(), |name| format!(", and pulls {name}"));
+            check.detail(format!("the login is taken{what}"));
+            true
+        }
+        Ok(Trial::NotThis) => {
+            check.warn(
+                format!("the login is right, and may not pull {name}: the authentication service gives no token for it"),
+                format!("see that the repository {name} exists; if it does, {} lacks cr:PullRepository on it", caller.owner),
+            );
+            check.also(remedy::pull_right(caller, target, config));
             false
+        }
+        Ok(Trial::Refused(status)) => {
+            check.warn(
+                format!("the authentication service refuses the login: HTTP {status}"),
+                format!("compare instanceId and domains of {} with the console: a login of another instance does not pull", target.entry.name),
+            );
+            false
+        }
+        Ok(Trial::Silent(status)) => {
+            check.warn(
+                format!("the authentication service answers the login with HTTP {status}, so it is not known whether a pull gets through"),
+                "run doctor again; if it stays, the container runtime meets the same",
+            );
+            true
+        }
+        Err(error) => {
+            check.warn(
+                format!("the authentication service does not answer the login: {error}"),
+                "run doctor again; if it stays, the container runtime meets the same",
+            );
+            true
         }
     }
 }

@@ -43,6 +43,22 @@ pub fn exact(
     remedies
 }
 
+/// What lets a login pull that is right otherwise.
+#[must_use]
+pub fn pull_right(caller: &Identity, target: &Target<'_>, config: &Config) -> Vec<String> {
+    let narrowed = session_policy(target, config);
+    narrowed.into_iter().chain([permission(Some(caller), &ram_policy::pull())]).collect()
+}
+
+fn session_policy(target: &Target<'_>, config: &Config) -> Option<String> {
+    target.entry.written.has("sessionPolicy").then(|| {
+        let place = configuration::place(config, target.entry, "sessionPolicy");
+        format!(
+            "see {place}sessionPolicy: it allows this session no more than a pull from its instance"
+        )
+    })
+}
+
 /// Where the value stands that the service did not like.
 fn line(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<String> {
     let entry = target.entry;
@@ -74,10 +90,7 @@ fn narrowed(failure: &Failure, target: &Target<'_>, config: &Config) -> Option<S
                 role.arn
             ))
         }
-        Exit::RegistryToken if target.entry.written.has("sessionPolicy") => Some(format!(
-            "see {}sessionPolicy: it allows this session no more than a pull from its instance",
-            place("sessionPolicy")
-        )),
+        Exit::RegistryToken => session_policy(target, config),
         _ => None,
     }
 }

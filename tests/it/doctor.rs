@@ -4,6 +4,7 @@ mod broken_nodes;
 mod configuration;
 mod followed;
 mod kubelet;
+mod login;
 mod mirrors;
 mod names;
 mod output;

@@ -1,0 +1,168 @@
+//! The exchange that a container runtime makes for each pull: a login for a token of one repository, at the
+//! service that the registry's challenge names.
+//!
+//! `GET <realm>?service=…&scope=repository:<name>:pull` with HTTP's Basic, as distribution's token
+//! specification has it. The token is looked at, and kept by nobody.
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+use crate::aliyun::Hop;
+use crate::aliyun::call::{CallError, Network, Patience, Verdict};
+use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::signature::percent_encode;
+use crate::net::http::{Method, Request, Response, Route};
+use crate::net::origin::Origin;
+use crate::secret::Secret;
+
+/// The vendor's services.
+const DOMAIN: &str = ".aliyuncs.com";
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It is right, and pulls as far as the token says.
+    Pulls,
+    /// It is right, and does not pull from the repository.
+    NotThis,
+    /// It is refused, with this HTTP status.
+    Refused(u16),
+    /// An HTTP status that says nothing of the login.
+    Silent(u16),
+}
+
+/// Where logins are exchanged, and for what.
+pub struct TokenRequest<'r> {
+    pub realm: &'r str,
+    pub service: &'r str,
+    /// None: whether the login is right, as `docker login` asks.
+    pub repository: Option<&'r str>,
+}
+
+/// Whether a login may be shown to a realm: the vendor's own over TLS, or one of the registry's own address
+/// where that was configured.
+#[must_use]
+pub fn is_vendors(realm: &str, configured: Option<&str>) -> bool {
+    let Some(at) = Origin::of(realm) else { return false };
+    let is_configured = configured.and_then(Origin::of).is_some_and(|own| own == at);
+    is_configured || at.is_https && at.port == 443 && at.host.ends_with(DOMAIN)
+}
+
+/// Tries a login.
+///
+/// # Errors
+///
+/// When nothing answers, or somebody with another certificate does.
+pub fn try_login(
+    network: &Network<'_>,
+    request: &TokenRequest<'_>,
+    user_name: &str,
+    password: &Secret,
+) -> Result<Trial, CallError> {
+    let login = BASE64_STANDARD.encode(format!("{user_name}:{}", password.expose()));
+    let (status, access) = exchange(network, request, &login)?;
+    let pulls = request.repository.zip(access).is_none_or(|(name, access)| access.pulls(name));
+    Ok(match status {
+        200..=299 if pulls => Trial::Pulls,
+        200..=299 => Trial::NotThis,
+        401 | 403 if request.repository.is_some() => {
+            // The same status says that the login is wrong, and that it has no right to this one.
+            let alone = TokenRequest { repository: None, ..*request };
+            match exchange(network, &alone, &login)?.0 {
+                200..=299 => Trial::NotThis,
+                401 | 403 => Trial::Refused(status),
+                status => Trial::Silent(status),
+            }
+        }
+        401 | 403 => Trial::Refused(status),
+        status => Trial::Silent(status),
+    })
+}
+
+fn exchange(
+    network: &Network<'_>,
+    request: &TokenRequest<'_>,
+    login: &str,
+) -> Result<(u16, Option<Access>), CallError> {
+    let TokenRequest { realm, service, repository } = request;
+    let scope = repository
+        .map(|name| format!("&scope={}", percent_encode(format!("repository:{name}:pull"))));
+    let joint = if realm.contains('?') { '&' } else { '?' };
+    let service = percent_encode(service);
+    let url = format!("{realm}{joint}service={service}{}", scope.unwrap_or_default());
+    network.call(
+        Hop::RegistryChallenge,
+        &Endpoint::fixed(realm),
+        Patience::shortcut(network.deadline),
+        |_, timeout| Request {
+            method: Method::Get,
+            url: url.clone(),
+            headers: vec![("authorization", format!("Basic {login}"))],
+            body: None,
+            timeout,
+            route: Route::Cloud,
+        },
+        |response| Verdict::Done((response.status, Access::of(response))),
+    )
+}
+
+/// What a token permits.
+#[derive(Deserialize)]
+struct Access {
+    access: Vec<Grant>,
+}
+
+#[derive(Deserialize)]
+struct Grant {
+    name: String,
+    actions: Vec<String>,
+}
+
+impl Access {
+    /// None where the token does not say.
+    fn of(response: &Response) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(alias = "access_token")]
+            token: Secret,
+        }
+        let answer: Answer = serde_json::from_slice(&response.body).ok()?;
+        let claims = answer.token.expose().split('.').nth(1)?.to_owned();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+
+    fn pulls(&self, repository: &str) -> bool {
+        let is_pull = |action: &String| ["pull", "*"].contains(&action.as_str());
+        self.access.iter().any(|it| it.name == repository && it.actions.iter().any(is_pull))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_vendors;
+
+    #[test]
+    fn realms_that_may_see_a_login() {
+        for realm in [
+            "https://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+            "https://dockerauth-ee-vpc.cn-hangzhou.aliyuncs.com:443/auth?a=1",
+        ] {
+            assert!(is_vendors(realm, None), "{realm}");
+        }
+        for realm in [
+            "http://dockerauth.cn-hangzhou.aliyuncs.com/auth",
+            "https://dockerauth.cn-hangzhou.aliyuncs.com.example.com/auth",
+            "https://aliyuncs.com.example/auth",
+            "https://evilaliyuncs.com/auth",
+            "https://x@example.com/.aliyuncs.com",
+            "https://dockerauth.cn-hangzhou.aliyuncs.com:8443/auth",
+            "http://127.0.0.1:80/auth",
+            "",
+        ] {
+            assert!(!is_vendors(realm, None), "{realm}");
+        }
+        assert!(is_vendors("http://127.0.0.1:81/auth", Some("http://127.0.0.1:81")));
+        assert!(!is_vendors("http://127.0.0.1:81/auth", Some("http://127.0.0.1:82")));
+    }
+}
