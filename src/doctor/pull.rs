@@ -170,6 +170,9 @@ fn login(
             let mut check = Check::new(name);
             check.fail(failure);
             check.also(remedy::exact(failure, caller, target, config, node));
+            if let Some(token) = remedy::token_file(failure, target) {
+                check.detail(token);
+            }
             made.push(check);
             Some(name)
         }

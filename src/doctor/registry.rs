@@ -119,9 +119,8 @@ fn ask(
                 );
                 return Asked::Unknown;
             }
-            if let Some(realm) = &challenge.realm {
-                let is_itself = authentication(realm, node, check);
-                return if is_itself { Asked::Realm(challenge) } else { Asked::Unserved };
+            if let Some(realm) = challenge.realm.clone() {
+                return authentication(&realm, challenge, node, check);
             }
             check.warn(
                 format!(
@@ -194,31 +193,31 @@ fn trial(
 }
 
 /// Whether the service that the challenge names is reached, and is itself.
-fn authentication(realm: &str, node: &Node<'_>, check: &mut Check) -> bool {
+fn authentication(realm: &str, challenge: Challenge, node: &Node<'_>, check: &mut Check) -> Asked {
     let probe = Probe::of(realm, node.network.http.routes());
     let remedy = if probe.is_vpc_service() { AUTHENTICATION_TAKEOVER } else { LOOK_AT_THE_NAME };
     let not_itself =
         |why: String| format!("the authentication service does not answer as itself: {why}");
     if let Outcome::NotItself(_) = &probe.outcome {
         check.warn(not_itself(probe.line()), remedy);
-        return false;
+        return Asked::Unserved;
     }
     if !probe.add_to("", AUTHENTICATION_TAKEOVER, check) {
-        return false;
+        return Asked::Unserved;
     }
     let network = Network { deadline: &question(), ..node.network };
     match challenge::knock(&network, realm) {
-        Ok(200..=299 | 400..=401) => true,
+        Ok(200..=299 | 400..=401) => Asked::Realm(challenge),
         Ok(status) => {
             check.warn(
                 format!("the authentication service answers HTTP {status}; 200 or 401 is usual"),
                 remedy,
             );
-            true
+            Asked::Unknown
         }
         Err(error) => {
             check.warn(not_itself(error.to_string()), remedy);
-            false
+            Asked::Unserved
         }
     }
 }

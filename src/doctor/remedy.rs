@@ -11,6 +11,7 @@ use crate::failure::{Denied, Exit, Failure};
 use crate::pull::identity::{self, Identity};
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
+use crate::system::text::one_line;
 
 /// What else helps beside the hint of the failure; none if nothing of the kind would.
 #[must_use]
@@ -134,6 +135,23 @@ fn caller_arn(caller: Option<&Identity>, target: &Target<'_>, node: &Node<'_>) -
         Owner::AccessKey(_) | Owner::Role(_) => None,
     });
     identity::principal(&target.entry.identity, account, worker_role)
+}
+
+/// What the token file itself says, where the service refused it.
+#[must_use]
+pub fn token_file(failure: &Failure, target: &Target<'_>) -> Option<String> {
+    let IdentitySource::Oidc(oidc) = &target.entry.identity else { return None };
+    let claims = identity::token_file_claims(oidc).filter(|_| failure.exit == Exit::Identity)?;
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let ends = claims.expires.map(|at| at.to_string());
+    Some(one_line(&format!(
+        "the token in {}: audience {}, issuer {}, subject {}, ends {}",
+        oidc.token_file.display(),
+        claims.audience.join(", "),
+        or_none(claims.issuer),
+        or_none(claims.subject),
+        or_none(ends),
+    )))
 }
 
 fn oidc_trust(target: &Target<'_>) -> Option<String> {
