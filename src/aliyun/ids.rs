@@ -1,5 +1,7 @@
 //! What Alibaba Cloud calls things, checked for form once and trusted afterwards.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -148,6 +150,12 @@ impl AccessKeyId {
         self.0.starts_with(Self::TEMPORARY)
     }
 
+    /// Whether it is one in base64, as the manifest of a Secret has it.
+    pub fn is_encoded(&self) -> bool {
+        let decoded = BASE64_STANDARD.decode(&self.0);
+        decoded.is_ok_and(|id| id.starts_with(Self::PERMANENT.as_bytes()))
+    }
+
     /// Whether it begins as only ids do. Other letters and digits may be a secret in the wrong place.
     pub fn is_certain(&self) -> bool {
         self.is_temporary() || self.0.starts_with(Self::PERMANENT)
@@ -231,6 +239,9 @@ mod tests {
         // It may be an older id, or the secret.
         assert_eq!(end("MadeUpB3pullTk9Dw2Mv7Qz4Xc6Ln0"), None);
         assert!(AccessKeyId::parse("MadeUpB3pullTk9D").is_some());
+        let encoded = AccessKeyId::parse("TFRBSTV0SW1hZ2VQdWxsZXJPZkIwMDAx").unwrap();
+        assert!(encoded.is_encoded());
+        assert!(!AccessKeyId::parse("LTAI5tFakeFakeFakeFake01").unwrap().is_encoded());
         for not in ["", "STS.", "LTAI5tabc // the key's id", "LTAI-1", "a.b", "ÄÖÜ", "a b"] {
             assert_eq!(AccessKeyId::parse(not), None, "{not}");
         }

@@ -12,7 +12,7 @@ use crate::aliyun::Hop;
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
 use crate::aliyun::endpoint::Endpoint;
 use crate::aliyun::signature::percent_encode;
-use crate::net::http::{Method, Request, Response, Route};
+use crate::net::http::{Method, Request, Route};
 use crate::net::origin::Origin;
 use crate::secret::Secret;
 
@@ -28,6 +28,8 @@ pub enum Trial {
     NotThis,
     /// It is refused, with this HTTP status.
     Refused(u16),
+    /// It gets the very answer that nobody's gets, so that is not about the login.
+    Unheard(u16),
     /// An HTTP status that says nothing of the login.
     Silent(u16),
 }
@@ -61,36 +63,45 @@ pub fn try_login(
     password: &Secret,
 ) -> Result<Trial, CallError> {
     let login = BASE64_STANDARD.encode(format!("{user_name}:{}", password.expose()));
-    let (status, access) = exchange(network, request, &login)?;
-    let pulls = request.repository.zip(access).is_none_or(|(name, access)| access.pulls(name));
-    Ok(match status {
-        200..=299 if pulls => Trial::Pulls,
-        200..=299 => Trial::NotThis,
-        401 | 403 if request.repository.is_some() => {
-            // The same status says that the login is wrong, and that it has no right to this one.
-            let alone = TokenRequest { repository: None, ..*request };
-            match exchange(network, &alone, &login)?.0 {
-                200..=299 => Trial::NotThis,
-                401 | 403 => Trial::Refused(status),
-                status => Trial::Silent(status),
-            }
-        }
-        401 | 403 => Trial::Refused(status),
-        status => Trial::Silent(status),
-    })
+    let answer = exchange(network, request, Some(&login))?;
+    let pulls = request.repository.zip(answer.access()).is_none_or(|(name, it)| it.pulls(name));
+    match answer.status {
+        200..=299 if pulls => return Ok(Trial::Pulls),
+        200..=299 => return Ok(Trial::NotThis),
+        401 | 403 => {}
+        status => return Ok(Trial::Silent(status)),
+    }
+    // The same status says that the login is wrong, and that it has no right to the repository.
+    let alone = TokenRequest { repository: None, ..*request };
+    let answer = exchange(network, &alone, Some(&login))?;
+    match answer.status {
+        200..=299 => return Ok(Trial::NotThis),
+        401 | 403 => {}
+        status => return Ok(Trial::Silent(status)),
+    }
+    let anonymous = exchange(network, &alone, None)?;
+    let is_same = (anonymous.status, &anonymous.body) == (answer.status, &answer.body);
+    let status = answer.status;
+    Ok(if is_same { Trial::Unheard(status) } else { Trial::Refused(status) })
+}
+
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
 }
 
 fn exchange(
     network: &Network<'_>,
     request: &TokenRequest<'_>,
-    login: &str,
-) -> Result<(u16, Option<Access>), CallError> {
+    login: Option<&str>,
+) -> Result<Answer, CallError> {
     let TokenRequest { realm, service, repository } = request;
     let scope = repository
         .map(|name| format!("&scope={}", percent_encode(format!("repository:{name}:pull"))));
     let joint = if realm.contains('?') { '&' } else { '?' };
     let service = percent_encode(service);
     let url = format!("{realm}{joint}service={service}{}", scope.unwrap_or_default());
+    let login = login.map(|login| ("authorization", format!("Basic {login}")));
     network.call(
         Hop::RegistryChallenge,
         &Endpoint::fixed(realm),
@@ -98,13 +109,28 @@ fn exchange(
         |_, timeout| Request {
             method: Method::Get,
             url: url.clone(),
-            headers: vec![("authorization", format!("Basic {login}"))],
+            headers: login.clone().into_iter().collect(),
             body: None,
             timeout,
             route: Route::Cloud,
         },
-        |response| Verdict::Done((response.status, Access::of(response))),
+        |response| Verdict::Done(Answer { status: response.status, body: response.body.clone() }),
     )
+}
+
+impl Answer {
+    /// What its token permits; none where the token does not say.
+    fn access(&self) -> Option<Access> {
+        #[derive(Deserialize)]
+        struct Tokens {
+            token: Option<Secret>,
+            access_token: Option<Secret>,
+        }
+        let Tokens { token, access_token } = serde_json::from_slice(&self.body).ok()?;
+        let token = token.or(access_token)?;
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(1)?).ok()?;
+        serde_json::from_slice(&claims).ok()
+    }
 }
 
 /// What a token permits.
@@ -120,18 +146,6 @@ struct Grant {
 }
 
 impl Access {
-    /// None where the token does not say.
-    fn of(response: &Response) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(alias = "access_token")]
-            token: Secret,
-        }
-        let answer: Answer = serde_json::from_slice(&response.body).ok()?;
-        let claims = answer.token.expose().split('.').nth(1)?.to_owned();
-        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
-    }
-
     fn pulls(&self, repository: &str) -> bool {
         let is_pull = |action: &String| ["pull", "*"].contains(&action.as_str());
         self.access.iter().any(|it| it.name == repository && it.actions.iter().any(is_pull))

@@ -3,7 +3,7 @@
 use crate::config::diagnostics::notes::quotable;
 
 /// What templates and samples put around a name, or in the place of one.
-const MARKS: [&str; 8] = ["{{", "}}", "${", "<", ">", "…", "...", "***"];
+const MARKS: [&str; 10] = ["{{", "}}", "${", "$(", "@@", "<", ">", "…", "...", "***"];
 
 /// Whether a value was left as a sample or a template has it: `<id>`, `${ID}`, `cri-xxx`, `LTAI5t…`.
 ///
@@ -58,6 +58,8 @@ mod tests {
             "<AccessKey ID>",
             "cri-<id>",
             "${AK}",
+            "$(INSTANCE_ID)",
+            "@@INSTANCE@@",
             "{{ .Values.instanceId }}",
             "xxxxx-registry.cn-hangzhou.cr.aliyuncs.com",
             "acs:ram::1000000000000001:role/xxx",

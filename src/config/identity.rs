@@ -331,6 +331,10 @@ fn access_key(
     let secret = section
         .value("customAccessKeySecret", notes, |text| is_secret(text).then(|| text.to_owned()));
     let (id, secret) = (id?, secret?);
+    if id.is_encoded() {
+        notes.problem(at, "`customAccessKey` is in base64, as a Secret has it; put the id itself there, and the secret itself into `customAccessKeySecret`");
+        return None;
+    }
     if id.is_temporary() {
         notes.problem(at, "`customAccessKey` is the id of a temporary AccessKey, which needs a token that no key of an entry holds; use the AccessKey of a RAM user");
     }

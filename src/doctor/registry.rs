@@ -175,6 +175,10 @@ fn trial(
             );
             false
         }
+        Ok(Trial::Unheard(status)) => {
+            check.detail(format!("the authentication service answers the login as it answers nobody, with HTTP {status}: whether it takes the login is not known"));
+            true
+        }
         Ok(Trial::Silent(status)) => {
             check.warn(
                 format!("the authentication service answers the login with HTTP {status}, so it is not known whether a pull gets through"),
