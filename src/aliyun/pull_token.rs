@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::aliyun::Hop;
 use crate::aliyun::call::{CallError, Network, Patience, Verdict};
@@ -127,34 +128,74 @@ impl Answer {
             access_token: Option<Secret>,
         }
         let Tokens { token, access_token } = serde_json::from_slice(&self.body).ok()?;
-        let token = token.or(access_token)?;
-        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(1)?).ok()?;
-        serde_json::from_slice(&claims).ok()
+        Access::of(token.or(access_token)?.expose())
     }
 }
 
 /// What a token permits.
-#[derive(Deserialize)]
-struct Access {
-    access: Vec<Grant>,
-}
+struct Access(Vec<Grant>);
 
 #[derive(Deserialize)]
 struct Grant {
     name: String,
-    actions: Vec<String>,
+    /// Go writes an empty list as null.
+    actions: Option<Vec<String>>,
 }
 
 impl Access {
+    fn of(token: &str) -> Option<Self> {
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let mut claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
+        match claims.remove("access")? {
+            Value::Null => Some(Self(Vec::new())),
+            grants => serde_json::from_value(grants).ok().map(Self),
+        }
+    }
+
     fn pulls(&self, repository: &str) -> bool {
         let is_pull = |action: &String| ["pull", "*"].contains(&action.as_str());
-        self.access.iter().any(|it| it.name == repository && it.actions.iter().any(is_pull))
+        let of_it = self.0.iter().filter(|it| it.name == repository);
+        of_it.filter_map(|it| it.actions.as_ref()).flatten().any(is_pull)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_vendors;
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+    use super::{Access, is_vendors};
+
+    #[test]
+    fn what_a_token_says() {
+        let pulls = |claims: &str| {
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
+            Access::of(&token).map(|access| access.pulls("team/app"))
+        };
+        let of = |access: &str| pulls(&format!("{{\"access\":{access}}}"));
+        assert_eq!(
+            of(r#"[{"type":"repository","name":"team/app","actions":["pull"]}]"#),
+            Some(true)
+        );
+        assert_eq!(
+            of(r#"[{"name":"team/b","actions":[]},{"name":"team/app","actions":["*"]}]"#),
+            Some(true)
+        );
+        for nothing in [
+            "[]",
+            "null",
+            r#"[{"name":"team/app","actions":null}]"#,
+            r#"[{"name":"team/app","actions":["push"]}]"#,
+            r#"[{"name":"team/apps","actions":["pull"]}]"#,
+        ] {
+            assert_eq!(of(nothing), Some(false), "{nothing}");
+        }
+        for unknown in ["{}", "[]", "", "7"] {
+            assert_eq!(pulls(unknown), None, "{unknown}");
+        }
+        assert_eq!(of("7"), None);
+        assert!(Access::of("opaque").is_none() && Access::of("a.%.c").is_none());
+    }
 
     #[test]
     fn realms_that_may_see_a_login() {

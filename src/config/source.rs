@@ -108,12 +108,12 @@ fn is_of_yaml(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| stem(name) != name)
 }
 
-/// Windows' editors write UTF-16, with its byte order mark.
+/// Windows' editors write UTF-16, with its byte order mark. A copy may have an AccessKey in it.
 fn in_utf_8(bytes: &[u8], path: &Path) -> String {
     let path = path.display();
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         format!(
-            "iconv -f UTF-16 -t UTF-8 -o {path}.utf8 {path} && cat {path}.utf8 > {path} && rm {path}.utf8"
+            "(umask 077; iconv -f UTF-16 -t UTF-8 -o {path}.utf8 {path} && cat {path}.utf8 > {path} && rm {path}.utf8)"
         )
     } else {
         format!("save the file as UTF-8 ({path} is in another encoding, or no text)")

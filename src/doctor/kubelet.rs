@@ -221,13 +221,13 @@ impl Look {
     }
 }
 
-/// A kubelet that was left running answers for pods beside the one that is looked at.
+/// One that was left running starts pods, too, by files of its own.
 fn more_than_one(kubelet: &Kubelet, check: &mut Check) {
     let others = kubelet.others();
     let (Some(number), false) = (kubelet.process(), others.is_empty()) else { return };
     let others: Vec<String> = others.iter().map(u32::to_string).collect();
     check.warn(
-        format!("the kubelet runs more than once: this report is of process {number}, and there is {} too", others.join(", ")),
+        format!("more than one kubelet runs: this report is of process {number}, and not of {}", others.join(", ")),
         format!("see who started them, and stop the one that is left over: ps -o pid,ppid,lstart,args -p {number},{}", others.join(",")),
     );
 }
