@@ -28,7 +28,7 @@ impl Challenge {
         let said = said.map(String::as_str).find(|said| bearer(said).is_some());
         Self {
             status: response.status,
-            realm: said.and_then(realm_in),
+            realm: said.and_then(|said| in_bearer(said, "realm")),
             service: said.and_then(|said| in_bearer(said, "service")),
             instance: said.and_then(instance_in),
         }
@@ -61,7 +61,8 @@ pub fn knock(network: &Network<'_>, realm: &str) -> Result<u16, CallError> {
     get(network, realm, "", &[], |response| response.status)
 }
 
-fn get<T>(
+/// A single question to an address, of which any answer is a result.
+pub(super) fn get<T>(
     network: &Network<'_>,
     url: &str,
     path: &str,
@@ -87,10 +88,6 @@ fn get<T>(
 fn bearer(challenge: &str) -> Option<&str> {
     let (scheme, parameters) = challenge.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(parameters)
-}
-
-fn realm_in(challenge: &str) -> Option<String> {
-    in_bearer(challenge, "realm")
 }
 
 fn in_bearer(challenge: &str, name: &str) -> Option<String> {

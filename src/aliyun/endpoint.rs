@@ -69,6 +69,15 @@ pub fn region_of_place(place: &str) -> Option<&'static str> {
 /// The host that serves every region.
 pub const STS_GLOBAL: &str = "sts.aliyuncs.com";
 
+/// Where the vendor's services and registries have their names.
+pub const DOMAIN: &str = "aliyuncs.com";
+
+/// Whether a name is below the vendor's domain.
+#[must_use]
+pub fn is_vendors_host(name: &str) -> bool {
+    name.strip_suffix(DOMAIN).is_some_and(|rest| rest.ends_with('.'))
+}
+
 /// How hosts are chosen, as `network` in the configuration says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {

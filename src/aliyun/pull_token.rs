@@ -9,16 +9,13 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::aliyun::Hop;
-use crate::aliyun::call::{CallError, Network, Patience, Verdict};
-use crate::aliyun::endpoint::Endpoint;
+use crate::aliyun::call::{CallError, Network};
+use crate::aliyun::challenge;
+use crate::aliyun::endpoint::is_vendors_host;
 use crate::aliyun::signature::percent_encode;
-use crate::net::http::{Method, Request, Route};
+use crate::net::http::Response;
 use crate::net::origin::Origin;
 use crate::secret::Secret;
-
-/// The vendor's services.
-const DOMAIN: &str = ".aliyuncs.com";
 
 /// What became of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +46,7 @@ pub struct TokenRequest<'r> {
 pub fn is_vendors(realm: &str, configured: Option<&str>) -> bool {
     let Some(at) = Origin::of(realm) else { return false };
     let is_configured = configured.and_then(Origin::of).is_some_and(|own| own == at);
-    is_configured || at.is_https && at.port == 443 && at.host.ends_with(DOMAIN)
+    is_configured || at.is_https && at.port == 443 && is_vendors_host(&at.host)
 }
 
 /// Tries a login.
@@ -103,20 +100,10 @@ fn exchange(
     let service = percent_encode(service);
     let url = format!("{realm}{joint}service={service}{}", scope.unwrap_or_default());
     let login = login.map(|login| ("authorization", format!("Basic {login}")));
-    network.call(
-        Hop::RegistryChallenge,
-        &Endpoint::fixed(realm),
-        Patience::shortcut(network.deadline),
-        |_, timeout| Request {
-            method: Method::Get,
-            url: url.clone(),
-            headers: login.clone().into_iter().collect(),
-            body: None,
-            timeout,
-            route: Route::Cloud,
-        },
-        |response| Verdict::Done(Answer { status: response.status, body: response.body.clone() }),
-    )
+    let headers: Vec<_> = login.into_iter().collect();
+    let read =
+        |response: &Response| Answer { status: response.status, body: response.body.clone() };
+    challenge::get(network, &url, "", &headers, read)
 }
 
 impl Answer {

@@ -1,15 +1,14 @@
 //! `domains` and `mirrors`: the hosts that an entry names. Those of `domains` are of the form and the
 //! edition that the entry is for.
 
-use crate::aliyun::endpoint::{self, nearest_region};
+use crate::aliyun::endpoint::{self, DOMAIN, nearest_region};
 use crate::aliyun::ids::Region;
 use crate::aliyun::registry_host::{RegistryHost, is_host_and_port, may_be_personal, without_port};
 use crate::config::diagnostics::lines::Position;
 use crate::config::diagnostics::notes::{Note, Notes, quotable};
 use crate::config::file::{Section, Written};
 
-/// The vendor's domain, and most edits by which a mistyped one is still taken for it.
-const DOMAIN: &str = "aliyuncs.com";
+/// Most edits by which a mistyped domain is still taken for the vendor's.
 const MOST_EDITS: usize = 2;
 
 /// Reads the hosts of an entry, which has an `instanceId` unless it is for Personal Edition.

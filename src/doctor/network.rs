@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::aliyun::endpoint::is_vendors_host;
 use crate::doctor::address::{self, Source, Unresolved};
 use crate::doctor::report::Check;
 use crate::net::http::Routes;
@@ -311,5 +312,5 @@ fn is_routeless(why: &io::Error) -> bool {
 
 /// Whether the cloud names a host so that is for machines within a VPC.
 fn is_inside(name: &str) -> bool {
-    name.ends_with(".aliyuncs.com") && (name.contains("-vpc.") || name.contains("-internal."))
+    is_vendors_host(name) && (name.contains("-vpc.") || name.contains("-internal."))
 }

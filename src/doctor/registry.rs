@@ -18,6 +18,8 @@ use crate::pull::identity::Identity;
 use crate::pull::node::Node;
 use crate::pull::registry_instance::Target;
 
+const TRY_AGAIN: &str = "run doctor again; if it stays, the container runtime meets the same";
+
 /// What a container runtime would pull with.
 pub struct Fetched<'f> {
     pub login: &'f Login,
@@ -27,7 +29,7 @@ pub struct Fetched<'f> {
     pub caller: &'f Identity,
 }
 
-/// `fetched` is none where nobody has a login yet.
+/// `fetched` is `None` if no login was fetched.
 #[must_use]
 pub fn check(
     host: &str,
@@ -38,23 +40,14 @@ pub fn check(
     node: &Node<'_>,
 ) -> Check {
     let mut check = Check::new(Name::REGISTRY);
-    let mut is_taken = true;
-    let is_served = match ask(host, target, runtime, node, &mut check) {
-        Asked::Realm(challenge) => {
-            if let Some(fetched) = fetched {
-                is_taken = trial(&challenge, fetched, target, config, node, &mut check);
-            }
-            true
-        }
+    let gets_through = match ask(host, target, runtime, node, &mut check) {
+        Asked::Realm(challenge) => fetched
+            .is_none_or(|fetched| trial(&challenge, fetched, target, config, node, &mut check)),
         Asked::Unknown => true,
-        Asked::Unserved => false,
+        // Where the registry's address is overridden, what is asked is not what a runtime pulls from.
+        Asked::Unserved => node.settings.endpoints.registry.is_some(),
     };
-    if !is_taken && !runtime.has_rule(host) {
-        check.fails(Exit::RegistryToken);
-    }
-    // Where the registry's address is overridden, what is asked is not what a runtime pulls from.
-    let is_real = node.settings.endpoints.registry.is_none();
-    if !is_served && is_real && !runtime.has_rule(host) {
+    if !gets_through && !runtime.has_rule(host) {
         check.fails(Exit::RegistryToken);
     }
     check
@@ -182,14 +175,14 @@ fn trial(
         Ok(Trial::Silent(status)) => {
             check.warn(
                 format!("the authentication service answers the login with HTTP {status}, so it is not known whether a pull gets through"),
-                "run doctor again; if it stays, the container runtime meets the same",
+                TRY_AGAIN,
             );
             true
         }
         Err(error) => {
             check.warn(
                 format!("the authentication service does not answer the login: {error}"),
-                "run doctor again; if it stays, the container runtime meets the same",
+                TRY_AGAIN,
             );
             true
         }

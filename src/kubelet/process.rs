@@ -69,7 +69,7 @@ impl From<std::io::Error> for Unread {
 /// The first process called kubelet, but for those of containers with processes of their own, which
 /// belong to other clusters, and those of pods, which see this machine's processes by `hostPID`.
 pub fn running(root: &Path) -> Option<Kubelet> {
-    let process = processes(root).find(|path| is_named(path, KUBELET) && is_machines(path))?;
+    let process = process_of(root, KUBELET)?;
     let flags = Flags::of(command_line(&process)?);
     Some(Kubelet::of_process(root, process, flags))
 }
@@ -95,7 +95,12 @@ pub fn variables_of(root: &Path, name: &str) -> Option<Vec<(OsString, OsString)>
 }
 
 fn process_of(root: &Path, name: &str) -> Option<PathBuf> {
-    processes(root).find(|path| is_named(path, name) && is_machines(path))
+    processes_of(root, name).next()
+}
+
+/// Those of this machine with a name, by their numbers.
+fn processes_of(root: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    processes(root).filter(move |path| is_named(path, name) && is_machines(path))
 }
 
 fn variables(process: &Path) -> Option<Vec<(OsString, OsString)>> {
@@ -147,8 +152,7 @@ fn is_named(process: &Path, name: &str) -> bool {
 
 /// Neither of a pod nor of a container with processes of its own.
 fn is_machines(process: &Path) -> bool {
-    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let ids = status_of(process, "NSpid:");
     let is_alone = ids.is_none_or(|ids| ids.split_whitespace().count() == 1);
     is_believed(process) && is_alone && !is_pods(process)
 }
@@ -158,8 +162,13 @@ fn is_pods(process: &Path) -> bool {
 }
 
 fn parent(process: &Path) -> Option<u32> {
+    status_of(process, "PPid:")?.trim().parse().ok()
+}
+
+/// What the kernel says of a process behind a name with its colon.
+fn status_of(process: &Path, name: &str) -> Option<String> {
     let status = fs::read_to_string(process.join("status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
 }
 
 /// Anybody can call a process so: only what root runs counts, and what who asks runs.
@@ -217,11 +226,8 @@ impl Kubelet {
     #[must_use]
     pub fn others(&self) -> Vec<u32> {
         let Some(own) = self.process() else { return Vec::new() };
-        let is_other = |path: &PathBuf| {
-            is_named(path, KUBELET) && is_machines(path) && parent(path) != Some(own)
-        };
-        let all = processes(&self.root).filter(is_other).filter_map(|path| number(&path));
-        all.filter(|number| *number != own).collect()
+        let others = processes_of(&self.root, KUBELET).filter(|path| parent(path) != Some(own));
+        others.filter_map(|path| number(&path)).filter(|number| *number != own).collect()
     }
 
     /// Below which its files are.
